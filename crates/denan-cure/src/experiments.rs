@@ -1,0 +1,428 @@
+//! What to try for a diagnosis, in which order, and how far to search.
+
+use crate::verdict::{Judgement, judge, steps_to_outlive};
+use denan_finding::{BlamedSample, Cure, Finding, Verdict};
+use denan_record::model::{Phase, Run};
+use denan_record::plan::Intervention;
+use serde_json::{Map, Value, json};
+
+/// Rates are tried down to this power of two of the user's.
+const LOWEST_RATE_EXPONENT: u32 = 12;
+/// Samples are dropped one discovery after another; data with more bad samples than this wants `denan scan`.
+const MOST_DROPS: usize = 8;
+/// Epsilons that are tried, smallest first.
+const EPSILONS: [f64; 7] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
+/// Clips that are tried, loosest first, as multiples of the median gradient norm before the break.
+const CLIPS: [f64; 7] = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
+
+/// Runs the training again.
+pub trait Rerun {
+    /// Runs it with one thing changed, until it breaks or has made `steps` steps.
+    ///
+    /// # Errors
+    /// It could not be run, or there is no time left; the text fits after "not run: ".
+    fn rerun(&mut self, intervention: &Intervention, steps: u64) -> Result<Run, String>;
+
+    /// Who is to blame for a re-run's break, when it is followed back to samples.
+    fn blamed(&self, run: &Run) -> Vec<BlamedSample>;
+
+    /// Says what is being tried.
+    fn progress(&mut self, what: &str);
+}
+
+/// An experiment with the intervention that it ended with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// What was changed; `None` if nothing could be tried.
+    pub intervention: Option<Intervention>,
+    /// What came out, without a patch.
+    pub cure: Cure,
+}
+
+/// Tries every intervention that the causes name (or only those in `only`), best first.
+pub fn experiment(
+    recorded: &Run,
+    causes: &[Finding],
+    blamed: &[BlamedSample],
+    only: Option<&[String]>,
+    rerun: &mut dyn Rerun,
+) -> Vec<Experiment> {
+    let mut found: Vec<Experiment> = Vec::new();
+    for cause in causes {
+        for id in &cause.interventions {
+            let tried = found
+                .iter()
+                .any(|experiment| experiment.cure.intervention == *id);
+            let wanted = only.is_none_or(|only| only.contains(id));
+            if !tried && wanted {
+                found.push(one(recorded, &cause.rule, id, blamed, rerun));
+            }
+        }
+    }
+    found.sort_by_key(|experiment| rank(experiment.cure.verdict));
+    found
+}
+
+/// Survivors first; among equals the order of the causes stays.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Survived => 0,
+        Verdict::Unstable => 1,
+        Verdict::Broke => 2,
+        Verdict::NotReproduced => 3,
+        Verdict::NotRun => 4,
+    }
+}
+
+fn one(
+    recorded: &Run,
+    rule: &str,
+    id: &str,
+    blamed: &[BlamedSample],
+    rerun: &mut dyn Rerun,
+) -> Experiment {
+    let attempt = match id {
+        "drop-samples" => drop_samples(recorded, blamed, rerun),
+        "safe-op" => safe_op(recorded, rerun),
+        "lower-learning-rate" => lower_learning_rate(recorded, rerun),
+        "clip-gradients" => clip_gradients(recorded, rerun),
+        "raise-epsilon" => search(
+            recorded,
+            rerun,
+            EPSILONS
+                .map(|epsilon| Intervention::RaiseEpsilon { epsilon })
+                .to_vec(),
+        ),
+        other => Err(format!("denan has no intervention `{other}` yet")),
+    };
+    match attempt {
+        Ok((intervention, judgement)) => {
+            let (args, change) = describe(&intervention, recorded, &judgement);
+            Experiment {
+                intervention: Some(intervention),
+                cure: Cure {
+                    rule: rule.to_owned(),
+                    intervention: id.to_owned(),
+                    args,
+                    change,
+                    verdict: judgement.verdict,
+                    reason: judgement.reason,
+                    steps: judgement.steps,
+                    loss_start: judgement.loss_start,
+                    loss_end: judgement.loss_end,
+                    patch: None,
+                },
+            }
+        }
+        Err(reason) => Experiment {
+            intervention: None,
+            cure: Cure {
+                rule: rule.to_owned(),
+                intervention: id.to_owned(),
+                args: Map::new(),
+                change: id.replace('-', " "),
+                verdict: Verdict::NotRun,
+                reason: Some(reason),
+                steps: 0,
+                loss_start: None,
+                loss_end: None,
+                patch: None,
+            },
+        },
+    }
+}
+
+type Attempt = Result<(Intervention, Judgement), String>;
+
+fn run_one(
+    recorded: &Run,
+    rerun: &mut dyn Rerun,
+    intervention: Intervention,
+) -> Result<(Intervention, Judgement, Run), String> {
+    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
+    let planned = steps_to_outlive(break_step);
+    rerun.progress(&in_words(&intervention, recorded));
+    let again = rerun.rerun(&intervention, planned)?;
+    let judgement = judge(
+        recorded,
+        &again,
+        matters_from(&intervention, break_step),
+        planned,
+    );
+    Ok((intervention, judgement, again))
+}
+
+/// The first step that an intervention may change.
+fn matters_from(intervention: &Intervention, break_step: u64) -> u64 {
+    match intervention {
+        // A sample may come up before the step it breaks; a call's argument may need moving earlier.
+        Intervention::DropSamples { .. } | Intervention::SafeOp { .. } => break_step.min(1),
+        // The first loss is computed before the first update.
+        Intervention::LowerLearningRate { .. }
+        | Intervention::ClipGradients { .. }
+        | Intervention::RaiseEpsilon { .. } => 1,
+    }
+    .max(u64::from(break_step > 0))
+}
+
+/// Drops the blamed samples; when another one breaks the re-run in the same way, drops it as well.
+fn drop_samples(recorded: &Run, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Attempt {
+    let mut indices = indices(blamed);
+    if indices.is_empty() {
+        return Err("the samples of the batch are not known; wrap the data set with denan_burn::data::watched(dataset, name) \
+                    and the batcher with WatchedBatcher::new(batcher)"
+            .to_owned());
+    }
+    for _ in 0..MOST_DROPS {
+        let (intervention, judgement, again) = run_one(
+            recorded,
+            rerun,
+            Intervention::DropSamples {
+                indices: indices.clone(),
+            },
+        )?;
+        let more: Vec<u64> = self::indices(&rerun.blamed(&again))
+            .into_iter()
+            .filter(|index| !indices.contains(index))
+            .collect();
+        if judgement.verdict != Verdict::Broke || more.is_empty() {
+            return Ok((intervention, judgement));
+        }
+        indices.extend(more);
+    }
+    Err(format!(
+        "more than {MOST_DROPS} bad samples came up one after another; clean the data first"
+    ))
+}
+
+fn indices(blamed: &[BlamedSample]) -> Vec<u64> {
+    let mut indices: Vec<u64> = blamed
+        .iter()
+        .filter_map(|blamed| Some(blamed.sample.as_ref()?.index))
+        .collect();
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+}
+
+fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
+    let first = recorded.first_break.as_ref().ok_or("there is no break")?;
+    let producer = &first.producer;
+    let place = match first.phase {
+        Phase::Backward => producer.forward_place.as_ref(),
+        Phase::Forward | Phase::Loss => producer.place.as_ref(),
+        _ => None,
+    }
+    .ok_or("the line of the call is not known")?;
+    let half = producer
+        .inputs
+        .first()
+        .is_some_and(|input| input.dtype == "float16");
+    let margin = match producer.op.as_str() {
+        "exp" | "sinh" | "cosh" if half => 10.0,
+        "exp" | "sinh" | "cosh" => 80.0,
+        "sqrt" | "powf" if !half => 1e-12,
+        "log" | "log1p" | "div" | "recip" | "sqrt" | "powf" | "acos" | "asin" | "atanh" if half => {
+            1e-3
+        }
+        "log" | "log1p" | "div" | "recip" | "acos" | "asin" | "atanh" => 1e-7,
+        other => return Err(format!("there is no safer form of {other}")),
+    };
+    let intervention = Intervention::SafeOp {
+        op: producer.op.clone(),
+        file: place.file.clone(),
+        line: place.line,
+        margin,
+    };
+    run_one(recorded, rerun, intervention)
+        .map(|(intervention, judgement, _)| (intervention, judgement))
+}
+
+fn lower_learning_rate(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
+    let rates = (1..=LOWEST_RATE_EXPONENT)
+        .map(|exponent| Intervention::LowerLearningRate {
+            factor: 0.5_f64.powi(exponent as i32),
+        })
+        .collect();
+    search(recorded, rerun, rates)
+}
+
+fn clip_gradients(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
+    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
+    let mut norms: Vec<f64> = recorded
+        .steps
+        .iter()
+        .filter(|step| step.step < break_step.max(1))
+        .flat_map(|step| &step.parameters)
+        .filter_map(|parameter| parameter.gradient.as_ref())
+        .map(denan_norm)
+        .filter(|norm| norm.is_finite() && *norm > 0.0)
+        .collect();
+    norms.sort_by(f64::total_cmp);
+    let median = *norms
+        .get(norms.len() / 2)
+        .ok_or("no finite gradient was seen before the break")?;
+    let clips = CLIPS
+        .iter()
+        .map(|multiple| Intervention::ClipGradients {
+            max_norm: two_digits(median * multiple),
+        })
+        .collect();
+    search(recorded, rerun, clips)
+}
+
+fn denan_norm(summary: &denan_numerics::Summary) -> f64 {
+    summary.l2_norm()
+}
+
+/// A number with two significant digits, which is how people write such values.
+fn two_digits(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
+}
+
+/// The first of a list, mildest first, that survives, by bisection: what is stronger than a survivor survives too.
+fn search(recorded: &Run, rerun: &mut dyn Rerun, candidates: Vec<Intervention>) -> Attempt {
+    let mut best: Option<(Intervention, Judgement)> = None;
+    let mut worst: Option<(Intervention, Judgement)> = None;
+    let (mut low, mut high) = (0, candidates.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let tried = run_one(recorded, rerun, candidates[middle].clone());
+        let (intervention, judgement, _) = match tried {
+            Ok(tried) => tried,
+            // Out of time: what has been found so far counts.
+            Err(reason) => return best.or(worst).ok_or(reason),
+        };
+        match judgement.verdict {
+            Verdict::Survived => {
+                best = Some((intervention, judgement));
+                high = middle;
+            }
+            Verdict::NotReproduced | Verdict::NotRun => return Ok((intervention, judgement)),
+            // Too strong: it survives but stands still.
+            Verdict::Unstable
+                if best.is_none()
+                    && judgement.reason.as_deref().is_some_and(|reason| {
+                        reason.contains("learns") || reason.contains("next to nothing")
+                    }) =>
+            {
+                worst = Some((intervention, judgement));
+                high = middle;
+            }
+            Verdict::Unstable | Verdict::Broke => {
+                worst = worst.or(Some((intervention, judgement)));
+                low = middle + 1;
+            }
+        }
+    }
+    best.or(worst).ok_or_else(|| "nothing to try".to_owned())
+}
+
+fn in_words(intervention: &Intervention, recorded: &Run) -> String {
+    match intervention {
+        Intervention::DropSamples { indices } => {
+            format!("without {}", names(indices, recorded).join(", "))
+        }
+        Intervention::SafeOp { op, margin, .. } => match op.as_str() {
+            "exp" | "sinh" | "cosh" => format!("argument of {op} at most {margin}"),
+            "div" | "recip" => format!("divisor at least {margin:e} away from 0"),
+            "acos" | "asin" | "atanh" => {
+                format!("argument of {op} at least {margin:e} away from 1")
+            }
+            _ => format!("argument of {op} at least {margin:e}"),
+        },
+        Intervention::LowerLearningRate { factor } => match learning_rate(recorded) {
+            Some(rate) => format!("learning rate {} → {}", short(rate), short(rate * factor)),
+            None => format!("learning rate × {}", short(*factor)),
+        },
+        Intervention::ClipGradients { max_norm } => {
+            format!("gradients clipped to norm {}", short(*max_norm))
+        }
+        Intervention::RaiseEpsilon { epsilon } => format!("epsilon of the optimizer {epsilon:e}"),
+    }
+}
+
+fn names(indices: &[u64], recorded: &Run) -> Vec<String> {
+    let samples = recorded
+        .batches
+        .iter()
+        .flat_map(|batch| &batch.samples)
+        .chain(recorded.first_break.iter().flat_map(|first| &first.samples));
+    let known: std::collections::HashMap<u64, &str> = samples
+        .filter_map(|sample| Some((sample.index, sample.name.as_deref()?)))
+        .collect();
+    indices
+        .iter()
+        .map(|index| {
+            known
+                .get(index)
+                .map_or_else(|| format!("sample {index}"), |name| (*name).to_owned())
+        })
+        .collect()
+}
+
+/// The rate in force when the training broke.
+pub fn learning_rate(recorded: &Run) -> Option<f64> {
+    recorded
+        .steps
+        .iter()
+        .rev()
+        .find_map(|step| step.learning_rate)
+}
+
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e4).contains(&value.abs()) {
+        let rounded = format!("{value:.4}");
+        let rounded = rounded.trim_end_matches('0').trim_end_matches('.');
+        if (rounded.parse::<f64>().unwrap_or(0.0) - value).abs() <= value.abs() * 1e-3 {
+            return rounded.to_owned();
+        }
+    }
+    let text = format!("{value:.3e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => format!(
+            "{}e{exponent}",
+            digits.trim_end_matches('0').trim_end_matches('.')
+        ),
+        None => text,
+    }
+}
+
+fn describe(
+    intervention: &Intervention,
+    recorded: &Run,
+    judgement: &Judgement,
+) -> (Map<String, Value>, String) {
+    let mut args = Map::new();
+    match intervention {
+        Intervention::DropSamples { indices } => {
+            args.insert("indices".to_owned(), json!(indices));
+            args.insert("names".to_owned(), json!(names(indices, recorded)));
+        }
+        Intervention::SafeOp {
+            op,
+            file,
+            line,
+            margin,
+        } => {
+            args.insert("op".to_owned(), json!(op));
+            args.insert("file".to_owned(), json!(file));
+            args.insert("line".to_owned(), json!(line));
+            args.insert("margin".to_owned(), json!(margin));
+        }
+        Intervention::LowerLearningRate { factor } => {
+            args.insert("factor".to_owned(), json!(factor));
+            if let Some(rate) = learning_rate(recorded) {
+                args.insert("learning_rate".to_owned(), json!(rate * factor));
+            }
+        }
+        Intervention::ClipGradients { max_norm } => {
+            args.insert("max_norm".to_owned(), json!(max_norm));
+        }
+        Intervention::RaiseEpsilon { epsilon } => {
+            args.insert("epsilon".to_owned(), json!(epsilon));
+        }
+    }
+    let _ = judgement;
+    (args, in_words(intervention, recorded))
+}

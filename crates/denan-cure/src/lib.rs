@@ -1,0 +1,25 @@
+//! Cures are experiments: the training runs again with exactly one thing changed.
+//!
+//! - [`experiments`] decides what to try for a diagnosis, searches the value where there is one
+//!   (the highest learning rate, the loosest clip, the smallest epsilon that survive), and puts
+//!   the results in order;
+//! - [`verdict`] judges one re-run against the record;
+//! - [`patch`] turns an intervention into a change of the user's own line.
+//!
+//! Running a training again is the caller's business (trait [`experiments::Rerun`]), so that all
+//! of this can be tested without one.
+
+#![deny(missing_docs)]
+
+pub mod experiments;
+pub mod patch;
+pub mod verdict;
+
+/// Ids of all interventions there are.
+pub const INTERVENTIONS: [&str; 5] = [
+    "drop-samples",
+    "safe-op",
+    "lower-learning-rate",
+    "clip-gradients",
+    "raise-epsilon",
+];

@@ -1,0 +1,138 @@
+//! `lower-learning-rate`: the rate where it is defined, or where it is handed to the optimizer.
+
+use super::definition::{self, Number};
+use super::expr;
+use super::place::{Candidate, pick};
+use super::source::{Edit, Source, range};
+use super::{NoPatch, PatchContext, SourceTree, number, walk};
+use denan_finding::Patch;
+use denan_record::model::Place;
+use syn::{BinOp, Expr, ExprMethodCall};
+
+pub(super) fn patch(
+    factor: f64,
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<Patch, NoPatch> {
+    let by_hand = match context.learning_rate {
+        Some(rate) => format!(
+            "lower the learning rate from {} to {}",
+            number::short(rate),
+            number::short(rate * factor)
+        ),
+        None => format!("multiply the learning rate by {}", number::short(factor)),
+    };
+    let all = Source::all(sources);
+    let (source, step) =
+        find_step(&all, context.step_place, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
+    let rate = step
+        .args
+        .first()
+        .ok_or_else(|| NoPatch::new("step is called without a rate", &*by_hand))?;
+
+    if let Some(literal) = definition::literal(source, rate) {
+        return source.patch(sources, vec![scaled(&literal, factor)], &by_hand);
+    }
+    let is_rate = |number: &Number<'_>| match context.learning_rate {
+        Some(rate) => (number.value - rate).abs() <= 1e-6 * rate.abs(),
+        None => true,
+    };
+    let defined: Vec<Number<'_>> = definition::literals(&all, source, range(rate).start, rate)
+        .into_iter()
+        .filter(is_rate)
+        .collect();
+    if let [definition] = defined.as_slice() {
+        return definition
+            .source
+            .patch(sources, vec![scaled(definition, factor)], &by_hand);
+    }
+    source.patch(sources, at_call(source, rate, factor), &by_hand)
+}
+
+/// The call of `optimizer.step(rate, module, gradients)`.
+pub(super) fn find_step<'a>(
+    all: &'a [Source],
+    place: Option<&Place>,
+    sources: &dyn SourceTree,
+) -> Result<(&'a Source, ExprMethodCall), String> {
+    let calls = |source: &Source| {
+        let mut calls = Vec::new();
+        walk::expressions(source.syntax(), &mut |expr| {
+            if let Expr::MethodCall(call) = expr {
+                // A scheduler's `step` takes no argument, an optimizer's three.
+                if (call.method == "step" || call.method == "step_multi") && call.args.len() == 3 {
+                    let what = call.clone();
+                    calls.push(Candidate {
+                        key: range(&call.method).start,
+                        range: range(call),
+                        what,
+                    });
+                }
+            }
+        });
+        calls
+    };
+    let Some(place) = place else {
+        let mut found: Vec<(&Source, ExprMethodCall)> = Vec::new();
+        for source in all {
+            let own = calls(source)
+                .into_iter()
+                .filter(|candidate| !source.is_test(candidate.key));
+            found.extend(own.map(|candidate| (source, candidate.what)));
+        }
+        return match <[_; 1]>::try_from(found) {
+            Ok([found]) => Ok(found),
+            Err(several) => Err(format!(
+                "the program has {} calls of optimizer.step(…)",
+                several.len()
+            )),
+        };
+    };
+    let source = all
+        .iter()
+        .find(|source| source.file() == place.file)
+        .or_else(|| all.iter().find(|source| source.is(&place.file)))
+        .ok_or_else(|| format!("{} is not among the program's own sources", place.file))?;
+    let line = || format!("line {} of {}", place.line, sources.show(source.file()));
+    // The place may be of a macro or a function around the call; there is hardly a second one beside it.
+    let exact = pick(source, place.line, place.column, vec![calls(source)]);
+    match exact.or_else(|_| pick(source, place.line, 0, vec![calls(source)])) {
+        Ok(call) => Ok((source, call)),
+        Err(0) => Err(format!("{} holds no call of optimizer.step(…)", line())),
+        Err(count) => Err(format!(
+            "{} holds {count} calls of optimizer.step(…)",
+            line()
+        )),
+    }
+}
+
+fn scaled(number: &Number<'_>, factor: f64) -> Edit {
+    Edit::replace(
+        number.digits.clone(),
+        number::in_notation(number.value * factor, number.notation),
+    )
+}
+
+/// The factor at the call itself, for rates that are computed or not found.
+fn at_call(source: &Source, rate: &Expr, factor: f64) -> Vec<Edit> {
+    let all = range(rate);
+    let times = number::short(factor);
+    match rate {
+        // `lr * 0.5` needs no second factor.
+        Expr::Binary(binary) if matches!(binary.op, BinOp::Mul(_)) => {
+            if let Some(literal) = definition::literal(source, &binary.right) {
+                return vec![scaled(&literal, factor)];
+            }
+            vec![Edit::insert(all.end, format!(" * {times}"))]
+        }
+        Expr::Binary(binary) if matches!(binary.op, BinOp::Div(_) | BinOp::Rem(_)) => {
+            vec![Edit::insert(all.end, format!(" * {times}"))]
+        }
+        Expr::Unary(_) | Expr::Cast(_) => vec![Edit::insert(all.end, format!(" * {times}"))],
+        rate if expr::takes_method(rate) => vec![Edit::insert(all.end, format!(" * {times}"))],
+        _ => vec![
+            Edit::insert(all.start, "("),
+            Edit::insert(all.end, format!(") * {times}")),
+        ],
+    }
+}

@@ -1,0 +1,146 @@
+//! Proven interventions as changes of the user's own lines.
+//!
+//! [`patch`] turns an [`Intervention`] that survived its experiment into a
+//! [`Patch`]: it parses the user's source, finds the one place that does the
+//! same, and changes as little as possible there. Where the place cannot be
+//! told for certain it makes no patch and says in [`NoPatch`] what to change by
+//! hand. Nothing here reads or writes a file; [`SourceTree`] is the only way in.
+//!
+//! ```
+//! use denan_cure::patch::{SourceTree, unified_diff};
+//!
+//! struct OneFile;
+//! impl SourceTree for OneFile {
+//!     fn read(&self, file: &str) -> Option<String> {
+//!         (file == "src/main.rs").then(|| "fn main() {}\n".to_owned())
+//!     }
+//!     fn files(&self) -> Vec<String> {
+//!         vec!["src/main.rs".to_owned()]
+//!     }
+//!     fn show(&self, file: &str) -> String {
+//!         file.to_owned()
+//!     }
+//! }
+//!
+//! let patch = denan_finding::Patch {
+//!     file: "src/main.rs".to_owned(),
+//!     line: 7,
+//!     before: "    let y = x.log();".to_owned(),
+//!     after: "    let y = x.clamp_min(1e-7).log();".to_owned(),
+//! };
+//! assert!(unified_diff(&patch).contains("@@ -7 +7 @@\n-    let y = x.log();\n"));
+//! ```
+
+mod clip_gradients;
+mod definition;
+mod diff;
+mod drop_samples;
+mod expr;
+mod import;
+mod learning_rate;
+mod number;
+mod optimizer;
+mod place;
+mod raise_epsilon;
+mod safe_op;
+mod source;
+mod walk;
+
+pub use diff::{unified_diff, unified_diff_in};
+
+use denan_finding::Patch;
+use denan_record::model::{Break, Place, Sample};
+use denan_record::plan::Intervention;
+use std::fmt;
+
+/// The change of the user's source that does what `intervention` did from outside.
+///
+/// The patched file is known to parse; it is not type-checked.
+///
+/// # Errors
+/// The place cannot be found or not be told from another, or the change cannot
+/// be written down there.
+pub fn patch(
+    intervention: &Intervention,
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<Patch, NoPatch> {
+    match intervention {
+        Intervention::SafeOp {
+            op,
+            file,
+            line,
+            margin,
+        } => safe_op::patch(
+            &safe_op::Call {
+                op,
+                file,
+                line: *line,
+                margin: *margin,
+            },
+            context,
+            sources,
+        ),
+        Intervention::LowerLearningRate { factor } => {
+            learning_rate::patch(*factor, context, sources)
+        }
+        Intervention::ClipGradients { max_norm } => {
+            clip_gradients::patch(*max_norm, context, sources)
+        }
+        Intervention::RaiseEpsilon { epsilon } => raise_epsilon::patch(*epsilon, context, sources),
+        Intervention::DropSamples { indices } => drop_samples::patch(indices, context, sources),
+    }
+}
+
+/// What is known of the training besides its source.
+#[derive(Clone, Copy, Debug)]
+pub struct PatchContext<'a> {
+    /// The break that the intervention cures.
+    pub break_: &'a Break,
+    /// The user's line of `optimizer.step(…)`, when known.
+    pub step_place: Option<&'a Place>,
+    /// The rate in force at the break, to tell its definition from other numbers.
+    pub learning_rate: Option<f64>,
+    /// The samples that the experiment left out.
+    pub dropped: &'a [Sample],
+}
+
+/// The user's source files.
+pub trait SourceTree {
+    /// Text of a file, by a name out of [`files`](Self::files) or by its path as the compiler recorded it.
+    fn read(&self, file: &str) -> Option<String>;
+
+    /// The user's `.rs` files; none of the dependencies'.
+    fn files(&self) -> Vec<String>;
+
+    /// The file's path as the user would type it.
+    fn show(&self, file: &str) -> String;
+}
+
+/// Why there is no patch, and what to do instead.
+///
+/// Both texts are lower case without a full stop, so that they can stand alone or after a colon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoPatch {
+    /// What kept denan from writing the patch.
+    pub why: String,
+    /// What to change by hand.
+    pub by_hand: String,
+}
+
+impl NoPatch {
+    fn new(why: impl Into<String>, by_hand: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            by_hand: by_hand.into(),
+        }
+    }
+}
+
+impl fmt::Display for NoPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; by hand: {}", self.why, self.by_hand)
+    }
+}
+
+impl std::error::Error for NoPatch {}

@@ -1,0 +1,247 @@
+//! Judging one re-run: is it the same training, did it outlive the break, does it still learn?
+
+use denan_finding::Verdict;
+use denan_record::model::{Ending, Run, Step};
+
+/// Steps over which the loss is averaged when two ends of a training are compared.
+const AVERAGED: usize = 10;
+/// A loss that ends this many times higher than it began runs away.
+const RUNS_AWAY: f64 = 2.0;
+/// A loss must fall by this share of itself over the re-run to count as learning …
+const LEAST_PROGRESS: f64 = 0.01;
+/// … unless the updates are this large in relation to the weights and the loss is no worse than
+/// it was before the break. 1e-3 is usual; a thousandth of that moves nothing.
+const LEAST_UPDATE: f64 = 1e-6;
+
+/// How many steps a re-run makes: past the break by 50 steps or half of the way to it, whichever is more.
+pub fn steps_to_outlive(break_step: u64) -> u64 {
+    break_step + 1 + 50.max(break_step / 2)
+}
+
+/// What came of a re-run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, where the verdict alone does not say it.
+    pub reason: Option<String>,
+    /// Steps the re-run made.
+    pub steps: u64,
+    /// Loss of its first step.
+    pub loss_start: Option<f64>,
+    /// Mean loss of its last steps.
+    pub loss_end: Option<f64>,
+}
+
+/// Whether a re-run repeats the recorded training bit by bit, over the steps below `before`.
+/// `Err` names the first step that differs.
+pub fn reproduces(recorded: &Run, again: &Run, before: u64) -> Result<(), u64> {
+    let mut others = again
+        .steps
+        .iter()
+        .filter(|step| step.step < before)
+        .peekable();
+    for step in recorded.steps.iter().filter(|step| step.step < before) {
+        while others.next_if(|other| other.step < step.step).is_some() {}
+        match others.peek() {
+            Some(other) if other.step == step.step && other.loss_bits == step.loss_bits => {}
+            // The re-run's own record may be thinned out there, which proves nothing.
+            Some(other) if other.step > step.step => {}
+            _ => return Err(step.step),
+        }
+    }
+    Ok(())
+}
+
+/// Judges a re-run that was to make `planned` steps, whose intervention could first matter in step `matters_from`.
+pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Judgement {
+    let steps = again.steps.last().map_or(0, |step| step.step + 1);
+    let loss_start = again.steps.first().and_then(|step| step.loss);
+    let loss_end = mean_loss(tail(&again.steps));
+    let judged = |verdict, reason| Judgement {
+        verdict,
+        reason,
+        steps,
+        loss_start,
+        loss_end,
+    };
+    if let Err(step) = reproduces(recorded, again, matters_from) {
+        return judged(
+            Verdict::NotReproduced,
+            Some(format!(
+                "the re-run's loss differs from the record at step {step}, before the change could matter"
+            )),
+        );
+    }
+    if let Some(again_break) = &again.first_break {
+        let op = &again_break.producer.op;
+        return judged(
+            Verdict::Broke,
+            Some(format!("broke at step {} in {op}", again_break.step)),
+        );
+    }
+    if steps < planned && again.ending != Some(Ending::Completed) {
+        return judged(
+            Verdict::Unstable,
+            Some(format!("the re-run ended by itself after {steps} steps")),
+        );
+    }
+    match learns(recorded, again) {
+        Ok(()) => judged(Verdict::Survived, None),
+        Err(reason) => judged(Verdict::Unstable, Some(reason)),
+    }
+}
+
+/// Whether the loss of a surviving re-run behaves; `Err` says what it does instead.
+fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
+    let (Some(start), Some(end)) = (mean_loss(head(&again.steps)), mean_loss(tail(&again.steps)))
+    else {
+        return Ok(());
+    };
+    // Losses may be negative (likelihoods), so what counts is the way in relation to the size.
+    let size = start.abs().max(end.abs()).max(f64::MIN_POSITIVE);
+    if end - start > (RUNS_AWAY - 1.0) * start.abs().max(f64::MIN_POSITIVE)
+        && end - start > 0.5 * size
+    {
+        return Err(format!(
+            "survives, but its loss runs away: {start:.4} → {end:.4}"
+        ));
+    }
+    let ratio = again
+        .steps
+        .iter()
+        .rev()
+        .take(AVERAGED)
+        .filter_map(|step| Some(step.update_norm? / step.weight_norm?))
+        .fold(None, |most: Option<f64>, ratio| {
+            Some(most.map_or(ratio, |most| most.max(ratio)))
+        });
+    if ratio.is_some_and(|ratio| ratio < LEAST_UPDATE) {
+        return Err("survives, but its updates are next to nothing".to_owned());
+    }
+    if (start - end) / size >= LEAST_PROGRESS {
+        return Ok(());
+    }
+    let before_break: Vec<Step> = recorded
+        .steps
+        .iter()
+        .filter(|step| {
+            recorded
+                .first_break
+                .as_ref()
+                .is_none_or(|first| step.step < first.step)
+        })
+        .cloned()
+        .collect();
+    match mean_loss(tail(&before_break)) {
+        Some(before) if end <= before + 0.1 * before.abs() => Ok(()),
+        // A break in the very first steps leaves nothing to compare with.
+        None if end <= start + 0.1 * size => Ok(()),
+        _ => Err(format!(
+            "survives, but no longer learns: {start:.4} → {end:.4}"
+        )),
+    }
+}
+
+fn head(steps: &[Step]) -> &[Step] {
+    &steps[..steps.len().min(AVERAGED)]
+}
+
+fn tail(steps: &[Step]) -> &[Step] {
+    &steps[steps.len().saturating_sub(AVERAGED)..]
+}
+
+fn mean_loss(steps: &[Step]) -> Option<f64> {
+    let losses: Vec<f64> = steps
+        .iter()
+        .filter_map(|step| step.loss)
+        .filter(|loss| loss.is_finite())
+        .collect();
+    (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(losses: impl IntoIterator<Item = f64>) -> Run {
+        let steps = losses
+            .into_iter()
+            .enumerate()
+            .map(|(step, loss)| Step {
+                step: step as u64,
+                loss: Some(loss),
+                loss_bits: Some((loss as f32).to_bits().into()),
+                update_norm: Some(1e-3),
+                weight_norm: Some(1.0),
+                ..Step::default()
+            })
+            .collect();
+        Run {
+            steps,
+            ending: Some(Ending::StoppedAtStep),
+            ..Run::default()
+        }
+    }
+
+    fn falling(count: usize) -> Run {
+        run((0..count).map(|step| 2.0 / (1.0 + step as f64 / 10.0)))
+    }
+
+    #[test]
+    fn a_falling_loss_survives() {
+        assert_eq!(
+            judge(&falling(20), &falling(80), 20, 80).verdict,
+            Verdict::Survived
+        );
+    }
+
+    #[test]
+    fn a_different_beginning_is_no_experiment() {
+        let mut other = falling(80);
+        other.steps[3].loss_bits = Some(1);
+        let judged = judge(&falling(20), &other, 20, 80);
+        assert_eq!(judged.verdict, Verdict::NotReproduced);
+        assert!(judged.reason.unwrap().contains("step 3"));
+        assert_eq!(
+            judge(&falling(20), &other, 3, 80).verdict,
+            Verdict::Survived,
+            "from step 3 on it may differ"
+        );
+    }
+
+    #[test]
+    fn surviving_without_learning_is_no_cure() {
+        let flat = run(std::iter::repeat_n(2.0, 80));
+        assert_eq!(judge(&falling(20), &flat, 0, 80).verdict, Verdict::Unstable);
+        let mut frozen = falling(80);
+        for step in &mut frozen.steps {
+            step.update_norm = Some(1e-12);
+        }
+        assert_eq!(
+            judge(&falling(20), &frozen, 0, 80).verdict,
+            Verdict::Unstable
+        );
+        let rising = run((0..80).map(|step| 1.0 + step as f64));
+        assert_eq!(
+            judge(&falling(20), &rising, 0, 80).verdict,
+            Verdict::Unstable
+        );
+    }
+
+    #[test]
+    fn an_early_end_is_no_survival() {
+        let mut short = falling(30);
+        short.ending = None;
+        assert_eq!(
+            judge(&falling(20), &short, 20, 80).verdict,
+            Verdict::Unstable
+        );
+    }
+
+    #[test]
+    fn a_re_run_outlives_the_break_by_fifty_steps_or_half() {
+        assert_eq!(steps_to_outlive(7), 58);
+        assert_eq!(steps_to_outlive(1000), 1501);
+    }
+}

@@ -1,0 +1,8 @@
+//! Patches of small programs, each written as its author would have formatted it.
+
+mod diffs;
+mod drop_samples;
+mod learning_rate;
+mod optimizers;
+mod program;
+mod safe_op;

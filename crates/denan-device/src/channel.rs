@@ -1,0 +1,179 @@
+//! The router's plumbing: one client, one engine, one lock.
+
+use crate::watch::Watch;
+use burn_backend::backend::ExecutionError;
+use burn_backend::{Backend, DType, DTypeUsageSet, Shape, TensorData};
+use burn_ir::{GraphBindings, GraphId, HandleKind, OperationIr, TensorId, TensorIr};
+use burn_router::{MultiBackendBridge, RouterChannel, RouterClient, RouterTensor, TensorInterpreter};
+use burn_std::future::DynFut;
+use real_flex::{Flex as RealFlex, FlexDevice};
+use std::sync::atomic::{AtomicU64, Ordering};
+use denan_record::model::Ending;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
+
+/// The engine that carries operations out.
+pub type Engine = TensorInterpreter<RealFlex>;
+
+/// What lies behind the lock: the engine, and the watch if this process has a plan.
+struct Behind {
+    engine: Engine,
+    watch: Option<Watch>,
+}
+
+static BEHIND: OnceLock<Mutex<Behind>> = OnceLock::new();
+
+fn behind() -> MutexGuard<'static, Behind> {
+    BEHIND
+        .get_or_init(|| {
+            Mutex::new(Behind { engine: Engine::new(FlexDevice), watch: Watch::from_environment() })
+        })
+        .lock()
+        // A panic inside an operation (shapes that do not fit) is the program's own; it may catch it and go on.
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tensor ids are ours from end to end, so that ids from the program and from interventions never meet.
+pub(crate) fn fresh_id() -> TensorId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    TensorId::new(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Sends operations to the engine of this process.
+#[derive(Clone, Debug)]
+pub struct WatchChannel;
+
+/// Handle to the engine of this process; carries nothing.
+#[derive(Clone, Debug)]
+pub struct WatchClient;
+
+/// Tensors never leave this device, so there is nothing to bridge.
+#[derive(Clone, Debug)]
+pub struct NoBridge;
+
+impl MultiBackendBridge for NoBridge {
+    type TensorHandle = HandleKind<RealFlex>;
+    type Device = FlexDevice;
+
+    fn change_backend_float(tensor: Self::TensorHandle, _: Shape, _: &FlexDevice) -> Self::TensorHandle {
+        tensor
+    }
+
+    fn change_backend_int(tensor: Self::TensorHandle, _: Shape, _: &FlexDevice) -> Self::TensorHandle {
+        tensor
+    }
+
+    fn change_backend_bool(tensor: Self::TensorHandle, _: Shape, _: &FlexDevice) -> Self::TensorHandle {
+        tensor
+    }
+}
+
+impl RouterChannel for WatchChannel {
+    type Device = FlexDevice;
+    type Bridge = NoBridge;
+    type Client = WatchClient;
+
+    fn name(device: &FlexDevice) -> String {
+        RealFlex::name(device)
+    }
+
+    fn init_client(_device: &FlexDevice) -> WatchClient {
+        WatchClient
+    }
+
+    fn get_tensor_handle(tensor: &TensorIr, _client: &WatchClient) -> HandleKind<RealFlex> {
+        behind().engine.get_tensor_handle(tensor)
+    }
+
+    fn register_tensor(
+        client: &WatchClient,
+        handle: HandleKind<RealFlex>,
+        shape: Shape,
+        dtype: DType,
+    ) -> RouterTensor<WatchClient> {
+        let id = fresh_id();
+        behind().engine.register_tensor_to_device(id, handle);
+        RouterTensor::new(id, shape, dtype, client.clone())
+    }
+}
+
+impl RouterClient for WatchClient {
+    type Device = FlexDevice;
+
+    fn register_op(&self, op: OperationIr) {
+        let Behind { engine, watch } = &mut *behind();
+        match watch {
+            Some(watch) => watch.operation(engine, op),
+            None => engine.register_op(op),
+        }
+    }
+
+    fn read_tensor_async(&self, tensor: TensorIr) -> DynFut<Result<TensorData, ExecutionError>> {
+        behind().engine.read_tensor_async(tensor)
+    }
+
+    fn sync(&self) -> Result<(), ExecutionError> {
+        behind().engine.sync()
+    }
+
+    fn flush(&self) {}
+
+    fn create_empty_handle(&self) -> TensorId {
+        fresh_id()
+    }
+
+    fn register_tensor_data(&self, data: TensorData) -> RouterTensor<Self> {
+        let id = fresh_id();
+        let (shape, dtype) = (data.shape().clone(), data.dtype());
+        let Behind { engine, watch } = &mut *behind();
+        if let Some(watch) = watch {
+            watch.data(&data);
+        }
+        engine.register_tensor_data_id(id, data);
+        RouterTensor::new(id, shape, dtype, self.clone())
+    }
+
+    fn device(&self) -> FlexDevice {
+        FlexDevice
+    }
+
+    fn seed(&self, seed: u64) {
+        RealFlex::seed(&FlexDevice, seed);
+    }
+
+    fn dtype_usage(&self, dtype: DType) -> DTypeUsageSet {
+        RealFlex::dtype_usage(&FlexDevice, dtype)
+    }
+
+    fn register_and_execute_graph(&self, _: GraphId, _: Vec<OperationIr>, _: GraphBindings) {
+        unreachable!("graphs come from burn's fusion layer, which flex does not have");
+    }
+
+    fn execute_graph(&self, _: GraphId, _: GraphBindings) {
+        unreachable!("graphs come from burn's fusion layer, which flex does not have");
+    }
+
+    fn register_alias(&self, new_id: TensorId, src_id: TensorId) {
+        behind().engine.register_alias(new_id, src_id);
+    }
+}
+
+/// Tells the last things of a process that is ending. Another thread may be inside an operation
+/// for good, so the lock is only tried for.
+pub(crate) fn finish_watch() {
+    for _ in 0..100 {
+        match BEHIND.get().map(Mutex::try_lock) {
+            None => return,
+            Some(Ok(mut behind)) => return finish(&mut behind),
+            Some(Err(TryLockError::Poisoned(poisoned))) => return finish(&mut poisoned.into_inner()),
+            Some(Err(TryLockError::WouldBlock)) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+fn finish(behind: &mut Behind) {
+    if let Some(watch) = &mut behind.watch {
+        watch.last_step(&mut behind.engine);
+        watch.finish(Ending::Completed);
+    }
+}

@@ -1,0 +1,125 @@
+//! Reading elements of flex tensors: summaries, positions, single values.
+
+use burn_backend::DType;
+use denan_numerics::{Range, Summary};
+use half::{bf16, f16};
+use real_flex::FlexTensor;
+
+/// Runs `$body` with `$data` bound to the whole storage of a float tensor in its own type.
+macro_rules! with_floats {
+    ($tensor:expr, $data:ident => $body:expr, else $other:expr) => {
+        match $tensor.dtype() {
+            DType::F32 => { let $data: &[f32] = $tensor.storage(); $body }
+            DType::F64 => { let $data: &[f64] = $tensor.storage(); $body }
+            DType::F16 => { let $data: &[f16] = $tensor.storage(); $body }
+            DType::BF16 => { let $data: &[bf16] = $tensor.storage(); $body }
+            _ => $other,
+        }
+    };
+}
+
+/// The cheap figures of a float tensor; empty for other types.
+pub fn range(tensor: &FlexTensor) -> Range {
+    let layout = tensor.layout();
+    with_floats!(tensor, data => match layout.contiguous_offsets() {
+        Some((start, end)) => denan_numerics::range(&data[start..end]),
+        None => denan_numerics::range_strided(data, layout.start_offset(), layout.shape().as_slice(), layout.strides())
+            .unwrap_or(Range::EMPTY),
+    }, else Range::EMPTY)
+}
+
+/// All figures of a float tensor; empty for other types.
+pub fn summary(tensor: &FlexTensor) -> Summary {
+    let layout = tensor.layout();
+    with_floats!(tensor, data => match layout.contiguous_offsets() {
+        Some((start, end)) => denan_numerics::summarize(&data[start..end]),
+        None => denan_numerics::summarize_strided(data, layout.start_offset(), layout.shape().as_slice(), layout.strides())
+            .unwrap_or(Summary::EMPTY),
+    }, else Summary::EMPTY)
+}
+
+/// All elements in row-major order, widened.
+pub fn values(tensor: &FlexTensor) -> Vec<f64> {
+    let tensor = tensor.to_contiguous();
+    let count = tensor.layout().num_elements();
+    let start = tensor.layout().start_offset();
+    with_floats!(tensor, data => data[start..start + count].iter().map(|&x| f64::from(x)).collect(), else Vec::new())
+}
+
+/// Row-major positions of the first `most` non-finite elements.
+pub fn nonfinite_positions(tensor: &FlexTensor, most: usize) -> Vec<usize> {
+    values(tensor).iter().enumerate().filter(|(_, x)| !x.is_finite()).map(|(at, _)| at).take(most).collect()
+}
+
+/// The integers of an index tensor in row-major order.
+pub fn integers(tensor: &FlexTensor) -> Vec<i64> {
+    let tensor = tensor.to_contiguous();
+    let count = tensor.layout().num_elements();
+    let start = tensor.layout().start_offset();
+    macro_rules! read {
+        ($type:ty) => {{
+            let data: &[$type] = tensor.storage();
+            data[start..start + count].iter().map(|&x| x as i64).collect()
+        }};
+    }
+    match tensor.dtype() {
+        DType::I64 => read!(i64),
+        DType::I32 => read!(i32),
+        DType::I16 => read!(i16),
+        DType::I8 => read!(i8),
+        DType::U64 => read!(u64),
+        DType::U32 => read!(u32),
+        DType::U16 => read!(u16),
+        DType::U8 => read!(u8),
+        _ => Vec::new(),
+    }
+}
+
+/// The bits of a one-element float tensor, widened.
+pub fn bits(tensor: &FlexTensor) -> Option<u64> {
+    let at = tensor.layout().start_offset();
+    if tensor.layout().num_elements() != 1 {
+        return None;
+    }
+    match tensor.dtype() {
+        DType::F32 => Some(tensor.storage::<f32>()[at].to_bits().into()),
+        DType::F64 => Some(tensor.storage::<f64>()[at].to_bits()),
+        DType::F16 => Some(tensor.storage::<f16>()[at].to_bits().into()),
+        DType::BF16 => Some(tensor.storage::<bf16>()[at].to_bits().into()),
+        _ => None,
+    }
+}
+
+/// The same tensor with every element passed through `map`, in its own type.
+pub fn mapped(tensor: &FlexTensor, map: impl Fn(f64) -> f64) -> FlexTensor {
+    use burn_backend::TensorData;
+    let shape = tensor.layout().shape().clone();
+    let values = values(tensor).into_iter().map(map);
+    let data = match tensor.dtype() {
+        DType::F64 => TensorData::new(values.collect::<Vec<f64>>(), shape),
+        DType::F16 => TensorData::new(values.map(f16::from_f64).collect::<Vec<_>>(), shape),
+        DType::BF16 => TensorData::new(values.map(bf16::from_f64).collect::<Vec<_>>(), shape),
+        _ => TensorData::new(values.map(|x| x as f32).collect::<Vec<_>>(), shape),
+    };
+    FlexTensor::from_data(data)
+}
+
+/// The word of the contract for an element type.
+pub fn dtype_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "float64",
+        DType::F32 | DType::Flex32 => "float32",
+        DType::F16 => "float16",
+        DType::BF16 => "bfloat16",
+        DType::I64 => "int64",
+        DType::I32 => "int32",
+        DType::I16 => "int16",
+        DType::I8 => "int8",
+        DType::U64 => "uint64",
+        DType::U32 => "uint32",
+        DType::U16 => "uint16",
+        DType::U8 => "uint8",
+        DType::Bool(_) => "bool",
+        DType::QFloat(_) => "quantized",
+    }
+}

@@ -1,0 +1,136 @@
+//! The operations of the current step, as a graph of the tensors they made.
+//!
+//! A node is kept for every float tensor made since the step began, dropped or not, and for the
+//! older ones that are still alive (parameters, optimizer state, data). When a step ends the
+//! dead nodes go.
+
+use crate::describe::Geometry;
+use crate::sites::SiteIndex;
+use burn_backend::{DType, Shape};
+use burn_ir::TensorId;
+use denan_numerics::Range;
+use denan_record::model::{Phase, Role};
+use real_flex::FlexTensor;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// Index of a node in [`Graph`].
+pub type NodeIndex = u32;
+
+/// A float tensor and the operation that made it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Order of execution within its step.
+    pub sequence: u64,
+    /// Plain name of the operation.
+    pub name: &'static str,
+    /// Its scalar argument.
+    pub scalar: Option<f64>,
+    /// How its elements relate to the inputs'.
+    pub geometry: Geometry,
+    /// Where it was called.
+    pub site: SiteIndex,
+    /// Part of the step.
+    pub phase: Phase,
+    /// Sizes of the dimensions.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+    /// Its values in figures.
+    pub range: Range,
+    /// Tensors it was made of (float ones).
+    pub inputs: SmallVec<[NodeIndex; 3]>,
+    /// What it is to the training.
+    pub role: Role,
+    /// Parameter slot, for parameters.
+    pub slot: Option<u32>,
+    /// Batch it is data of.
+    pub batch: Option<u32>,
+    /// Made in the current step.
+    pub is_new: bool,
+    /// Read by an operation of the forward pass.
+    pub used_forward: bool,
+    /// Its elements, for small data tensors.
+    pub data: Option<FlexTensor>,
+    /// The index tensor of a select or gather.
+    pub indices: Option<FlexTensor>,
+    /// Row-major positions of its first non-finite elements, if its inputs were finite.
+    pub bad_positions: Vec<usize>,
+}
+
+impl Node {
+    /// Whether it holds NaN or infinity.
+    pub fn is_bad(&self) -> bool {
+        self.range.nonfinite() > 0
+    }
+}
+
+/// All nodes, and which tensor is which.
+#[derive(Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    alive: FxHashMap<TensorId, NodeIndex>,
+}
+
+impl Graph {
+    /// Node of a live tensor.
+    pub fn of(&self, id: TensorId) -> Option<NodeIndex> {
+        self.alive.get(&id).copied()
+    }
+
+    /// The node itself.
+    pub fn node(&self, index: NodeIndex) -> &Node {
+        &self.nodes[index as usize]
+    }
+
+    /// The node itself, to be changed.
+    pub fn node_mut(&mut self, index: NodeIndex) -> &mut Node {
+        &mut self.nodes[index as usize]
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Adds the node of a tensor.
+    pub fn insert(&mut self, id: TensorId, node: Node) -> NodeIndex {
+        let index = self.nodes.len() as NodeIndex;
+        self.nodes.push(node);
+        self.alive.insert(id, index);
+        index
+    }
+
+    /// The tensor is gone; its node stays until the step ends.
+    pub fn release(&mut self, id: TensorId) {
+        self.alive.remove(&id);
+    }
+
+    /// Whether the tensor of a node is alive.
+    pub fn alive(&self) -> impl Iterator<Item = (TensorId, NodeIndex)> + '_ {
+        self.alive.iter().map(|(&id, &index)| (id, index))
+    }
+
+    /// Indices of all nodes, newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = NodeIndex> + use<> {
+        (0..self.nodes.len() as NodeIndex).rev()
+    }
+
+    /// Keeps only the nodes of live tensors, as leaves. Returns where each old node went.
+    pub fn forget_dead(&mut self) -> FxHashMap<NodeIndex, NodeIndex> {
+        let mut kept: Vec<(TensorId, NodeIndex)> = self.alive().collect();
+        kept.sort_unstable_by_key(|&(_, index)| index);
+        let mut moved = FxHashMap::default();
+        let mut nodes = Vec::with_capacity(kept.len());
+        for (id, old) in kept {
+            let new = *moved.entry(old).or_insert_with(|| {
+                let node = &self.nodes[old as usize];
+                nodes.push(Node { inputs: SmallVec::new(), is_new: false, data: None, indices: None, ..node.clone() });
+                (nodes.len() - 1) as NodeIndex
+            });
+            self.alive.insert(id, new);
+        }
+        self.nodes = nodes;
+        moved
+    }
+}

@@ -1,0 +1,368 @@
+//! From a bad value back to the operation that made it, and on to the data behind it.
+
+use crate::describe::Geometry;
+use crate::graph::{Graph, NodeIndex};
+use burn_backend::Shape;
+use denan_record::model::{Phase, Role};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// Elements that are followed at once; more are followed as whole rows.
+const MOST_ELEMENTS: usize = 4096;
+/// Origins that are reported.
+const MOST_ORIGINS: usize = 16;
+
+/// The producer of a bad value, and the way from there to where it was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// First operation with finite inputs and a non-finite output.
+    pub producer: NodeIndex,
+    /// The operations that handed it on, ending where it was noticed.
+    pub trail: Vec<NodeIndex>,
+}
+
+/// Finds the producer of the bad value in a tensor.
+pub fn producer(graph: &Graph, noticed: NodeIndex) -> Path {
+    // Breadth first from the end, so that the trail is a shortest one.
+    let mut next: HashMap<NodeIndex, NodeIndex> = HashMap::new();
+    let mut queue = VecDeque::from([noticed]);
+    let mut seen = BTreeSet::from([noticed]);
+    let mut producers = Vec::new();
+    while let Some(at) = queue.pop_front() {
+        let sources = bad_sources(graph, at);
+        if sources.is_empty() {
+            producers.push(at);
+        }
+        for source in sources {
+            if seen.insert(source) {
+                next.insert(source, at);
+                queue.push_back(source);
+            }
+        }
+    }
+    let producer = producers
+        .into_iter()
+        .min_by_key(|&at| (graph.node(at).is_new, graph.node(at).sequence))
+        .unwrap_or(noticed);
+    let mut trail = Vec::new();
+    let mut at = producer;
+    while let Some(&after) = next.get(&at) {
+        trail.push(after);
+        at = after;
+    }
+    Path { producer, trail }
+}
+
+/// The inputs a node's bad value came from; none if it made it itself.
+fn bad_sources(graph: &Graph, at: NodeIndex) -> Vec<NodeIndex> {
+    let node = graph.node(at);
+    let bad: Vec<NodeIndex> = node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
+    if node.range.nan == 0 {
+        return bad;
+    }
+    let with_nan: Vec<NodeIndex> = bad.iter().copied().filter(|&input| graph.node(input).range.nan > 0).collect();
+    if !with_nan.is_empty() {
+        return with_nan;
+    }
+    // NaN made of infinities. One that the program put there on purpose (an attention mask) is no
+    // fault: the operation that turned it into NaN is.
+    bad.into_iter().filter(|&input| !is_deliberate(graph, input)).collect()
+}
+
+/// Whether the infinities of a tensor were written there as a fill value.
+fn is_deliberate(graph: &Graph, at: NodeIndex) -> bool {
+    let node = graph.node(at);
+    if node.range.nan > 0 {
+        return false;
+    }
+    let sources: Vec<NodeIndex> =
+        node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
+    if sources.is_empty() {
+        let filled = matches!(node.name, "mask_fill" | "full") && node.scalar.is_some_and(f64::is_infinite);
+        return filled || node.role == Role::Data && node.name == "input";
+    }
+    sources.into_iter().all(|source| is_deliberate(graph, source))
+}
+
+/// Elements of one tensor, by row-major position, or whole rows of its first dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// Single elements.
+    At(BTreeSet<usize>),
+    /// Whole rows.
+    Rows(BTreeSet<usize>),
+}
+
+/// A data tensor that bad elements were made of, and which of its elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataElements {
+    /// The tensor.
+    pub node: NodeIndex,
+    /// The elements.
+    pub elements: Elements,
+}
+
+/// The data elements that these elements of a tensor were made of.
+///
+/// Only data made in the current step counts: what has been there for longer is no sample.
+pub fn data_behind(graph: &Graph, node: NodeIndex, elements: Elements) -> Vec<DataElements> {
+    let mut found: Vec<DataElements> = Vec::new();
+    let mut queue = VecDeque::from([(node, elements)]);
+    let mut seen = HashMap::<NodeIndex, u32>::new();
+    while let Some((at, elements)) = queue.pop_front() {
+        // A tensor read on many ways is followed on a few of them; the rest say the same.
+        let visits = seen.entry(at).or_default();
+        *visits += 1;
+        if *visits > 4 {
+            continue;
+        }
+        let current = graph.node(at);
+        if current.role == Role::Data {
+            if current.is_new || current.batch.is_some() {
+                if let Some(data) = found.iter_mut().find(|data| data.node == at) {
+                    merge(&mut data.elements, elements);
+                } else if found.len() < MOST_ORIGINS {
+                    found.push(DataElements { node: at, elements });
+                }
+            }
+            continue;
+        }
+        for (number, &input) in current.inputs.iter().enumerate() {
+            if let Some(elements) = elements_of_input(graph, at, number, input, &elements) {
+                queue.push_back((input, elements));
+            }
+        }
+    }
+    found
+}
+
+fn merge(into: &mut Elements, other: Elements) {
+    match (into, other) {
+        (Elements::At(into), Elements::At(other)) | (Elements::Rows(into), Elements::Rows(other)) => into.extend(other),
+        // Single elements say more than the rows they lie in.
+        (into @ Elements::Rows(_), other @ Elements::At(_)) => *into = other,
+        (Elements::At(_), Elements::Rows(_)) => {}
+    }
+}
+
+fn elements_of_input(
+    graph: &Graph,
+    at: NodeIndex,
+    number: usize,
+    input: NodeIndex,
+    elements: &Elements,
+) -> Option<Elements> {
+    let node = graph.node(at);
+    let source = graph.node(input);
+    match elements {
+        Elements::At(positions) => {
+            let mut found = BTreeSet::new();
+            for &position in positions {
+                let place = unravel(position, &node.shape);
+                if !place_in_input(graph, at, number, input, &place, &mut found) {
+                    return rows_of_input(graph, at, number, input, &rows_of(positions, &node.shape)?);
+                }
+                if found.len() > MOST_ELEMENTS {
+                    return rows_of(&found, &source.shape).map(Elements::Rows);
+                }
+            }
+            (!found.is_empty()).then_some(Elements::At(found))
+        }
+        Elements::Rows(rows) => rows_of_input(graph, at, number, input, rows),
+    }
+}
+
+/// Adds the input elements that one output element was made of. `false` if they cannot be told singly.
+fn place_in_input(
+    graph: &Graph,
+    at: NodeIndex,
+    number: usize,
+    input: NodeIndex,
+    place: &[usize],
+    found: &mut BTreeSet<usize>,
+) -> bool {
+    let node = graph.node(at);
+    let shape = &graph.node(input).shape;
+    let mut single = |place: &[usize]| {
+        if let Some(position) = ravel(place, shape) {
+            found.insert(position);
+        }
+    };
+    match &node.geometry {
+        Geometry::Created => {}
+        Geometry::Elementwise => single(&broadcast(place, shape)),
+        Geometry::Reshape => {
+            if let Some(position) = ravel(place, &node.shape) {
+                found.insert(position);
+            }
+        }
+        Geometry::Permute(axes) => {
+            let mut inner = vec![0; place.len()];
+            for (&axis, &p) in axes.iter().zip(place) {
+                inner[axis] = p;
+            }
+            single(&inner);
+        }
+        Geometry::Slice(ranges) => {
+            let inner: Vec<usize> = ranges
+                .iter()
+                .zip(place)
+                .map(|(&(start, step), &p)| (start + p as isize * step).max(0) as usize)
+                .collect();
+            single(&inner);
+        }
+        Geometry::Cat(dim) => {
+            let before: usize =
+                node.inputs[..number].iter().map(|&other| graph.node(other).shape.as_slice()[*dim]).sum();
+            let size = shape.as_slice()[*dim];
+            if (before..before + size).contains(&place[*dim]) {
+                let mut inner = place.to_vec();
+                inner[*dim] -= before;
+                single(&inner);
+            }
+        }
+        Geometry::Flip(axes) => {
+            let mut inner = place.to_vec();
+            for &axis in axes {
+                inner[axis] = shape.as_slice()[axis] - 1 - inner[axis];
+            }
+            single(&inner);
+        }
+        Geometry::Select(dim, _) | Geometry::Gather(dim, _) => {
+            let Some(indices) = &node.indices else { return false };
+            let integers = crate::element::integers(indices);
+            let index = match node.geometry {
+                Geometry::Select(..) => integers.get(place[*dim]),
+                _ => ravel(place, &node.shape).and_then(|position| integers.get(position)),
+            };
+            let Some(&index) = index else { return false };
+            let mut inner = place.to_vec();
+            inner[*dim] = index.max(0) as usize;
+            single(&inner);
+        }
+        Geometry::Reduce(dims) => {
+            let count: usize = dims.iter().map(|&dim| shape.as_slice()[dim]).product();
+            if count > MOST_ELEMENTS || place.len() != shape.num_dims() {
+                return false;
+            }
+            for number in 0..count {
+                let mut inner = place.to_vec();
+                let mut rest = number;
+                for &dim in dims {
+                    inner[dim] = rest % shape.as_slice()[dim];
+                    rest /= shape.as_slice()[dim];
+                }
+                single(&inner);
+            }
+        }
+        Geometry::Rows | Geometry::Whole => return false,
+    }
+    true
+}
+
+/// Rows of an input that whole rows of the output were made of.
+fn rows_of_input(
+    graph: &Graph,
+    at: NodeIndex,
+    number: usize,
+    input: NodeIndex,
+    rows: &BTreeSet<usize>,
+) -> Option<Elements> {
+    let node = graph.node(at);
+    let (out, inner) = (*node.shape.as_slice().first()?, *graph.node(input).shape.as_slice().first()?);
+    let same = |rows: &BTreeSet<usize>| Some(Elements::Rows(rows.clone()));
+    match &node.geometry {
+        Geometry::Elementwise if out == inner && node.shape.num_dims() == graph.node(input).shape.num_dims() => {
+            same(rows)
+        }
+        Geometry::Rows if number == 0 && out == inner => same(rows),
+        Geometry::Reduce(dims) if !dims.contains(&0) && out == inner => same(rows),
+        Geometry::Permute(axes) if axes.first() == Some(&0) => same(rows),
+        Geometry::Flip(axes) if !axes.contains(&0) => same(rows),
+        Geometry::Cat(dim) | Geometry::Gather(dim, _) | Geometry::Select(dim, _) if *dim != 0 && out == inner => {
+            same(rows)
+        }
+        Geometry::Slice(ranges) => {
+            let (start, step) = *ranges.first()?;
+            Some(Elements::Rows(rows.iter().map(|&row| (start + row as isize * step).max(0) as usize).collect()))
+        }
+        Geometry::Reshape if out == inner => same(rows),
+        Geometry::Reshape if inner > 0 && out % inner == 0 => {
+            Some(Elements::Rows(rows.iter().map(|row| row / (out / inner)).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn rows_of(positions: &BTreeSet<usize>, shape: &Shape) -> Option<BTreeSet<usize>> {
+    let row_length: usize = shape.as_slice().iter().skip(1).product();
+    (shape.num_dims() > 0 && row_length > 0).then(|| positions.iter().map(|at| at / row_length).collect())
+}
+
+/// Row-major position → place.
+pub fn unravel(position: usize, shape: &Shape) -> Vec<usize> {
+    let mut place = vec![0; shape.num_dims()];
+    let mut rest = position;
+    for (at, &size) in place.iter_mut().zip(shape.as_slice()).rev() {
+        *at = rest % size.max(1);
+        rest /= size.max(1);
+    }
+    place
+}
+
+/// Place → row-major position; `None` outside of the shape.
+fn ravel(place: &[usize], shape: &Shape) -> Option<usize> {
+    if place.len() != shape.num_dims() {
+        return None;
+    }
+    let mut position = 0;
+    for (&at, &size) in place.iter().zip(shape.as_slice()) {
+        if at >= size {
+            return None;
+        }
+        position = position * size + at;
+    }
+    Some(position)
+}
+
+/// The place in an input that was broadcast: trailing dimensions align, dimensions of size 1 repeat.
+fn broadcast(place: &[usize], shape: &Shape) -> Vec<usize> {
+    let sizes = shape.as_slice();
+    let skipped = place.len().saturating_sub(sizes.len());
+    place[skipped..].iter().zip(sizes).map(|(&at, &size)| if size == 1 { 0 } else { at }).collect()
+}
+
+/// The forward operation that an operation of the backward pass computes the gradient of: the
+/// one of the rule's name that shares a tensor with it, or the only one of that name.
+pub fn forward_of(graph: &Graph, backward: NodeIndex, name: &str) -> Option<NodeIndex> {
+    let candidates: Vec<NodeIndex> = graph
+        .newest_first()
+        .filter(|&at| {
+            let node = graph.node(at);
+            node.is_new && node.phase == Phase::Forward && node.name == name
+        })
+        .collect();
+    // What the rule saved reaches the operation directly or through the rule's own intermediate results.
+    let mut near = vec![backward];
+    for _ in 0..6 {
+        let related = candidates.iter().copied().find(|&candidate| {
+            near.iter().any(|&at| {
+                graph.node(at).inputs.iter().any(|input| *input == candidate || graph.node(candidate).inputs.contains(input))
+            })
+        });
+        if related.is_some() {
+            return related;
+        }
+        near = near
+            .iter()
+            .flat_map(|&at| graph.node(at).inputs.iter().copied())
+            .filter(|&input| {
+                let node = graph.node(input);
+                node.phase == Phase::Backward && node.site != 0 && node.is_new
+            })
+            .collect();
+    }
+    match candidates[..] {
+        [only] => Some(only),
+        _ => None,
+    }
+}

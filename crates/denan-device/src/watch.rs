@@ -1,0 +1,764 @@
+//! What is kept of each operation, and how a break is found.
+
+use crate::channel::Engine;
+use crate::describe::{Call, Geometry, describe, plain_name};
+use crate::element;
+use crate::graph::{Graph, Node, NodeIndex};
+use crate::intervene::Intervene;
+use crate::message::{self, Message};
+use crate::parameters::Updates;
+use crate::sites::{Part, SiteIndex, Sites};
+use crate::tell::Teller;
+use crate::trace::{self, Elements};
+use burn_backend::{Shape, TensorData};
+use burn_ir::{HandleKind, OperationIr, TensorIr, TensorStatus};
+use denan_numerics::{Range, Summary};
+use denan_record::event::Event;
+use denan_record::model::{
+    Batch, Break, Ending, Header, Kind, Operation, Origin, Parameter, ParameterStep, Phase, Place, Role, Sample, Step,
+    TensorSeen,
+};
+use denan_record::plan::Plan;
+use real_flex::FlexTensor;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+/// Data tensors up to this many elements are kept until the step ends, so that a break can show them.
+const KEPT_ELEMENTS: usize = 1 << 18;
+/// Index tensors up to this many elements are kept until the step ends.
+const KEPT_INDICES: usize = 1 << 16;
+/// Non-finite elements of a producer that are followed back.
+const FOLLOWED_ELEMENTS: usize = 64;
+/// Nodes after which dead ones are forgotten even if no step ends (an evaluation loop).
+const MOST_NODES: usize = 200_000;
+/// Longest trail that is told; longer ones lose their middle.
+const LONGEST_TRAIL: usize = 64;
+
+/// Watches the operations of one process.
+pub struct Watch {
+    plan: Plan,
+    teller: Teller,
+    began: Instant,
+    sites: Sites,
+    graph: Graph,
+    updates: Updates,
+    pub(crate) intervene: Intervene,
+    threads: FxHashMap<ThreadId, ThreadState>,
+    /// The thread that runs the backward pass and the optimizer.
+    trainer: Option<ThreadId>,
+    stage: Stage,
+    step: StepFigures,
+    steps_done: u64,
+    slots: u32,
+    parameters: BTreeMap<u32, Parameter>,
+    batches: FxHashMap<u32, Vec<Sample>>,
+    next_batch: u32,
+    first_break: Option<u64>,
+    ended: bool,
+}
+
+/// What a thread last said.
+#[derive(Default)]
+struct ThreadState {
+    batch: Option<u32>,
+    parameter: Option<String>,
+}
+
+/// How far the current step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Forward,
+    Backward,
+    Optimizer,
+}
+
+/// Figures of the current step.
+#[derive(Default)]
+struct StepFigures {
+    loss: Option<f64>,
+    loss_bits: Option<u64>,
+    loss_is_bad: bool,
+    operations: u64,
+    largest: f64,
+    watching: Duration,
+    batches: BTreeSet<u32>,
+}
+
+impl Watch {
+    /// The watch this process was asked for, if any.
+    pub fn from_environment() -> Option<Self> {
+        let plan = match Plan::from_environment() {
+            Ok(plan) => plan?,
+            Err(error) => {
+                eprintln!("denan: not watching, since the plan handed to this process cannot be read: {error}");
+                return None;
+            }
+        };
+        let teller = plan.socket.as_deref().map_or_else(Teller::silent, Teller::connect);
+        at_exit();
+        Some(Self::new(plan, teller))
+    }
+
+    /// A watch that follows `plan` and tells `teller`.
+    pub fn new(plan: Plan, mut teller: Teller) -> Self {
+        use burn_backend::Backend;
+        real_flex::Flex::seed(&real_flex::FlexDevice, plan.seed);
+        teller.tell(Event::Started(Header {
+            engine: "burn 0.22.1".to_owned(),
+            process_id: std::process::id(),
+            started_unix_ms: std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as u64),
+            seed: plan.seed,
+            intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
+        }));
+        Self {
+            intervene: Intervene::new(plan.intervention.clone()),
+            plan,
+            teller,
+            began: Instant::now(),
+            sites: Sites::new(),
+            graph: Graph::default(),
+            updates: Updates::default(),
+            threads: FxHashMap::default(),
+            trainer: None,
+            stage: Stage::Forward,
+            step: StepFigures::default(),
+            steps_done: 0,
+            slots: 0,
+            parameters: BTreeMap::new(),
+            batches: FxHashMap::default(),
+            next_batch: 0,
+            first_break: None,
+            ended: false,
+        }
+    }
+
+    /// Data is about to enter the engine; it may be a message.
+    pub fn data(&mut self, data: &TensorData) {
+        let Some(message) = message::read(data) else { return };
+        let state = self.threads.entry(std::thread::current().id()).or_default();
+        match message {
+            Message::Parameter(name) => state.parameter = Some(name),
+            Message::Batch(samples) => {
+                let number = self.next_batch;
+                self.next_batch += 1;
+                state.batch = Some(number);
+                self.batches.insert(number, samples);
+            }
+        }
+    }
+
+    /// Carries an operation out and looks at what it made.
+    pub fn operation(&mut self, engine: &mut Engine, op: OperationIr) {
+        if let OperationIr::Drop(tensor) = &op {
+            self.graph.release(tensor.id);
+            self.intervene.release(tensor.id);
+            engine.register_op(op);
+            return;
+        }
+        let before = Instant::now();
+        let thread = std::thread::current().id();
+        let site = self.sites.here();
+        let phase = self.enter(thread, site, engine, &op);
+        let call = describe(&op);
+        let inputs: SmallVec<[NodeIndex; 3]> = op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
+        self.note_reads(engine, &op, phase, &inputs);
+        let outputs: SmallVec<[TensorIr; 1]> =
+            op.outputs().filter(|tensor| tensor.dtype.is_float()).cloned().collect();
+        let indices = index_tensor(engine, &op, &call.geometry);
+        let released: SmallVec<[burn_ir::TensorId; 3]> = op
+            .inputs()
+            .filter(|tensor| tensor.status == TensorStatus::ReadWrite)
+            .map(|tensor| tensor.id)
+            .collect();
+        let rule = match &self.sites.get(site).part {
+            Part::Backward { rule } => rule.as_deref().map(plain_name),
+            _ => None,
+        };
+        let place = self.sites.get(site).place.as_ref();
+        let op = self.intervene.rewrite(engine, op, &call, phase, rule, place, &self.graph, &inputs);
+        let watched = before.elapsed();
+
+        engine.register_op(op);
+
+        let before = Instant::now();
+        for tensor in outputs {
+            self.made(engine, tensor, thread, site, phase, &call, &inputs, indices.clone());
+        }
+        for id in released {
+            self.graph.release(id);
+        }
+        self.step.operations += 1;
+        if self.graph.len() > MOST_NODES {
+            self.graph.forget_dead();
+            self.updates.clear();
+        }
+        self.step.watching += watched + before.elapsed();
+    }
+
+    /// Follows the training from forward to backward to optimizer and on to the next step.
+    fn enter(&mut self, thread: ThreadId, site: SiteIndex, engine: &mut Engine, op: &OperationIr) -> Phase {
+        let (phase, stage) = match &self.sites.get(site).part {
+            Part::Forward { .. } => (Phase::Forward, Stage::Forward),
+            Part::Backward { .. } => (Phase::Backward, Stage::Backward),
+            Part::Optimizer { .. } => (Phase::Optimizer, Stage::Optimizer),
+        };
+        if stage != Stage::Forward {
+            self.trainer = Some(thread);
+        }
+        // Threads that load data run beside the training and do not move it on.
+        if self.trainer.is_some_and(|trainer| trainer != thread) {
+            return phase;
+        }
+        if self.stage == Stage::Optimizer && stage != Stage::Optimizer {
+            self.end_step(engine);
+        }
+        if stage == Stage::Backward && is_ones(op) && matches!(self.sites.get(site).part, Part::Backward { rule: None }) {
+            self.begin_backward(engine, op);
+        }
+        self.stage = stage;
+        phase
+    }
+
+    /// The gradient of the loss is being made: the loss is the newest live tensor of its shape.
+    fn begin_backward(&mut self, engine: &mut Engine, ones: &OperationIr) {
+        let Some(shape) = ones.outputs().next().map(|tensor| tensor.shape.clone()) else { return };
+        let loss = self
+            .graph
+            .alive()
+            .filter(|&(_, index)| {
+                let node = self.graph.node(index);
+                node.is_new
+                    && node.phase == Phase::Forward
+                    && node.shape == shape
+                    && !node.inputs.is_empty()
+                    && matches!(self.sites.get(node.site).part, Part::Forward { tracked: true })
+            })
+            .max_by_key(|&(_, index)| self.graph.node(index).sequence);
+        let Some((id, index)) = loss else { return };
+        let node = self.graph.node(index);
+        let range = node.range;
+        let ir = TensorIr { id, shape, status: TensorStatus::ReadOnly, dtype: node.dtype };
+        self.step.loss = Some(most_telling(&range));
+        self.step.loss_bits = float_handle(engine, &ir).and_then(|tensor| element::bits(&tensor));
+        self.step.loss_is_bad = range.nonfinite() > 0;
+        if self.step.loss_is_bad {
+            self.broke(index, None);
+        }
+    }
+
+    /// Before the operation: parameters, gradients and data of the batch are told by who reads them.
+    fn note_reads(&mut self, engine: &mut Engine, op: &OperationIr, phase: Phase, inputs: &[NodeIndex]) {
+        match phase {
+            Phase::Forward => {
+                let name = self
+                    .threads
+                    .get_mut(&std::thread::current().id())
+                    .and_then(|state| state.parameter.take());
+                for &input in inputs {
+                    let node = self.graph.node_mut(input);
+                    node.used_forward = true;
+                    if let Some(batch) = node.batch {
+                        self.step.batches.insert(batch);
+                    }
+                }
+                if let (Some(name), Some(&input)) = (name, inputs.first()) {
+                    self.name_parameter(input, name);
+                }
+            }
+            Phase::Optimizer => self.note_optimizer_reads(engine, op, inputs),
+            _ => {}
+        }
+    }
+
+    fn note_optimizer_reads(&mut self, engine: &mut Engine, op: &OperationIr, inputs: &[NodeIndex]) {
+        let tensors: SmallVec<[&TensorIr; 3]> =
+            op.inputs().filter(|tensor| self.graph.of(tensor.id).is_some()).collect();
+        for (&input, tensor) in inputs.iter().zip(&tensors) {
+            if self.updates.reads_new_gradient(&self.graph, input) {
+                let summary = float_handle(engine, tensor).map(|tensor| element::summary(&tensor));
+                if let Some(update) = self.updates.current() {
+                    update.gradient_summary = summary;
+                }
+                if self.graph.node(input).is_bad() {
+                    self.broke(input, None);
+                }
+                self.intervene.gradient(engine, tensor, summary.as_ref());
+            }
+        }
+        let mut reads_parameter = false;
+        for &input in inputs {
+            reads_parameter |= self.updates.reads(&self.graph, input);
+        }
+        // `parameter - delta` is how every optimizer ends.
+        if reads_parameter
+            && let OperationIr::NumericFloat(_, burn_ir::NumericOperationIr::Sub(sub)) = op
+            && let Some(delta) = self.graph.of(sub.rhs.id)
+            && let Some(update) = self.updates.current()
+        {
+            update.delta_summary = float_handle(engine, &sub.rhs).map(|tensor| element::summary(&tensor));
+            let node = self.graph.node(delta);
+            if node.name == "mul" {
+                update.learning_rate = node.scalar;
+            }
+        }
+    }
+
+    fn name_parameter(&mut self, input: NodeIndex, name: String) {
+        let slot = self.slot_of(input);
+        if let Some(parameter) = self.parameters.get_mut(&slot)
+            && parameter.name.as_ref() != Some(&name)
+        {
+            parameter.name = Some(name);
+            self.teller.tell(Event::Parameter(parameter.clone()));
+        }
+    }
+
+    /// The slot of a parameter, given one if it has none yet.
+    fn slot_of(&mut self, index: NodeIndex) -> u32 {
+        if let Some(slot) = self.graph.node(index).slot {
+            return slot;
+        }
+        let slot = self.slots;
+        self.slots += 1;
+        let node = self.graph.node_mut(index);
+        node.slot = Some(slot);
+        node.role = Role::Parameter;
+        let parameter = Parameter {
+            slot,
+            name: None,
+            shape: sizes(&node.shape),
+            dtype: element::dtype_name(node.dtype).to_owned(),
+            first_use: self.sites.get(node.site).place.clone(),
+        };
+        self.teller.tell(Event::Parameter(parameter.clone()));
+        self.parameters.insert(slot, parameter);
+        slot
+    }
+
+    /// After the operation: looks at one tensor it made.
+    #[expect(clippy::too_many_arguments, reason = "one operation's facts, gathered on a hot path")]
+    fn made(
+        &mut self,
+        engine: &mut Engine,
+        tensor: TensorIr,
+        thread: ThreadId,
+        site: SiteIndex,
+        phase: Phase,
+        call: &Call,
+        inputs: &[NodeIndex],
+        indices: Option<FlexTensor>,
+    ) {
+        let id = tensor.id;
+        let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor };
+        let same_values = call.geometry.is_same_values().then(|| inputs.first().map(|&input| self.graph.node(input).range));
+        let handle = float_handle(engine, &read);
+        let range = match (same_values.flatten(), &handle) {
+            (Some(range), _) => range,
+            (None, Some(tensor)) => element::range(tensor),
+            (None, None) => Range::EMPTY,
+        };
+        let is_data = call.name == "input";
+        let bad_positions = if range.nonfinite() > 0 && inputs.iter().all(|&input| !self.graph.node(input).is_bad()) {
+            handle.as_ref().map(|tensor| element::nonfinite_positions(tensor, FOLLOWED_ELEMENTS)).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        if range.nonfinite() < range.count {
+            self.step.largest = self.step.largest.max(range.min.abs()).max(range.max.abs());
+        }
+        let role = match phase {
+            Phase::Backward => Role::Gradient,
+            Phase::Optimizer => Role::OptimizerState,
+            _ if is_data => Role::Data,
+            _ if inputs.is_empty() => Role::Constant,
+            _ => Role::Activation,
+        };
+        let batch = if is_data { self.threads.get(&thread).and_then(|state| state.batch) } else { None };
+        let small = read.shape.num_elements() <= KEPT_ELEMENTS;
+        let node = Node {
+            sequence: self.step.operations,
+            name: call.name,
+            scalar: call.scalar,
+            geometry: call.geometry.clone(),
+            site,
+            phase,
+            shape: read.shape,
+            dtype: read.dtype,
+            range,
+            inputs: SmallVec::from_slice(inputs),
+            role,
+            slot: None,
+            batch,
+            is_new: true,
+            used_forward: false,
+            data: if is_data && small { handle.clone() } else { None },
+            indices,
+            bad_positions,
+        };
+        let index = self.graph.insert(id, node);
+        if phase == Phase::Optimizer
+            && self.updates.makes(&self.graph, inputs, index)
+            && let Some(update) = self.updates.current()
+        {
+            update.after_summary = handle.as_ref().map(element::summary);
+        }
+    }
+
+    /// An optimizer step is over.
+    fn end_step(&mut self, _engine: &mut Engine) {
+        let number = self.steps_done;
+        let updates: Vec<_> = self.updates.all().to_vec();
+        let mut rows = Vec::with_capacity(updates.len());
+        let mut learning_rate = None;
+        let mut lost = None;
+        for update in &updates {
+            let (Some(before), Some(after)) = (update.before, update.after) else { continue };
+            let slot = self.slot_of(before);
+            let node = self.graph.node_mut(after);
+            node.slot = Some(slot);
+            node.role = Role::Parameter;
+            if node.is_bad() && lost.is_none() {
+                lost = Some((after, slot));
+            }
+            learning_rate = learning_rate.or(update.learning_rate);
+            rows.push(ParameterStep {
+                slot,
+                gradient: update.gradient_summary,
+                value: update.after_summary,
+                update: update.delta_summary,
+            });
+        }
+        if let Some((after, slot)) = lost {
+            self.broke(after, Some(slot));
+        }
+        for &batch in &self.step.batches {
+            if let Some(samples) = self.batches.get(&batch) {
+                self.teller.tell(Event::Batch(Batch { step: number, samples: samples.clone() }));
+            }
+        }
+        let figures = std::mem::take(&mut self.step);
+        self.teller.tell(Event::Step(Step {
+            step: number,
+            loss: figures.loss,
+            loss_bits: figures.loss_bits,
+            learning_rate,
+            gradient_norm: norm(rows.iter().map(|row| row.gradient)),
+            weight_norm: norm(rows.iter().map(|row| row.value)),
+            update_norm: norm(rows.iter().map(|row| row.update)),
+            largest_value: (figures.operations > 0).then_some(figures.largest),
+            operations: figures.operations,
+            elapsed_us: self.began.elapsed().as_micros() as u64,
+            watching_us: figures.watching.as_micros() as u64,
+            parameters: rows,
+        }));
+        self.steps_done += 1;
+        self.updates.clear();
+        self.graph.forget_dead();
+        let live: BTreeSet<u32> = self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
+        let newest = self.next_batch.saturating_sub(64);
+        self.batches.retain(|batch, _| *batch >= newest || live.contains(batch));
+
+        if lost.is_some() {
+            self.teller.tell(Event::ParametersLost);
+            if self.plan.stop_after_break {
+                self.stop(Ending::StoppedAfterBreak);
+            }
+        }
+        if self.plan.stop_at_step.is_some_and(|last| self.steps_done >= last) {
+            self.stop(Ending::StoppedAtStep);
+        }
+    }
+
+    /// The process is ending; if it does so in the optimizer, that step is over too.
+    pub fn last_step(&mut self, engine: &mut Engine) {
+        if self.stage == Stage::Optimizer {
+            self.stage = Stage::Forward;
+            self.end_step(engine);
+        }
+    }
+
+    /// Ends the process: denan asked for it in the plan.
+    fn stop(&mut self, ending: Ending) -> ! {
+        self.finish(ending);
+        std::process::exit(0);
+    }
+
+    /// Tells the last things.
+    pub fn finish(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        if self.sites.is_cheap() == Some(false) {
+            self.teller.tell(Event::Note(
+                "the program was built without frame pointers, so watching it costs more than it needs to".to_owned(),
+            ));
+        }
+        self.teller.tell(Event::Ended(ending));
+        self.teller.finish();
+    }
+
+    /// A bad value was noticed in a loss, gradient or parameter. Only the first break is told.
+    fn broke(&mut self, noticed: NodeIndex, slot: Option<u32>) {
+        if self.first_break.is_some() {
+            return;
+        }
+        self.first_break = Some(self.steps_done);
+        let path = trace::producer(&self.graph, noticed);
+        let made = self.graph.node(path.producer);
+        let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
+        let phase = match made.phase {
+            _ if !made.is_new && matches!(made.role, Role::Parameter | Role::Constant) => Phase::Parameter,
+            _ if made.name == "input" => Phase::Input,
+            Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
+            phase => phase,
+        };
+        let parameter = slot
+            .map(|slot| self.parameter_name(slot))
+            .or_else(|| self.parameter_being_updated(path.producer));
+        let producer = self.tell_operation(path.producer, phase, parameter);
+        let mut trail: Vec<Operation> =
+            path.trail.iter().map(|&at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();
+        if trail.len() > LONGEST_TRAIL {
+            trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
+        }
+        let samples: Vec<Sample> =
+            self.step.batches.iter().filter_map(|batch| self.batches.get(batch)).flatten().cloned().collect();
+        let origins = self.origins(path.producer, &samples);
+        let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
+        self.teller.tell(Event::Break(Box::new(Break {
+            step: self.steps_done,
+            phase,
+            kind,
+            producer,
+            trail,
+            origins,
+            samples,
+            batch_rows: batch_rows.into_iter().collect(),
+            loss_is_bad: self.step.loss_is_bad,
+            parameters_are_bad: false,
+        })));
+    }
+
+    fn parameter_name(&self, slot: u32) -> String {
+        self.parameters
+            .get(&slot)
+            .and_then(|parameter| parameter.name.clone())
+            .unwrap_or_else(|| format!("parameter {slot}"))
+    }
+
+    /// The parameter whose gradient or value an operation of the optimizer works on.
+    fn parameter_being_updated(&self, at: NodeIndex) -> Option<String> {
+        (self.graph.node(at).phase == Phase::Optimizer).then_some(())?;
+        let update = self.updates.all().last()?;
+        let slot = update.before.and_then(|before| self.graph.node(before).slot);
+        Some(slot.map_or_else(|| format!("parameter {}", self.updates.all().len() - 1), |slot| self.parameter_name(slot)))
+    }
+
+    fn tell_operation(&self, at: NodeIndex, phase: Phase, parameter: Option<String>) -> Operation {
+        let node = self.graph.node(at);
+        let site = self.sites.get(node.site);
+        let (op, carried_out, forward) = match &site.part {
+            Part::Backward { rule: Some(rule) } => {
+                let name = plain_name(rule);
+                (name.to_owned(), Some(node.name), trace::forward_of(&self.graph, at, name))
+            }
+            Part::Optimizer { name: Some(name) } => (name.clone(), Some(node.name), None),
+            _ => (node.name.to_owned(), None, None),
+        };
+        let forward_place = forward.and_then(|forward| self.sites.get(self.graph.node(forward).site).place.clone());
+        Operation {
+            sequence: node.sequence,
+            carried_out: carried_out.filter(|name| *name != op).map(str::to_owned),
+            op,
+            phase,
+            module: self.module_of(forward.unwrap_or(at)),
+            parameter,
+            place: site.place.clone(),
+            forward_place,
+            scalar: node.scalar,
+            inputs: node.inputs.iter().map(|&input| self.tell_tensor(input)).collect(),
+            output: self.tell_tensor(at),
+        }
+    }
+
+    /// The module whose named parameter an operation reads: `head.weight` → `head`.
+    fn module_of(&self, at: NodeIndex) -> Option<String> {
+        self.graph.node(at).inputs.iter().find_map(|&input| {
+            let name = self.parameters.get(&self.graph.node(input).slot?)?.name.as_deref()?;
+            Some(name.rsplit_once('.')?.0.to_owned())
+        })
+    }
+
+    fn tell_tensor(&self, at: NodeIndex) -> TensorSeen {
+        let node = self.graph.node(at);
+        TensorSeen {
+            shape: sizes(&node.shape),
+            dtype: element::dtype_name(node.dtype).to_owned(),
+            range: node.range,
+            role: node.role,
+            parameter: node.slot.map(|slot| self.parameter_name(slot)),
+        }
+    }
+
+    /// The batch elements that the producer's bad elements were made of.
+    fn origins(&self, producer: NodeIndex, samples: &[Sample]) -> Vec<Origin> {
+        let node = self.graph.node(producer);
+        let mut start = producer;
+        let mut positions: BTreeSet<usize> = node.bad_positions.iter().copied().collect();
+        // A gradient has the shape of the forward tensor it belongs to, so its elements are followed from there.
+        if let Part::Backward { rule: Some(rule) } = &self.sites.get(node.site).part
+            && let Some(forward) = trace::forward_of(&self.graph, producer, plain_name(rule))
+        {
+            let same = |at: NodeIndex| self.graph.node(at).shape == node.shape;
+            let inputs = &self.graph.node(forward).inputs;
+            match inputs.iter().copied().find(|&input| same(input)) {
+                Some(input) => start = input,
+                None if same(forward) => start = forward,
+                None => positions.clear(),
+            }
+        }
+        if positions.is_empty() {
+            return Vec::new();
+        }
+        let mut origins = Vec::new();
+        for data in trace::data_behind(&self.graph, start, Elements::At(positions)) {
+            self.tell_origins(data, samples, &mut origins);
+        }
+        // Tensors of the batch first; values the program made on the way (anchors, weights) after them.
+        origins.sort_by_key(|origin: &Origin| origin.sample.is_none());
+        origins.truncate(32);
+        origins
+    }
+
+    fn tell_origins(&self, data: trace::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
+        let node = self.graph.node(data.node);
+        let place: Option<Place> = self.sites.get(node.site).place.clone();
+        let shape = sizes(&node.shape);
+        let batch_length = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
+        let is_batch = shape.first().is_some_and(|&rows| rows as usize == batch_length && rows > 0);
+        let of_row = |row: usize| {
+            let samples = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
+            is_batch.then(|| samples.get(row).cloned()).flatten()
+        };
+        let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
+            Elements::At(positions) => positions
+                .iter()
+                .map(|&position| (position, trace::unravel(position, &node.shape)))
+                .collect(),
+            Elements::Rows(rows) => {
+                let length: usize = node.shape.as_slice().iter().skip(1).product();
+                rows.iter().map(|&row| (row * length, vec![row])).collect()
+            }
+        };
+        let width = node.shape.as_slice().last().copied().unwrap_or(1).clamp(1, 32);
+        let last = node.shape.as_slice().last().copied().unwrap_or(1).max(1);
+        let values = node.data.as_ref().map(element::values).unwrap_or_default();
+        let columns = column_ranges(&values, last, width);
+        let mut told = BTreeSet::new();
+        for (position, place_in_tensor) in elements {
+            // One origin per vector: its other elements say nothing new.
+            if !told.insert(position / last) || told.len() > 8 {
+                continue;
+            }
+            let from = position / last * last;
+            let row = place_in_tensor.first().copied().unwrap_or(0);
+            origins.push(Origin {
+                shape: shape.clone(),
+                position: place_in_tensor.iter().map(|&at| at as u64).collect(),
+                vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
+                range: node.range,
+                columns: columns.clone(),
+                batch_row: is_batch.then_some(row as u64),
+                sample: of_row(row),
+                place: place.clone(),
+            });
+        }
+    }
+}
+
+/// Smallest and largest value per column of the last dimension.
+fn column_ranges(values: &[f64], last: usize, width: usize) -> Vec<Range> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    (0..width)
+        .map(|column| {
+            let column: Vec<f64> = values.iter().skip(column).step_by(last).copied().collect();
+            denan_numerics::range(&column)
+        })
+        .collect()
+}
+
+/// The value of a one-element tensor; the gravest of several.
+fn most_telling(range: &Range) -> f64 {
+    match Kind::of(range) {
+        Some(Kind::Nan) => f64::NAN,
+        Some(Kind::Infinity) => f64::INFINITY,
+        Some(Kind::NegativeInfinity) => f64::NEG_INFINITY,
+        None if range.max.abs() >= range.min.abs() => range.max,
+        None => range.min,
+    }
+}
+
+/// Euclidean norm over several tensors; NaN or infinity if one of them is not finite.
+fn norm(summaries: impl Iterator<Item = Option<Summary>>) -> Option<f64> {
+    let mut squares = None;
+    for summary in summaries.flatten() {
+        let norm = if summary.nan > 0 {
+            f64::NAN
+        } else if summary.nonfinite() > 0 {
+            f64::INFINITY
+        } else {
+            summary.l2_norm()
+        };
+        *squares.get_or_insert(0.0) += norm * norm;
+    }
+    squares.map(f64::sqrt)
+}
+
+fn is_ones(op: &OperationIr) -> bool {
+    matches!(op, OperationIr::BaseFloat(burn_ir::BaseOperationIr::Ones(_)))
+}
+
+fn sizes(shape: &Shape) -> Vec<u64> {
+    shape.as_slice().iter().map(|&size| size as u64).collect()
+}
+
+/// A view of a live float tensor. It must be dropped before the next operation, which may want to write in place.
+pub(crate) fn float_handle(engine: &mut Engine, tensor: &TensorIr) -> Option<FlexTensor> {
+    let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor.clone() };
+    match engine.get_tensor_handle(&read) {
+        HandleKind::Float(tensor) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// The index tensor of a select or gather, if it is small enough to keep.
+fn index_tensor(engine: &mut Engine, op: &OperationIr, geometry: &Geometry) -> Option<FlexTensor> {
+    let (Geometry::Select(_, id) | Geometry::Gather(_, id)) = geometry else { return None };
+    let tensor = op.inputs().find(|tensor| tensor.id == *id)?;
+    if tensor.shape.num_elements() > KEPT_INDICES {
+        return None;
+    }
+    let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor.clone() };
+    match engine.get_tensor_handle(&read) {
+        HandleKind::Int(tensor) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// Has the last step told when the process ends by itself.
+fn at_exit() {
+    extern "C" fn finish() {
+        crate::channel::finish_watch();
+    }
+    // SAFETY: registers a function that takes nothing, returns nothing and does not unwind.
+    unsafe {
+        libc::atexit(finish);
+    }
+}

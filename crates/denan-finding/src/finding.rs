@@ -1,0 +1,188 @@
+//! What a rule states, what an experiment showed, and the result of a whole run.
+
+use denan_record::model::{Break, Sample};
+
+/// A rule's statement about a training, with what supports it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Id of the rule, which is the id of the cause: `degenerate-box`.
+    pub rule: String,
+    /// How sure the rule is, 0 to 1; 0.9 and more only with decisive evidence.
+    pub confidence: f64,
+    /// One sentence, lower case, no full stop, that stands alone.
+    pub summary: String,
+    /// Observations that support it, strongest first; fragments like the summary.
+    pub evidence: Vec<String>,
+    /// Advice to the user, best first.
+    pub remedies: Vec<String>,
+    /// Interventions that would prove it, most telling first; ids of the contract.
+    pub interventions: Vec<String>,
+}
+
+/// How a training went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// A non-finite value reached loss, gradient or parameter.
+    Broke,
+    /// Nothing of the kind.
+    Healthy,
+    /// No optimizer step was seen.
+    #[default]
+    NoTraining,
+    /// The command failed for another reason.
+    ChildFailed,
+}
+
+impl Outcome {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Broke => "broke",
+            Self::Healthy => "healthy",
+            Self::NoTraining => "no-training",
+            Self::ChildFailed => "child-failed",
+        }
+    }
+}
+
+/// What an experiment showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Outlived the break and still learns.
+    Survived,
+    /// Broke, at the same place or another.
+    Broke,
+    /// Outlived the break but no longer learns, or its loss runs away.
+    Unstable,
+    /// The re-run differs from the record before the intervention could matter.
+    NotReproduced,
+    /// Was not tried; the reason is in [`Cure::reason`].
+    NotRun,
+}
+
+impl Verdict {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Survived => "survived",
+            Self::Broke => "broke",
+            Self::Unstable => "unstable",
+            Self::NotReproduced => "not-reproduced",
+            Self::NotRun => "not-run",
+        }
+    }
+}
+
+/// An experiment: one intervention, one re-run, one verdict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cure {
+    /// The cause it would cure.
+    pub rule: String,
+    /// Id of the intervention.
+    pub intervention: String,
+    /// Its arguments, as in the contract.
+    pub args: serde_json::Map<String, serde_json::Value>,
+    /// The change in words: `learning rate 0.1 → 0.0125`.
+    pub change: String,
+    /// What came out.
+    pub verdict: Verdict,
+    /// Why, where the verdict alone does not say it.
+    pub reason: Option<String>,
+    /// Optimizer steps the re-run made.
+    pub steps: u64,
+    /// Loss of the first step.
+    pub loss_start: Option<f64>,
+    /// Loss at the end: the mean over its last steps.
+    pub loss_end: Option<f64>,
+    /// Change of the user's own line that does the same.
+    pub patch: Option<Patch>,
+}
+
+/// A change of one place in the user's source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// Path of the file, as the user would type it.
+    pub file: String,
+    /// 1-based line of `before`.
+    pub line: u32,
+    /// The line as it is (several lines if the statement has several).
+    pub before: String,
+    /// The line as it should be.
+    pub after: String,
+}
+
+/// What watching cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overhead {
+    /// Level of watching: `operations`.
+    pub level: String,
+    /// Share of the step time spent watching, 0 to 1.
+    pub fraction: f64,
+}
+
+/// Everything `denan run` has to say in the end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunResult {
+    /// Version of denan.
+    pub denan: String,
+    /// Engine and version: `burn 0.22.1`; `None` if none was seen.
+    pub engine: Option<String>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Exit code of the child, when it failed by itself.
+    pub child_exit_code: Option<i32>,
+    /// Optimizer steps seen.
+    pub steps: u64,
+    /// Loss of the last step seen.
+    pub last_loss: Option<f64>,
+    /// The break, when there was one.
+    pub first_break: Option<Break>,
+    /// Samples to blame.
+    pub samples: Vec<BlamedSample>,
+    /// Causes, most likely first.
+    pub causes: Vec<Finding>,
+    /// Cures, best first.
+    pub cures: Vec<Cure>,
+    /// What watching cost.
+    pub overhead: Option<Overhead>,
+    /// Path of the record.
+    pub record: Option<String>,
+    /// Path of the HTML report.
+    pub report: Option<String>,
+    /// Things the user should know about the watching itself.
+    pub notes: Vec<String>,
+    /// The command to type next, with a word on what it does.
+    pub next: Option<NextCommand>,
+}
+
+impl RunResult {
+    /// The cure to recommend: the first that survived.
+    pub fn best_cure(&self) -> Option<&Cure> {
+        self.cures.iter().find(|cure| cure.verdict == Verdict::Survived)
+    }
+
+    /// Whether an experiment bears the cause out.
+    pub fn is_proven(&self, cause: &Finding) -> bool {
+        self.cures.iter().any(|cure| cure.verdict == Verdict::Survived && cure.rule == cause.rule)
+    }
+}
+
+/// A sample that a break was followed back to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlamedSample {
+    /// The sample; its index is absent when the program did not tell it.
+    pub sample: Option<Sample>,
+    /// Row in the batch.
+    pub batch_row: Option<u64>,
+    /// Why, in words: `box 12 has width 0 (xmin 504, xmax 504)`.
+    pub why: String,
+}
+
+/// A command to type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextCommand {
+    /// As typed.
+    pub command: String,
+    /// What it does, in a few words.
+    pub purpose: String,
+}

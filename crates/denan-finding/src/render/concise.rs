@@ -1,0 +1,41 @@
+//! One line a finding: `file:line:column: rule(confidence): summary [step 8, forward, log]`.
+
+use super::Style;
+use super::words::{blamed_place, file_line_column, kind, operation};
+use crate::escape::escape;
+use crate::finding::{Outcome, RunResult};
+use denan_record::model::Break;
+
+/// The rule that stands for a break without any cause.
+const UNKNOWN: &str = "unknown";
+
+pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
+    match (result.outcome, &result.first_break) {
+        (_, Some(broken)) => findings(result, broken, style),
+        (Outcome::Healthy, None) => String::new(),
+        (Outcome::Broke, None) => "denan: the training broke\n".to_owned(),
+        (Outcome::NoTraining, None) => "denan: no optimizer step was seen\n".to_owned(),
+        (Outcome::ChildFailed, None) => match result.child_exit_code {
+            Some(code) => format!("denan: the training failed with exit code {code}\n"),
+            None => "denan: the training was ended from outside\n".to_owned(),
+        },
+    }
+}
+
+fn findings(result: &RunResult, broken: &Break, style: &Style<'_>) -> String {
+    let producer = &broken.producer;
+    let place =
+        blamed_place(producer).map_or("<unknown>".to_owned(), |place| file_line_column(place, style.sources));
+    let operation = operation(producer);
+    let facts = format!("[step {}, {}, {operation}]", broken.step, broken.phase.as_str());
+    let line = |rule: &str, confidence: f64, summary: &str| {
+        let line = format!("{place}: {rule}({confidence:.2}): {summary} {facts}");
+        format!("{}\n", escape(&line.replace('\u{a0}', " ")))
+    };
+    if result.causes.is_empty() {
+        let summary = format!("{operation} made the first {}", kind(broken.kind));
+        return line(UNKNOWN, 0.0, &summary);
+    }
+    let causes = result.causes.iter();
+    causes.map(|cause| line(&cause.rule, cause.confidence, &cause.summary)).collect()
+}

@@ -1,0 +1,320 @@
+//! The document `denan/run/v1` of the contract.
+//!
+//! Keys come in the contract's order. One without a value is absent; lists are there even when
+//! empty.
+
+use super::words::blamed_place;
+use super::{Sources, Style};
+use crate::escape::is_unsafe;
+use crate::finding::{BlamedSample, Cure, Finding, Patch, RunResult};
+use denan_record::model::{Break, Operation, Phase, Place, TensorSeen};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
+    let document = Document::new(result, style.sources);
+    let json = serde_json::to_string_pretty(&document).expect("its keys are strings");
+    let mut safe = String::with_capacity(json.len() + 1);
+    // Such characters occur only inside strings, where JSON lets them be written out. What it has
+    // to write out, serde_json has: the line feeds left are those of the layout.
+    for character in json.chars() {
+        if character != '\n' && is_unsafe(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe.push('\n');
+    safe
+}
+
+/// A number that JSON may not have: `"NaN"`, `"Infinity"`, `"-Infinity"`.
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_finite() {
+            to.serialize_f64(self.0)
+        } else if self.0.is_nan() {
+            to.serialize_str("NaN")
+        } else if self.0 > 0.0 {
+            to.serialize_str("Infinity")
+        } else {
+            to.serialize_str("-Infinity")
+        }
+    }
+}
+
+/// Sentences, in which a no-break space is a matter of display only.
+struct Prose<'a>(&'a str);
+
+impl Serialize for Prose<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0.replace('\u{a0}', " "))
+    }
+}
+
+fn prose(sentences: &[String]) -> Vec<Prose<'_>> {
+    sentences.iter().map(|sentence| Prose(sentence)).collect()
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    denan: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'a str>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child_exit_code: Option<i32>,
+    steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_loss: Option<Number>,
+    #[serde(rename = "break", skip_serializing_if = "Option::is_none")]
+    first_break: Option<BreakKeys<'a>>,
+    samples: Vec<SampleKeys<'a>>,
+    causes: Vec<CauseKeys<'a>>,
+    cures: Vec<CureKeys<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overhead: Option<OverheadKeys<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a str>,
+    notes: Vec<Prose<'a>>,
+}
+
+impl<'a> Document<'a> {
+    fn new(result: &'a RunResult, sources: &dyn Sources) -> Self {
+        Self {
+            schema: "denan/run/v1",
+            denan: &result.denan,
+            engine: result.engine.as_deref(),
+            outcome: result.outcome.as_str(),
+            child_exit_code: result.child_exit_code,
+            steps: result.steps,
+            last_loss: result.last_loss.map(Number),
+            first_break: result.first_break.as_ref().map(|broken| BreakKeys::new(broken, sources)),
+            samples: result.samples.iter().map(SampleKeys::new).collect(),
+            causes: result.causes.iter().map(CauseKeys::new).collect(),
+            cures: result.cures.iter().map(CureKeys::new).collect(),
+            overhead: result
+                .overhead
+                .as_ref()
+                .map(|overhead| OverheadKeys { level: &overhead.level, fraction: Number(overhead.fraction) }),
+            record: result.record.as_deref(),
+            report: result.report.as_deref(),
+            notes: prose(&result.notes),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BreakKeys<'a> {
+    step: u64,
+    phase: &'static str,
+    kind: &'static str,
+    producer: OperationKeys<'a>,
+    trail: Vec<OperationKeys<'a>>,
+}
+
+impl<'a> BreakKeys<'a> {
+    fn new(broken: &'a Break, sources: &dyn Sources) -> Self {
+        let operation = |operation| OperationKeys::new(operation, sources);
+        Self {
+            step: broken.step,
+            phase: broken.phase.as_str(),
+            kind: broken.kind.as_str(),
+            producer: operation(&broken.producer),
+            trail: broken.trail.iter().map(operation).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OperationKeys<'a> {
+    op: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried_out: Option<&'a str>,
+    phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    #[serde(flatten)]
+    place: Option<PlaceKeys>,
+    /// Where the backward pass was started, when `file` and `line` are the forward call's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backward: Option<PlaceKeys>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scalar: Option<Number>,
+    inputs: Vec<TensorKeys<'a>>,
+    output: TensorKeys<'a>,
+}
+
+impl<'a> OperationKeys<'a> {
+    fn new(operation: &'a Operation, sources: &dyn Sources) -> Self {
+        let place = |place| PlaceKeys::new(place, sources);
+        let backward = operation.forward_place.as_ref().and(operation.place.as_ref());
+        Self {
+            op: &operation.op,
+            carried_out: operation.carried_out.as_deref(),
+            phase: operation.phase.as_str(),
+            module: operation.module.as_deref(),
+            parameter: operation.parameter.as_deref(),
+            place: blamed_place(operation).map(place),
+            backward: backward.filter(|_| operation.phase == Phase::Backward).map(place),
+            scalar: operation.scalar.map(Number),
+            inputs: operation.inputs.iter().map(TensorKeys::new).collect(),
+            output: TensorKeys::new(&operation.output),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PlaceKeys {
+    file: String,
+    line: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+}
+
+impl PlaceKeys {
+    fn new(place: &Place, sources: &dyn Sources) -> Self {
+        Self {
+            file: sources.show(&place.file),
+            line: place.line,
+            column: (place.column > 0).then_some(place.column),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TensorKeys<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<Number>,
+    nonfinite: u64,
+    zeros: u64,
+    shape: &'a [u64],
+    dtype: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+}
+
+impl<'a> TensorKeys<'a> {
+    fn new(tensor: &'a TensorSeen) -> Self {
+        Self {
+            min: tensor.range.min_opt().map(Number),
+            max: tensor.range.max_opt().map(Number),
+            nonfinite: tensor.range.nonfinite(),
+            zeros: tensor.range.zeros,
+            shape: &tensor.shape,
+            dtype: &tensor.dtype,
+            parameter: tensor.parameter.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SampleKeys<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_row: Option<u64>,
+    why: Prose<'a>,
+}
+
+impl<'a> SampleKeys<'a> {
+    fn new(blamed: &'a BlamedSample) -> Self {
+        let sample = blamed.sample.as_ref();
+        Self {
+            index: sample.map(|sample| sample.index),
+            name: sample.and_then(|sample| sample.name.as_deref()),
+            batch_row: blamed.batch_row,
+            why: Prose(&blamed.why),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CauseKeys<'a> {
+    rule: &'a str,
+    confidence: Number,
+    summary: Prose<'a>,
+    evidence: Vec<Prose<'a>>,
+    remedies: Vec<Prose<'a>>,
+}
+
+impl<'a> CauseKeys<'a> {
+    fn new(cause: &'a Finding) -> Self {
+        Self {
+            rule: &cause.rule,
+            confidence: Number(cause.confidence),
+            summary: Prose(&cause.summary),
+            evidence: prose(&cause.evidence),
+            remedies: prose(&cause.remedies),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CureKeys<'a> {
+    rule: &'a str,
+    intervention: &'a str,
+    args: &'a Map<String, Value>,
+    change: Prose<'a>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Prose<'a>>,
+    steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss_start: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss_end: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<PatchKeys<'a>>,
+}
+
+impl<'a> CureKeys<'a> {
+    fn new(cure: &'a Cure) -> Self {
+        Self {
+            rule: &cure.rule,
+            intervention: &cure.intervention,
+            args: &cure.args,
+            change: Prose(&cure.change),
+            verdict: cure.verdict.as_str(),
+            reason: cure.reason.as_deref().map(Prose),
+            steps: cure.steps,
+            loss_start: cure.loss_start.map(Number),
+            loss_end: cure.loss_end.map(Number),
+            patch: cure.patch.as_ref().map(PatchKeys::new),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PatchKeys<'a> {
+    file: &'a str,
+    line: u32,
+    before: &'a str,
+    after: &'a str,
+}
+
+impl<'a> PatchKeys<'a> {
+    fn new(patch: &'a Patch) -> Self {
+        Self { file: &patch.file, line: patch.line, before: &patch.before, after: &patch.after }
+    }
+}
+
+#[derive(Serialize)]
+struct OverheadKeys<'a> {
+    level: &'a str,
+    fraction: Number,
+}

@@ -1,0 +1,61 @@
+use half::{bf16, f16};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::Level;
+use crate::Element;
+
+fn levels() -> impl Iterator<Item = Level> {
+    #[cfg(target_arch = "x86_64")]
+    let all = [Level::Avx2, Level::Avx512];
+    #[cfg(not(target_arch = "x86_64"))]
+    let all = [];
+    all.into_iter().filter(|level| level.is_available())
+}
+
+/// Every copy gives the bits of the portable one.
+fn check<T: Element>(data: &[T]) {
+    let summary = Level::Portable.summarize(data);
+    let range = Level::Portable.range(data);
+    for level in levels() {
+        let found = level.summarize(data);
+        assert_eq!(found, summary, "{level:?}");
+        assert_eq!(found.mean.to_bits(), summary.mean.to_bits(), "{level:?}");
+        assert_eq!(found.m2.to_bits(), summary.m2.to_bits(), "{level:?}");
+        assert_eq!(level.range(data), range, "{level:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn copies_agree_on_any_pattern(bits in vec(any::<u64>(), 0..150)) {
+        check(&bits.iter().map(|&b| f64::from_bits(b)).collect::<Vec<_>>());
+        check(&bits.iter().map(|&b| f32::from_bits(b as u32)).collect::<Vec<_>>());
+        check(&bits.iter().map(|&b| f16::from_bits(b as u16)).collect::<Vec<_>>());
+        check(&bits.iter().map(|&b| bf16::from_bits(b as u16)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn copies_agree_on_finite_values(values in vec(-2.0f64..3.0, 3000..5000), scale in -20i32..4, offset in prop_oneof![Just(0.0), Just(1e3)]) {
+        let values: Vec<f64> = values.iter().map(|x| x * 2f64.powi(scale) + offset).collect();
+        check(&values);
+        check(&values.iter().map(|&x| x as f32).collect::<Vec<_>>());
+        check(&values.iter().map(|&x| f16::from_f64(x)).collect::<Vec<_>>());
+        check(&values.iter().map(|&x| bf16::from_f64(x)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn copies_agree_on_blocks_of_one_element_repeated() {
+    // The most that a 16-bit counter of one block is asked to hold.
+    for len in [1, 15, 16, 17, 31, 32, 33, 4095, 4096, 4097, 10_000] {
+        check(&vec![0.0f32; len]);
+        check(&vec![f16::ZERO; len]);
+        check(&vec![bf16::MIN_POSITIVE_SUBNORMAL; len]);
+        check(&vec![f16::NAN; len]);
+        check(&vec![f64::MAX; len]);
+        assert_eq!(Level::best().summarize(&vec![f16::ZERO; len]).zeros, len as u64);
+    }
+}

@@ -1,0 +1,28 @@
+//! What an adapter tells while the training runs.
+
+use crate::model::{Batch, Break, Ending, Header, Parameter, Step};
+use serde::{Deserialize, Serialize};
+
+/// One thing an adapter has to tell.
+///
+/// Events arrive in the order in which they happened. A [`Event::Parameter`] comes
+/// again when more is known of it; the later one replaces the earlier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The engine started. Comes first.
+    Started(Header),
+    /// A parameter was seen for the first time, or its name became known.
+    Parameter(Parameter),
+    /// A batch was consumed.
+    Batch(Batch),
+    /// An optimizer step ended.
+    Step(Step),
+    /// The training broke. Comes at most once.
+    Break(Box<Break>),
+    /// Parameters were non-finite at the end of the breaking step.
+    ParametersLost,
+    /// Something a user should know about the watching itself.
+    Note(String),
+    /// The training ended in an orderly way. Comes last.
+    Ended(Ending),
+}

@@ -1,0 +1,321 @@
+//! What is known of a training: the types that adapters fill in and causes read.
+//!
+//! Everything here is plain data. A tensor appears only as its summary; no type
+//! holds elements of a tensor beyond the few that explain a break.
+
+use denan_numerics::{Range, Summary};
+use serde::{Deserialize, Serialize};
+
+/// Everything the record knows of one training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// What was run and how; `None` if the training never reached its engine.
+    pub header: Option<Header>,
+    /// Parameters in the order in which the optimizer first updated them.
+    pub parameters: Vec<Parameter>,
+    /// Optimizer steps that are still on the record, ascending (older ones are thinned out).
+    pub steps: Vec<Step>,
+    /// The batches the kept steps were made of, ascending by step.
+    pub batches: Vec<Batch>,
+    /// The first break, if there was one.
+    pub first_break: Option<Break>,
+    /// Things the adapter had to say, in order.
+    pub notes: Vec<String>,
+    /// How the training ended; `None` while it runs and after a `kill -9`.
+    pub ending: Option<Ending>,
+}
+
+/// What was run: engine, process and the seed that was handed to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Engine and version as the contract spells it, e.g. `burn 0.22.1`.
+    pub engine: String,
+    /// Operating-system process id of the training.
+    pub process_id: u32,
+    /// Milliseconds since the Unix epoch.
+    pub started_unix_ms: u64,
+    /// Seed denan gave to the engine in case the program sets none itself.
+    pub seed: u64,
+    /// Name of the intervention in force, as in the contract (`drop-samples`, …).
+    pub intervention: Option<String>,
+}
+
+/// One trainable tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Position in the optimizer's order of updates, from 0.
+    pub slot: u32,
+    /// Path in the model (`backbone.0.conv.weight`), when the program told it.
+    pub name: Option<String>,
+    /// Sizes of the dimensions.
+    pub shape: Vec<u64>,
+    /// Element type as the engine spells it, lower case: `float32`, `bfloat16`, …
+    pub dtype: String,
+    /// Where the program first used it.
+    pub first_use: Option<Place>,
+}
+
+/// One optimizer step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// 0-based number of the optimizer step.
+    pub step: u64,
+    /// The value that the backward pass started from, as it was; the largest magnitude if it had several elements.
+    pub loss: Option<f64>,
+    /// Bits of the loss in its own dtype, widened: equal bits mean the same step.
+    pub loss_bits: Option<u64>,
+    /// Rate in force, when it could be read off the optimizer's operations.
+    pub learning_rate: Option<f64>,
+    /// Euclidean norm over the gradients of all parameters.
+    pub gradient_norm: Option<f64>,
+    /// Euclidean norm over all parameters after the update.
+    pub weight_norm: Option<f64>,
+    /// Euclidean norm over all updates (new minus old value).
+    pub update_norm: Option<f64>,
+    /// Largest finite magnitude of any value made in the step.
+    pub largest_value: Option<f64>,
+    /// Operations seen in the step.
+    pub operations: u64,
+    /// Microseconds since the training's first operation, at the end of the step.
+    pub elapsed_us: u64,
+    /// Microseconds of the step spent watching.
+    pub watching_us: u64,
+    /// Per parameter, for the steps kept whole.
+    pub parameters: Vec<ParameterStep>,
+}
+
+/// Gradient, value and update of one parameter in one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParameterStep {
+    /// The parameter, see [`Parameter::slot`].
+    pub slot: u32,
+    /// The gradient as it came out of the backward pass.
+    pub gradient: Option<Summary>,
+    /// The value after the update.
+    pub value: Option<Summary>,
+    /// What was subtracted from the value.
+    pub update: Option<Summary>,
+}
+
+/// The samples that made up a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// 0-based optimizer step that consumed it.
+    pub step: u64,
+    /// In batch order: position 0 is row 0.
+    pub samples: Vec<Sample>,
+}
+
+/// One item of the user's data set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sample {
+    /// Index in the user's data set, before any shuffling.
+    pub index: u64,
+    /// File name, key or whatever the program calls it.
+    pub name: Option<String>,
+}
+
+/// A line of source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Path as the compiler recorded it.
+    pub file: String,
+    /// 1-based.
+    pub line: u32,
+    /// 1-based, 0 when unknown.
+    pub column: u32,
+    /// Name of the function around it, when known.
+    pub function: Option<String>,
+}
+
+/// Part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Data on its way in.
+    Input,
+    /// From the batch to the loss.
+    Forward,
+    /// The operation that made the loss itself.
+    Loss,
+    /// From the loss to the gradients.
+    Backward,
+    /// From the gradients to the updates.
+    Optimizer,
+    /// A parameter was non-finite before any step.
+    Parameter,
+}
+
+impl Phase {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Loss => "loss",
+            Self::Backward => "backward",
+            Self::Optimizer => "optimizer",
+            Self::Parameter => "parameter",
+        }
+    }
+}
+
+/// Class of a non-finite value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// Not a number.
+    #[serde(rename = "nan")]
+    Nan,
+    /// Positive infinity.
+    #[serde(rename = "inf")]
+    Infinity,
+    /// Negative infinity.
+    #[serde(rename = "-inf")]
+    NegativeInfinity,
+}
+
+impl Kind {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nan => "nan",
+            Self::Infinity => "inf",
+            Self::NegativeInfinity => "-inf",
+        }
+    }
+
+    /// The gravest class a range holds: NaN before infinity.
+    pub fn of(range: &Range) -> Option<Self> {
+        if range.nan > 0 {
+            Some(Self::Nan)
+        } else if range.pos_inf > 0 {
+            Some(Self::Infinity)
+        } else if range.neg_inf > 0 {
+            Some(Self::NegativeInfinity)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a tensor is to the training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Data the program handed to the engine.
+    Data,
+    /// A trainable parameter.
+    Parameter,
+    /// Made in the forward pass.
+    Activation,
+    /// Made in the backward pass.
+    Gradient,
+    /// Kept by the optimizer from step to step, or made by it on the way.
+    OptimizerState,
+    /// Made of nothing but a fill value (zeros, ones, full, a random draw).
+    Constant,
+}
+
+/// A tensor as an operation saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TensorSeen {
+    /// Sizes of the dimensions.
+    pub shape: Vec<u64>,
+    /// Element type, e.g. `float32`.
+    pub dtype: String,
+    /// Its values in figures.
+    pub range: Range,
+    /// What it is to the training.
+    pub role: Role,
+    /// Path in the model if it is a named parameter.
+    pub parameter: Option<String>,
+}
+
+/// One operation near a break.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Order of execution within its step, from 0.
+    pub sequence: u64,
+    /// Plain name: `log`, `div`, `matmul`, `conv2d`.
+    ///
+    /// In the backward phase the forward call whose gradient it computes, in the
+    /// optimizer phase the optimizer.
+    pub op: String,
+    /// The operation that was carried out, where that differs from [`op`](Self::op):
+    /// `recip` inside the gradient of `log`, `div` inside `Adam`.
+    pub carried_out: Option<String>,
+    /// Part of the step.
+    pub phase: Phase,
+    /// Path in the model, when known.
+    pub module: Option<String>,
+    /// Parameter being updated, in the optimizer phase; its name or `parameter N`.
+    pub parameter: Option<String>,
+    /// The user's own line.
+    pub place: Option<Place>,
+    /// For an operation of the backward pass: the line of the forward call.
+    pub forward_place: Option<Place>,
+    /// A scalar argument: the exponent of `powf`, the addend of `add`.
+    pub scalar: Option<f64>,
+    /// Tensors read.
+    pub inputs: Vec<TensorSeen>,
+    /// Tensor made.
+    pub output: TensorSeen,
+}
+
+/// An element of a batch tensor to which a bad value was followed back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Shape of the batch tensor.
+    pub shape: Vec<u64>,
+    /// Position of the element in it.
+    pub position: Vec<u64>,
+    /// The element's vector along the last dimension (at most 32 values).
+    pub vector: Vec<f64>,
+    /// Values of the whole tensor in figures.
+    pub range: Range,
+    /// The vectors beside it, for comparison: smallest and largest value per column (at most 32).
+    pub columns: Vec<Range>,
+    /// Row of the batch the element belongs to, when the tensor's first dimension is the batch.
+    pub batch_row: Option<u64>,
+    /// The sample in that row, when the program told it.
+    pub sample: Option<Sample>,
+    /// Where the tensor entered the engine.
+    pub place: Option<Place>,
+}
+
+/// The first step in which a value on the way to loss, gradient or parameter became non-finite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Break {
+    /// 0-based optimizer step.
+    pub step: u64,
+    /// Part of the step in which the first bad value was made.
+    pub phase: Phase,
+    /// Its class.
+    pub kind: Kind,
+    /// First operation with finite inputs and a non-finite output.
+    pub producer: Operation,
+    /// From the producer to loss, gradient or parameter: the operations that handed it on.
+    pub trail: Vec<Operation>,
+    /// Batch elements the bad value was followed back to.
+    pub origins: Vec<Origin>,
+    /// Samples of the breaking step, in batch order; empty when the program did not tell.
+    pub samples: Vec<Sample>,
+    /// Rows of the batch that carry the bad value, when it could be followed back.
+    pub batch_rows: Vec<u64>,
+    /// Whether the loss itself was non-finite.
+    pub loss_is_bad: bool,
+    /// Whether parameters were non-finite after the step, so that all later steps are lost.
+    pub parameters_are_bad: bool,
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// By itself.
+    Completed,
+    /// denan ended it because the break cannot heal.
+    StoppedAfterBreak,
+    /// denan ended it at the step it was told.
+    StoppedAtStep,
+}

@@ -1,0 +1,179 @@
+//! The tables of a record, and what marks a file as one.
+//!
+//! The comments inside the SQL are for the people who query a record: SQLite keeps them in the
+//! file (`.schema` shows them), and `docs/record.md` is made of them. The first comment of a
+//! table is about the table, the comment after a column about the column.
+//!
+//! Columns that hold floating-point numbers have no declared type on purpose: under `REAL`,
+//! SQLite would store `-0.0` as the integer 0. The tables are not `STRICT` because libraries
+//! older than SQLite 3.37 could not open the file at all.
+
+/// Version of the tables, kept in the file as `PRAGMA user_version`.
+///
+/// It goes up by one whenever a reader of the version before would misunderstand or miss
+/// something.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Marks an SQLite file as a record, as `PRAGMA application_id`: `dnan` in ASCII.
+pub const APPLICATION_ID: i32 = 0x646e_616e;
+
+/// All tables of an empty record.
+pub(super) const TABLES: &str = "
+CREATE TABLE header ( -- what was run; one row, or none if the training never reached its engine
+  id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
+  engine TEXT NOT NULL, -- engine and version, e.g. `burn 0.22.1`
+  process_id INTEGER NOT NULL, -- operating-system process id of the training
+  started_unix_ms INTEGER NOT NULL, -- milliseconds since the Unix epoch
+  seed INTEGER NOT NULL, -- seed denan gave to the engine
+  intervention TEXT -- the one thing denan changed in this run, or null
+);
+CREATE TABLE parameter ( -- trainable tensors
+  slot INTEGER PRIMARY KEY, -- position in the optimizer's order of updates, from 0
+  name TEXT, -- path in the model, or null if the program did not tell it
+  shape TEXT NOT NULL, -- sizes of the dimensions as JSON, e.g. `[16,10]`
+  dtype TEXT NOT NULL, -- element type, e.g. `float32`
+  file TEXT, -- file in which it was first used, or null
+  line INTEGER, -- 1-based line in that file
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT -- function around that line, or null
+);
+CREATE TABLE step ( -- optimizer steps; older ones are thinned out evenly
+  step INTEGER PRIMARY KEY, -- number of the step, from 0
+  loss, -- value the backward pass started from
+  loss_bits INTEGER, -- bits of the loss in its own dtype: equal bits mean the same step
+  learning_rate, -- rate in force, or null if it could not be read off
+  gradient_norm, -- Euclidean norm over the gradients of all parameters
+  weight_norm, -- Euclidean norm over all parameters after the update
+  update_norm, -- Euclidean norm over all updates
+  largest_value, -- largest finite magnitude of any value made in the step
+  operations INTEGER NOT NULL, -- operations seen in the step
+  elapsed_us INTEGER NOT NULL, -- microseconds since the first operation of the training, at the end of the step
+  watching_us INTEGER NOT NULL -- microseconds of the step that denan cost
+);
+CREATE TABLE parameter_step ( -- one parameter in one step, for the steps that are kept whole
+  step INTEGER NOT NULL, -- see `step.step`
+  slot INTEGER NOT NULL, -- see `parameter.slot`
+  quantity TEXT NOT NULL, -- `gradient`, `value` (after the update) or `update` (what was subtracted)
+  count INTEGER NOT NULL, -- number of elements
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  subnormals INTEGER NOT NULL, -- how many are subnormal
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL, -- largest finite value; minus infinity if there is none
+  mean NOT NULL, -- mean of the finite values
+  m2 NOT NULL, -- sum of the squared distances of the finite values from their mean
+  PRIMARY KEY (step, slot, quantity)
+) WITHOUT ROWID;
+CREATE TABLE batch ( -- batches, for the steps that are kept whole; a step may consume several
+  batch INTEGER PRIMARY KEY, -- rises in the order in which the batches were consumed
+  step INTEGER NOT NULL, -- step that consumed it, see `step.step`
+  size INTEGER NOT NULL -- number of samples
+);
+CREATE INDEX batch_of_step ON batch (step);
+CREATE TABLE batch_sample ( -- samples that made up a batch
+  batch INTEGER NOT NULL, -- see `batch.batch`
+  batch_row INTEGER NOT NULL, -- position in the batch, from 0
+  sample_index INTEGER NOT NULL, -- index in the data set, before any shuffling
+  sample_name TEXT, -- file name, key or whatever the program calls it, or null
+  PRIMARY KEY (batch, batch_row)
+) WITHOUT ROWID;
+CREATE TABLE break ( -- the first step in which a value became NaN or infinite; one row, or none
+  id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
+  step INTEGER NOT NULL, -- number of the step, from 0
+  phase TEXT NOT NULL, -- `input`, `forward`, `loss`, `backward`, `optimizer` or `parameter`
+  kind TEXT NOT NULL, -- `nan`, `inf` or `-inf`
+  loss_is_bad INTEGER NOT NULL, -- 1 if the loss itself was NaN or infinite
+  parameters_are_bad INTEGER NOT NULL -- 1 if parameters were NaN or infinite after the step
+);
+CREATE TABLE break_operation ( -- the operation that made the first bad value, and those that handed it on
+  position INTEGER PRIMARY KEY, -- 0 is the producer, the others follow it to loss, gradient or parameter
+  sequence INTEGER NOT NULL, -- order of execution within the step, from 0
+  op TEXT NOT NULL, -- plain name of the call, e.g. `log`, `div`, `matmul`
+  carried_out TEXT, -- operation that was carried out, where that differs from `op`
+  phase TEXT NOT NULL, -- part of the step, as in `break.phase`
+  module TEXT, -- path in the model, or null
+  parameter TEXT, -- parameter being updated, in the optimizer phase
+  file TEXT, -- file of the user's own line, or null
+  line INTEGER, -- that line, 1-based
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT, -- function around that line, or null
+  forward_file TEXT, -- in the backward phase: file of the forward call
+  forward_line INTEGER, -- line of the forward call, 1-based
+  forward_column INTEGER, -- 1-based column in that line, 0 if unknown
+  forward_function TEXT, -- function around that line, or null
+  scalar -- a scalar argument: the exponent of `powf`, the addend of `add`
+);
+CREATE TABLE break_tensor ( -- what these operations read and made
+  position INTEGER NOT NULL, -- see `break_operation.position`
+  direction TEXT NOT NULL, -- `input` or `output`
+  argument INTEGER NOT NULL, -- which input, from 0; 0 for the output
+  role TEXT NOT NULL, -- `data`, `parameter`, `activation`, `gradient`, `optimizer-state` or `constant`
+  parameter TEXT, -- path in the model if it is a named parameter
+  shape TEXT NOT NULL, -- sizes of the dimensions as JSON
+  dtype TEXT NOT NULL, -- element type
+  count INTEGER NOT NULL, -- number of elements
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL, -- largest finite value; minus infinity if there is none
+  PRIMARY KEY (position, direction, argument)
+) WITHOUT ROWID;
+CREATE TABLE break_sample ( -- samples of the breaking step
+  position INTEGER PRIMARY KEY, -- row of the batch, from 0
+  sample_index INTEGER NOT NULL, -- index in the data set, before any shuffling
+  sample_name TEXT -- file name, key or whatever the program calls it, or null
+);
+CREATE TABLE break_row ( -- rows of the batch that carry the bad value, when it could be followed back
+  position INTEGER PRIMARY KEY, -- order in which they were found, from 0
+  batch_row INTEGER NOT NULL -- the row, see `break_sample.position`
+);
+CREATE TABLE origin ( -- elements of batch tensors to which the bad value was followed back
+  origin INTEGER PRIMARY KEY, -- from 0
+  shape TEXT NOT NULL, -- sizes of the dimensions of the batch tensor as JSON
+  element TEXT NOT NULL, -- position of the element in it as JSON, one index a dimension
+  batch_row INTEGER, -- row of the batch the element belongs to, or null
+  sample_index INTEGER, -- sample in that row: its index in the data set, or null
+  sample_name TEXT, -- its name, or null
+  file TEXT, -- file of the line where the tensor entered the engine, or null
+  line INTEGER, -- that line, 1-based
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT, -- function around that line, or null
+  count INTEGER NOT NULL, -- number of elements of the batch tensor
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL -- largest finite value; minus infinity if there is none
+);
+CREATE TABLE origin_value ( -- the element and its neighbours along the last dimension
+  origin INTEGER NOT NULL, -- see `origin.origin`
+  position INTEGER NOT NULL, -- index along the last dimension, from 0
+  value NOT NULL, -- the value
+  PRIMARY KEY (origin, position)
+) WITHOUT ROWID;
+CREATE TABLE origin_column ( -- all values of the batch tensor at one index of the last dimension, for comparison
+  origin INTEGER NOT NULL, -- see `origin.origin`
+  position INTEGER NOT NULL, -- index along the last dimension, from 0
+  count INTEGER NOT NULL, -- number of elements
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL, -- largest finite value; minus infinity if there is none
+  PRIMARY KEY (origin, position)
+) WITHOUT ROWID;
+CREATE TABLE note ( -- what the adapter had to say about the watching itself
+  id INTEGER PRIMARY KEY, -- rises in the order in which they were said
+  text TEXT NOT NULL -- the note
+);
+CREATE TABLE ending ( -- how the training ended; no row while it runs and after a `kill -9`
+  id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
+  ending TEXT NOT NULL -- `completed`, `stopped-after-break` or `stopped-at-step`
+);
+";

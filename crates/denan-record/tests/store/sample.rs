@@ -1,0 +1,194 @@
+//! A training that breaks, as an adapter tells it.
+
+use denan_numerics::{Range, Summary};
+use denan_record::event::Event;
+use denan_record::model::{
+    Batch, Break, Ending, Header, Kind, Operation, Origin, Parameter, ParameterStep, Phase, Place,
+    Role, Run, Sample, Step, TensorSeen,
+};
+use denan_record::store::{Limits, Recorder};
+use std::path::Path;
+
+/// Writes a run to a new record.
+pub fn write(path: &Path, run: &Run) {
+    let recorder = Recorder::create(path, Limits::default()).unwrap();
+    for event in events(run) {
+        recorder.tell(event).unwrap();
+    }
+    let report = recorder.finish().unwrap();
+    assert_eq!((report.steps, report.dropped), (run.steps.len() as u64, 0));
+    assert!(report.complete);
+}
+
+/// What an adapter would have told of a run.
+pub fn events(run: &Run) -> Vec<Event> {
+    let mut events = Vec::new();
+    events.extend(run.header.clone().map(Event::Started));
+    events.extend(run.parameters.iter().cloned().map(Event::Parameter));
+    events.extend(run.batches.iter().cloned().map(Event::Batch));
+    events.extend(run.steps.iter().cloned().map(Event::Step));
+    events.extend(
+        run.first_break
+            .clone()
+            .map(|found| Event::Break(Box::new(found))),
+    );
+    events.extend(run.notes.iter().cloned().map(Event::Note));
+    events.extend(run.ending.map(Event::Ended));
+    events
+}
+
+/// A step with as many parameters as told, all of the same figures.
+pub fn step(step: u64, parameters: u32) -> Step {
+    Step {
+        step,
+        loss: Some(2.5 / (step + 1) as f64),
+        loss_bits: Some(step << 40),
+        learning_rate: Some(0.1),
+        gradient_norm: Some(1.5),
+        operations: 120,
+        elapsed_us: step * 1000,
+        parameters: (0..parameters)
+            .map(|slot| parameter_step(slot, 0.25))
+            .collect(),
+        ..Step::default()
+    }
+}
+
+pub fn batch(step: u64, samples: u64) -> Batch {
+    let sample = |row| {
+        let index = (step * samples + row) * 7 % 360;
+        Sample {
+            index,
+            name: Some(format!("BloodImage_{index:05}.xml")),
+        }
+    };
+    Batch {
+        step,
+        samples: (0..samples).map(sample).collect(),
+    }
+}
+
+fn parameter_step(slot: u32, largest: f64) -> ParameterStep {
+    let figures = Summary {
+        count: 160,
+        min: -largest,
+        max: largest / 2.0,
+        m2: 0.5,
+        ..Summary::EMPTY
+    };
+    ParameterStep {
+        slot,
+        gradient: Some(figures),
+        value: Some(figures),
+        update: None,
+    }
+}
+
+fn tensor(role: Role, range: Range) -> TensorSeen {
+    let dtype = "float32".into();
+    TensorSeen {
+        shape: vec![4, 4],
+        dtype,
+        range,
+        role,
+        parameter: None,
+    }
+}
+
+fn operation(sequence: u64, op: &str, line: u32, input: Range, output: Range) -> Operation {
+    Operation {
+        sequence,
+        op: op.into(),
+        carried_out: None,
+        phase: Phase::Forward,
+        module: None,
+        parameter: None,
+        place: Some(Place {
+            file: "src/loss.rs".into(),
+            line,
+            column: 9,
+            function: Some("box_loss".into()),
+        }),
+        forward_place: None,
+        scalar: None,
+        inputs: vec![tensor(Role::Activation, input)],
+        output: tensor(Role::Activation, output),
+    }
+}
+
+/// Forty steps; in the last one a box of no width goes through a logarithm.
+pub fn broken_run() -> Run {
+    let widths = Range {
+        count: 16,
+        zeros: 1,
+        min: 0.0,
+        max: 0.75,
+        ..Range::EMPTY
+    };
+    let logs = Range {
+        count: 16,
+        neg_inf: 1,
+        min: -3.5,
+        max: -0.2876820724517809,
+        ..Range::EMPTY
+    };
+    let loss = Range {
+        count: 1,
+        pos_inf: 1,
+        ..Range::EMPTY
+    };
+    let broken_batch = batch(39, 4);
+    let mut steps: Vec<Step> = (0..40).map(|number| step(number, 2)).collect();
+    for step in &mut steps[37..] {
+        // The second parameter runs away before the first.
+        step.parameters[1] = parameter_step(1, 4f64.powi(step.step as i32 - 36));
+    }
+    steps[39].loss = Some(f64::INFINITY);
+    steps[39].gradient_norm = Some(f64::NAN);
+    Run {
+        header: Some(Header {
+            engine: "burn 0.22.1".into(),
+            process_id: 4242,
+            started_unix_ms: 1_700_000_000_000,
+            seed: u64::MAX,
+            intervention: None,
+        }),
+        parameters: [(0, "backbone.weight"), (1, "head.weight")]
+            .map(|(slot, name)| Parameter {
+                slot,
+                name: Some(name.into()),
+                shape: vec![16, 10],
+                dtype: "float32".into(),
+                first_use: None,
+            })
+            .into(),
+        steps,
+        batches: (0..39)
+            .map(|step| batch(step, 4))
+            .chain([broken_batch.clone()])
+            .collect(),
+        first_break: Some(Break {
+            step: 39,
+            phase: Phase::Forward,
+            kind: Kind::NegativeInfinity,
+            producer: operation(17, "log", 42, widths, logs),
+            trail: vec![operation(18, "mean", 43, logs, loss)],
+            origins: vec![Origin {
+                shape: vec![4, 4],
+                position: vec![2, 2],
+                vector: vec![0.5, 0.25, 0.0, 0.125],
+                range: widths,
+                columns: vec![widths; 4],
+                batch_row: Some(2),
+                sample: Some(broken_batch.samples[2].clone()),
+                place: None,
+            }],
+            samples: broken_batch.samples,
+            batch_rows: vec![2],
+            loss_is_bad: true,
+            parameters_are_bad: true,
+        }),
+        notes: vec!["the program set its own seed".into()],
+        ending: Some(Ending::StoppedAfterBreak),
+    }
+}

@@ -1,0 +1,7 @@
+//! One file per command.
+
+pub mod completions;
+pub mod demo;
+pub mod explain;
+pub mod run;
+pub mod show;

@@ -1,0 +1,221 @@
+//! `denan run`: watches a training, explains its break, proves cures.
+
+use crate::annotations::AnnotationFiles;
+use crate::args::{Common, CureChoice, RunArguments};
+use crate::cargo;
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::result;
+use crate::session::{self, Output};
+use crate::sources::SourceFiles;
+use crate::terminal::Terminal;
+use denan_cure::experiments::{self, Experiment, Rerun};
+use denan_cure::patch::{PatchContext, patch};
+use denan_diagnose::{Context, blamed_samples};
+use denan_finding::{BlamedSample, NextCommand, Outcome, RunResult, Verdict};
+use denan_record::event::Event;
+use denan_record::model::{Run, Sample};
+use denan_record::plan::{Intervention, Plan};
+use denan_record::store::{Limits, Recorder};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Runs, watches, explains, cures.
+pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Error> {
+    let typed = Launch::typed(&arguments.command)?;
+    let launch = match cargo::watched(&typed, &|text| terminal.say(text))? {
+        Some(launch) => launch,
+        None => refuse_python(typed)?,
+    };
+    let seed = common.seed.unwrap_or_else(random_seed);
+    let mut notes = Vec::new();
+    let record = record_path(arguments.record.as_deref());
+    let recorder = match Recorder::create(&record, Limits::default()) {
+        Ok(recorder) => Some(recorder),
+        // An explicit path that cannot be used is a mistake of the caller; a folder that cannot be
+        // written must not keep a training from running.
+        Err(error) if arguments.record.is_some() => return Err(error.into()),
+        Err(error) => {
+            notes.push(format!("nothing was recorded: {error}"));
+            None
+        }
+    };
+    let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
+    let mut record_error = None;
+    let watched = session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, |event| {
+        if let Event::Break(found) = event {
+            terminal.say(&format!("the training broke at step {}; looking into it", found.step));
+        }
+    })?;
+    let recorded = recorder.map(Recorder::finish);
+    if let Some(error) = record_error.or_else(|| recorded.as_ref()?.as_ref().err().map(ToString::to_string)) {
+        notes.push(format!("the record is incomplete: {error}"));
+    }
+
+    let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
+    let status = watched.status.filter(|_| watched.run.ending.is_none_or(|_| watched.run.first_break.is_none()));
+    let mut result = result::of_run(&watched.run, &annotations, status);
+    result.notes.extend(notes);
+    result.record = recorded.is_some().then(|| record.display().to_string());
+    if result.outcome == Outcome::NoTraining {
+        result.notes.push(no_training(&launch));
+        if recorded.is_some() {
+            // An empty record helps nobody.
+            let _ = std::fs::remove_file(&record);
+            result.record = None;
+        }
+    }
+    let sources = SourceFiles::of(&launch.source);
+    if result.outcome == Outcome::Broke && arguments.cure != CureChoice::Off {
+        let mut rerunner = Rerunner {
+            launch: &launch,
+            seed,
+            annotations: &annotations,
+            deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
+            terminal,
+        };
+        cure(&mut result, &watched.run, &arguments.cure, &mut rerunner, &sources);
+    }
+    result.next = next_command(&result);
+    result::show(&result, common, terminal, &sources)
+}
+
+/// PyTorch has no adapter yet; running it unwatched would look as if it were healthy.
+fn refuse_python(typed: Launch) -> Result<Launch, Error> {
+    let is_script = Path::new(&typed.program).extension().is_some_and(|extension| extension == "py");
+    if is_script || typed.program == "-m" {
+        return Err(Error::NotSupported {
+            what: "PyTorch trainings cannot be watched yet; burn trainings can".to_owned(),
+            help: "denan run -- cargo run --release".to_owned(),
+        });
+    }
+    Ok(typed)
+}
+
+fn cure(result: &mut RunResult, run: &Run, choice: &CureChoice, rerunner: &mut Rerunner<'_>, sources: &SourceFiles) {
+    let only = match choice {
+        CureChoice::Only(ids) => Some(ids.as_slice()),
+        _ => None,
+    };
+    let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
+    for Experiment { intervention, mut cure } in experiments {
+        if let (Some(intervention), Verdict::Survived, Some(found)) = (&intervention, cure.verdict, &run.first_break) {
+            let dropped = dropped(intervention, run);
+            let context = PatchContext {
+                break_: found,
+                step_place: None,
+                learning_rate: experiments::learning_rate(run),
+                dropped: &dropped,
+            };
+            match patch(intervention, &context, sources) {
+                Ok(patch) => cure.patch = Some(patch),
+                Err(no_patch) => cure.reason = Some(format!("no patch: {no_patch}")),
+            }
+        }
+        result.cures.push(cure);
+    }
+}
+
+fn dropped(intervention: &Intervention, run: &Run) -> Vec<Sample> {
+    let Intervention::DropSamples { indices } = intervention else { return Vec::new() };
+    let known = run
+        .batches
+        .iter()
+        .flat_map(|batch| &batch.samples)
+        .chain(run.first_break.iter().flat_map(|found| &found.samples));
+    let known: Vec<&Sample> = known.collect();
+    let of_index = |index: &u64| {
+        let found = known.iter().find(|sample| sample.index == *index);
+        found.map_or_else(|| Sample { index: *index, name: None }, |sample| (*sample).clone())
+    };
+    indices.iter().map(of_index).collect()
+}
+
+/// Runs the training again for the experiments.
+struct Rerunner<'a> {
+    launch: &'a Launch,
+    seed: u64,
+    annotations: &'a AnnotationFiles,
+    deadline: Instant,
+    terminal: &'a Terminal,
+}
+
+impl Rerun for Rerunner<'_> {
+    fn rerun(&mut self, intervention: &Intervention, steps: u64) -> Result<Run, String> {
+        if Instant::now() > self.deadline {
+            return Err("the time for re-runs is used up; give more with --cure-budget SECONDS".to_owned());
+        }
+        let plan = Plan {
+            socket: None,
+            seed: self.seed,
+            stop_after_break: true,
+            stop_at_step: Some(steps),
+            intervention: Some(intervention.clone()),
+        };
+        let deadline = Some(self.deadline);
+        let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, &mut None, |_| {})
+            .map_err(|error| error.to_string())?;
+        if watched.status.is_none() {
+            return Err("the re-run took longer than the time that was left; give more with --cure-budget SECONDS".to_owned());
+        }
+        Ok(watched.run)
+    }
+
+    fn blamed(&self, run: &Run) -> Vec<BlamedSample> {
+        blamed_samples(run, &Context { annotations: self.annotations })
+    }
+
+    fn progress(&mut self, what: &str) {
+        self.terminal.say(&format!("trying: {what}"));
+    }
+}
+
+fn next_command(result: &RunResult) -> Option<NextCommand> {
+    let cause = result.causes.first()?;
+    Some(NextCommand {
+        command: format!("denan explain {}", cause.rule),
+        purpose: "what this cause is, how it is recognised and cured".to_owned(),
+    })
+}
+
+fn no_training(launch: &Launch) -> String {
+    if launch.source.is_watched {
+        "the program ran no optimizer step".to_owned()
+    } else {
+        "this program was not built for watching; let denan build it: denan run -- cargo run --release".to_owned()
+    }
+}
+
+fn record_path(asked: Option<&Path>) -> PathBuf {
+    asked.map_or_else(
+        || {
+            let time = time_name();
+            (0..)
+                .map(|number| PathBuf::from(if number == 0 { format!("denan-{time}.db") } else { format!("denan-{time}-{number}.db") }))
+                .find(|path| !path.exists())
+                .unwrap_or_default()
+        },
+        Path::to_owned,
+    )
+}
+
+/// Seconds since the epoch as a date, `20261123-121005` in UTC, after Howard Hinnant's `civil_from_days`.
+fn time_name() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}{month:02}{day:02}-{:02}{:02}{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(SystemTime::now())
+}

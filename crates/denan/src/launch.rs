@@ -1,0 +1,59 @@
+//! A command that can be started as often as the experiments need.
+
+use crate::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A program, its arguments, folder and additional environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Program as typed, or the path cargo would run.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Folder it starts in; this process's own if `None`.
+    pub folder: Option<PathBuf>,
+    /// Variables on top of this process's.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What denan knows of the program's source.
+    pub source: Source,
+}
+
+/// What denan knows of a program's source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Folder that relative paths in debug information start from.
+    pub root: Option<PathBuf>,
+    /// Built by denan with the watching device in place.
+    pub is_watched: bool,
+}
+
+impl Launch {
+    /// The command as typed.
+    pub fn typed(command: &[OsString]) -> Result<Self, Error> {
+        let (program, arguments) = command.split_first().ok_or(Error::NoCommand)?;
+        Ok(Self {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+            folder: None,
+            environment: Vec::new(),
+            source: Source::default(),
+        })
+    }
+
+    /// Ready to be started.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    /// Whether the program is the one of this name, whatever its folder.
+    pub fn is(&self, name: &str) -> bool {
+        std::path::Path::new(&self.program).file_stem() == Some(OsStr::new(name))
+    }
+}

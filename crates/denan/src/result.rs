@@ -1,0 +1,106 @@
+//! From what a run left behind to what is shown, written and returned.
+
+use crate::args::{Common, OutputFormat};
+use crate::error::Error;
+use crate::sources::SourceFiles;
+use crate::terminal::Terminal;
+use denan_diagnose::{Annotations, Context, blamed_samples, diagnose};
+use denan_finding::render::{Format, Style, render};
+use denan_finding::{Outcome, Overhead, RunResult};
+use denan_record::model::Run;
+use std::io::Write;
+use std::process::{ExitCode, ExitStatus};
+
+/// The result of a run, without cures.
+pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatus>) -> RunResult {
+    let context = Context { annotations };
+    let steps = run.steps.last().map_or(0, |step| step.step + 1);
+    let failed = status.is_some_and(|status| !status.success());
+    let outcome = match () {
+        () if run.first_break.is_some() => Outcome::Broke,
+        () if failed => Outcome::ChildFailed,
+        () if steps == 0 => Outcome::NoTraining,
+        () => Outcome::Healthy,
+    };
+    RunResult {
+        denan: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: run.header.as_ref().map(|header| header.engine.clone()),
+        outcome,
+        child_exit_code: status.filter(|status| !status.success()).map(exit_code_of),
+        steps,
+        first_break: run.first_break.clone(),
+        samples: blamed_samples(run, &context),
+        causes: diagnose(run, &context),
+        cures: Vec::new(),
+        overhead: overhead(run),
+        record: None,
+        report: None,
+        notes: run.notes.clone(),
+        next: None,
+    }
+}
+
+/// What shells report for a process: its code, or 128 plus the signal that ended it.
+fn exit_code_of(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}
+
+/// Share of the steps' time spent watching. Each step measures its own watching, the first step
+/// left out: it also resolves every call site.
+fn overhead(run: &Run) -> Option<Overhead> {
+    let first = run.steps.first()?;
+    let last = run.steps.last().filter(|last| last.step > first.step)?;
+    let elapsed = last.elapsed_us.saturating_sub(first.elapsed_us);
+    let kept = run.steps.len() as f64 - 1.0;
+    let all = (last.step - first.step) as f64;
+    let watching: u64 = run.steps.iter().skip(1).map(|step| step.watching_us).sum();
+    (elapsed > 0).then(|| Overhead {
+        level: "operations".to_owned(),
+        fraction: (watching as f64 * all / kept / elapsed as f64).min(1.0),
+    })
+}
+
+/// Shows the result, writes the machine-readable one, and says how denan ends.
+pub fn show(
+    result: &RunResult,
+    common: &Common,
+    terminal: &Terminal,
+    sources: &SourceFiles,
+) -> Result<ExitCode, Error> {
+    let style = |color| Style { color, width: terminal.width, sources };
+    let json = || render(result, Format::Json, &style(false));
+    match (common.format, &common.output) {
+        (OutputFormat::Json, Some(path)) => write(path, &json())?,
+        (OutputFormat::Json, None) => std::io::stdout().lock().write_all(json().as_bytes())?,
+        (format, output) => {
+            let format = if format == OutputFormat::Full { Format::Full } else { Format::Concise };
+            let text = render(result, format, &style(terminal.color));
+            // For people, on standard error: standard output belongs to the training.
+            std::io::stderr().lock().write_all(text.as_bytes())?;
+            if let Some(path) = output {
+                write(path, &json())?;
+            }
+        }
+    }
+    Ok(exit_code(result))
+}
+
+fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| Error::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+        help: "choose another file with --output".to_owned(),
+    })
+}
+
+/// The contract's exit codes.
+fn exit_code(result: &RunResult) -> ExitCode {
+    match result.outcome {
+        Outcome::Healthy => ExitCode::from(0),
+        Outcome::Broke => ExitCode::from(1),
+        Outcome::NoTraining => ExitCode::from(3),
+        Outcome::ChildFailed => ExitCode::from(u8::try_from(result.child_exit_code.unwrap_or(1)).unwrap_or(1)),
+    }
+}

@@ -1,0 +1,203 @@
+//! One run of a training: the child process, the socket it tells events through, and what was told.
+
+use crate::error::Error;
+use crate::launch::Launch;
+use denan_record::event::Event;
+use denan_record::model::{Batch, Run};
+use denan_record::plan::{PLAN_VARIABLE, Plan};
+use denan_record::store::Recorder;
+use denan_record::wire;
+use std::io::BufReader;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Steps that keep their per-parameter figures and batches in memory.
+const WHOLE_STEPS: u64 = 256;
+/// How long events of an ended training are waited for.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
+
+/// What a run left behind.
+pub struct Watched {
+    /// Everything that was told.
+    pub run: Run,
+    /// How the process ended; `None` if denan killed it.
+    pub status: Option<ExitStatus>,
+    /// Wall time.
+    pub duration: Duration,
+}
+
+/// What happens to the training's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It is the user's.
+    Shown,
+    /// It is a re-run's; nobody wants to read it twice.
+    Hidden,
+}
+
+/// Runs a training to its end and collects what it tells.
+pub fn watch(
+    launch: &Launch,
+    mut plan: Plan,
+    output: Output,
+    deadline: Option<Instant>,
+    recorder: Option<&Recorder>,
+    record_error: &mut Option<String>,
+    mut on_event: impl FnMut(&Event),
+) -> Result<Watched, Error> {
+    let socket = Socket::open()?;
+    plan.socket = Some(socket.path.clone());
+    let began = Instant::now();
+    let mut command = launch.command();
+    command.env(PLAN_VARIABLE, plan.to_json());
+    if output == Output::Hidden {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    let mut child = command
+        .spawn()
+        .map_err(|source| Error::Start { program: launch.program.to_string_lossy().into_owned(), source })?;
+    let mut collected = Collected::default();
+    let mut ended: Option<(Instant, Option<ExitStatus>)> = None;
+    loop {
+        match socket.events.recv_timeout(Duration::from_millis(20)) {
+            Ok(event) => {
+                on_event(&event);
+                if let Some(Err(error)) = recorder.as_ref().map(|recorder| recorder.tell(event.clone())) {
+                    *record_error = Some(error.to_string());
+                }
+                collected.take(event);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if ended.is_some_and(|(at, _)| {
+                socket.connections.load(Ordering::Acquire) == 0 || at.elapsed() > LAST_EVENTS
+            }) =>
+            {
+                break;
+            }
+            Err(_) => {}
+        }
+        if ended.is_none() {
+            if let Some(status) = child.try_wait()? {
+                ended = Some((Instant::now(), Some(status)));
+            } else if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                end(&mut child);
+                ended = Some((Instant::now(), None));
+            }
+        }
+    }
+    Ok(Watched { run: collected.run, status: ended.and_then(|(_, status)| status), duration: began.elapsed() })
+}
+
+fn end(child: &mut Child) {
+    // It may have ended in between, which is as good.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Events put together to a [`Run`], with bounds like those of the record.
+#[derive(Default)]
+struct Collected {
+    run: Run,
+}
+
+impl Collected {
+    fn take(&mut self, event: Event) {
+        let run = &mut self.run;
+        match event {
+            Event::Started(header) => run.header = Some(header),
+            Event::Parameter(parameter) => {
+                match run.parameters.iter_mut().find(|known| known.slot == parameter.slot) {
+                    Some(known) => *known = parameter,
+                    None => run.parameters.push(parameter),
+                }
+            }
+            Event::Batch(batch) => {
+                let oldest = batch.step.saturating_sub(WHOLE_STEPS);
+                run.batches.retain(|known: &Batch| known.step >= oldest);
+                run.batches.push(batch);
+            }
+            Event::Step(step) => {
+                if let Some(old) = run.steps.len().checked_sub(WHOLE_STEPS as usize) {
+                    run.steps[old].parameters = Vec::new();
+                }
+                run.steps.push(step);
+            }
+            Event::Break(found) => run.first_break = Some(*found),
+            Event::ParametersLost => {
+                if let Some(found) = &mut run.first_break {
+                    found.parameters_are_bad = true;
+                }
+            }
+            Event::Note(note) => run.notes.push(note),
+            Event::Ended(ending) => run.ending = Some(ending),
+        }
+    }
+}
+
+/// The socket that adapters connect to. The first training that speaks is the one that is watched.
+struct Socket {
+    path: PathBuf,
+    events: Receiver<Event>,
+    connections: Arc<AtomicU32>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Socket {
+    fn open() -> Result<Self, Error> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("denan-{}-{}.sock", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).map_err(|source| Error::File {
+            action: "create",
+            path: path.clone(),
+            source,
+            help: "set TMPDIR to a folder with a short path that can be written".to_owned(),
+        })?;
+        let (sender, events) = channel();
+        let (connections, closed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counter, stop) = (Arc::clone(&connections), Arc::clone(&closed));
+        std::thread::Builder::new().name("denan-socket".to_owned()).spawn(move || {
+            let first = Arc::new(AtomicBool::new(true));
+            for stream in listener.incoming() {
+                if stop.load(Ordering::Acquire) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                counter.fetch_add(1, Ordering::AcqRel);
+                let (sender, counter, first) = (sender.clone(), Arc::clone(&counter), Arc::clone(&first));
+                std::thread::spawn(move || {
+                    forward(BufReader::new(stream), &sender, &first);
+                    counter.fetch_sub(1, Ordering::AcqRel);
+                });
+            }
+        })?;
+        Ok(Self { path, events, connections, closed })
+    }
+}
+
+fn forward(mut stream: BufReader<std::os::unix::net::UnixStream>, to: &Sender<Event>, first: &AtomicBool) {
+    let mut is_ours = false;
+    while let Ok(Some(event)) = wire::receive(&mut stream) {
+        if matches!(event, Event::Started(_)) {
+            is_ours = first.swap(false, Ordering::AcqRel);
+        }
+        // A second process of the same training reads on, so that it never waits.
+        if is_ours && to.send(event).is_err() {
+            return;
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        // Wakes the listener, which then sees that it is closed.
+        let _ = std::os::unix::net::UnixStream::connect(&self.path);
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

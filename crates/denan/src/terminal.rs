@@ -1,0 +1,38 @@
+//! What denan says on the way, and how wide and colourful it may be.
+
+use crate::args::{ColorChoice, Common};
+use std::io::IsTerminal;
+
+/// Standard error, as denan uses it.
+pub struct Terminal {
+    /// Whether to colour.
+    pub color: bool,
+    /// Columns.
+    pub width: usize,
+    quiet: bool,
+}
+
+impl Terminal {
+    /// As the options and the environment say.
+    pub fn new(common: &Common) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let color = match common.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto if set("NO_COLOR") => false,
+            ColorChoice::Auto if set("FORCE_COLOR") => true,
+            ColorChoice::Auto => std::io::stderr().is_terminal(),
+        };
+        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let width = columns.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).unwrap_or(80);
+        Self { color, width: width.clamp(40, 120), quiet: common.quiet }
+    }
+
+    /// One line about what is going on.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            let (dim, reset) = if self.color { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+            eprintln!("{dim}denan: {text}{reset}");
+        }
+    }
+}
