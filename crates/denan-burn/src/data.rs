@@ -130,8 +130,10 @@ where
     fn batch(&self, items: Vec<Watched<I>>, device: &Device) -> O {
         // A batch of nothing but left-out samples has to stay: burn has no way to skip one.
         let keeps_all = items.iter().all(|item| item.is_left_out);
-        let items: Vec<Watched<I>> = items.into_iter().filter(|item| keeps_all || !item.is_left_out).collect();
-        let samples: Vec<_> = items.iter().map(|item| json!({ "index": item.index, "name": item.name })).collect();
+        let items: Vec<Watched<I>> =
+            items.into_iter().filter(|item| keeps_all || !item.is_left_out).collect();
+        let samples: Vec<_> =
+            items.iter().map(|item| json!({ "index": item.index, "name": item.name })).collect();
         message::tell(device, &json!({ "batch": samples }));
         self.batcher.batch(items.into_iter().map(|item| item.item).collect(), device)
     }

@@ -50,9 +50,7 @@ pub fn experiment(
     let mut found: Vec<Experiment> = Vec::new();
     for cause in causes {
         for id in &cause.interventions {
-            let tried = found
-                .iter()
-                .any(|experiment| experiment.cure.intervention == *id);
+            let tried = found.iter().any(|experiment| experiment.cure.intervention == *id);
             let wanted = only.is_none_or(|only| only.contains(id));
             if !tried && wanted {
                 found.push(one(recorded, &cause.rule, id, blamed, rerun));
@@ -74,25 +72,15 @@ fn rank(verdict: Verdict) -> u8 {
     }
 }
 
-fn one(
-    recorded: &Run,
-    rule: &str,
-    id: &str,
-    blamed: &[BlamedSample],
-    rerun: &mut dyn Rerun,
-) -> Experiment {
+fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Experiment {
     let attempt = match id {
         "drop-samples" => drop_samples(recorded, blamed, rerun),
         "safe-op" => safe_op(recorded, rerun),
         "lower-learning-rate" => lower_learning_rate(recorded, rerun),
         "clip-gradients" => clip_gradients(recorded, rerun),
-        "raise-epsilon" => search(
-            recorded,
-            rerun,
-            EPSILONS
-                .map(|epsilon| Intervention::RaiseEpsilon { epsilon })
-                .to_vec(),
-        ),
+        "raise-epsilon" => {
+            search(recorded, rerun, EPSILONS.map(|epsilon| Intervention::RaiseEpsilon { epsilon }).to_vec())
+        }
         other => Err(format!("denan has no intervention `{other}` yet")),
     };
     match attempt {
@@ -143,12 +131,7 @@ fn run_one(
     let planned = steps_to_outlive(break_step);
     rerun.progress(&in_words(&intervention, recorded));
     let again = rerun.rerun(&intervention, planned)?;
-    let judgement = judge(
-        recorded,
-        &again,
-        matters_from(&intervention, break_step),
-        planned,
-    );
+    let judgement = judge(recorded, &again, matters_from(&intervention, break_step), planned);
     Ok((intervention, judgement, again))
 }
 
@@ -174,13 +157,8 @@ fn drop_samples(recorded: &Run, blamed: &[BlamedSample], rerun: &mut dyn Rerun) 
             .to_owned());
     }
     for _ in 0..MOST_DROPS {
-        let (intervention, judgement, again) = run_one(
-            recorded,
-            rerun,
-            Intervention::DropSamples {
-                indices: indices.clone(),
-            },
-        )?;
+        let (intervention, judgement, again) =
+            run_one(recorded, rerun, Intervention::DropSamples { indices: indices.clone() })?;
         let more: Vec<u64> = self::indices(&rerun.blamed(&again))
             .into_iter()
             .filter(|index| !indices.contains(index))
@@ -190,16 +168,12 @@ fn drop_samples(recorded: &Run, blamed: &[BlamedSample], rerun: &mut dyn Rerun) 
         }
         indices.extend(more);
     }
-    Err(format!(
-        "more than {MOST_DROPS} bad samples came up one after another; clean the data first"
-    ))
+    Err(format!("more than {MOST_DROPS} bad samples came up one after another; clean the data first"))
 }
 
 fn indices(blamed: &[BlamedSample]) -> Vec<u64> {
-    let mut indices: Vec<u64> = blamed
-        .iter()
-        .filter_map(|blamed| Some(blamed.sample.as_ref()?.index))
-        .collect();
+    let mut indices: Vec<u64> =
+        blamed.iter().filter_map(|blamed| Some(blamed.sample.as_ref()?.index)).collect();
     indices.sort_unstable();
     indices.dedup();
     indices
@@ -214,35 +188,23 @@ fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
         _ => None,
     }
     .ok_or("the line of the call is not known")?;
-    let half = producer
-        .inputs
-        .first()
-        .is_some_and(|input| input.dtype == "float16");
+    let half = producer.inputs.first().is_some_and(|input| input.dtype == "float16");
     let margin = match producer.op.as_str() {
         "exp" | "sinh" | "cosh" if half => 10.0,
         "exp" | "sinh" | "cosh" => 80.0,
         "sqrt" | "powf" if !half => 1e-12,
-        "log" | "log1p" | "div" | "recip" | "sqrt" | "powf" | "acos" | "asin" | "atanh" if half => {
-            1e-3
-        }
+        "log" | "log1p" | "div" | "recip" | "sqrt" | "powf" | "acos" | "asin" | "atanh" if half => 1e-3,
         "log" | "log1p" | "div" | "recip" | "acos" | "asin" | "atanh" => 1e-7,
         other => return Err(format!("there is no safer form of {other}")),
     };
-    let intervention = Intervention::SafeOp {
-        op: producer.op.clone(),
-        file: place.file.clone(),
-        line: place.line,
-        margin,
-    };
-    run_one(recorded, rerun, intervention)
-        .map(|(intervention, judgement, _)| (intervention, judgement))
+    let intervention =
+        Intervention::SafeOp { op: producer.op.clone(), file: place.file.clone(), line: place.line, margin };
+    run_one(recorded, rerun, intervention).map(|(intervention, judgement, _)| (intervention, judgement))
 }
 
 fn lower_learning_rate(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
     let rates = (1..=LOWEST_RATE_EXPONENT)
-        .map(|exponent| Intervention::LowerLearningRate {
-            factor: 0.5_f64.powi(exponent as i32),
-        })
+        .map(|exponent| Intervention::LowerLearningRate { factor: 0.5_f64.powi(exponent as i32) })
         .collect();
     search(recorded, rerun, rates)
 }
@@ -259,14 +221,10 @@ fn clip_gradients(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
         .filter(|norm| norm.is_finite() && *norm > 0.0)
         .collect();
     norms.sort_by(f64::total_cmp);
-    let median = *norms
-        .get(norms.len() / 2)
-        .ok_or("no finite gradient was seen before the break")?;
+    let median = *norms.get(norms.len() / 2).ok_or("no finite gradient was seen before the break")?;
     let clips = CLIPS
         .iter()
-        .map(|multiple| Intervention::ClipGradients {
-            max_norm: two_digits(median * multiple),
-        })
+        .map(|multiple| Intervention::ClipGradients { max_norm: two_digits(median * multiple) })
         .collect();
     search(recorded, rerun, clips)
 }
@@ -348,26 +306,17 @@ fn names(indices: &[u64], recorded: &Run) -> Vec<String> {
         .iter()
         .flat_map(|batch| &batch.samples)
         .chain(recorded.first_break.iter().flat_map(|first| &first.samples));
-    let known: std::collections::HashMap<u64, &str> = samples
-        .filter_map(|sample| Some((sample.index, sample.name.as_deref()?)))
-        .collect();
+    let known: std::collections::HashMap<u64, &str> =
+        samples.filter_map(|sample| Some((sample.index, sample.name.as_deref()?))).collect();
     indices
         .iter()
-        .map(|index| {
-            known
-                .get(index)
-                .map_or_else(|| format!("sample {index}"), |name| (*name).to_owned())
-        })
+        .map(|index| known.get(index).map_or_else(|| format!("sample {index}"), |name| (*name).to_owned()))
         .collect()
 }
 
 /// The rate in force when the training broke.
 pub fn learning_rate(recorded: &Run) -> Option<f64> {
-    recorded
-        .steps
-        .iter()
-        .rev()
-        .find_map(|step| step.learning_rate)
+    recorded.steps.iter().rev().find_map(|step| step.learning_rate)
 }
 
 fn short(value: f64) -> String {
@@ -380,10 +329,9 @@ fn short(value: f64) -> String {
     }
     let text = format!("{value:.3e}");
     match text.split_once('e') {
-        Some((digits, exponent)) => format!(
-            "{}e{exponent}",
-            digits.trim_end_matches('0').trim_end_matches('.')
-        ),
+        Some((digits, exponent)) => {
+            format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
         None => text,
     }
 }
@@ -399,12 +347,7 @@ fn describe(
             args.insert("indices".to_owned(), json!(indices));
             args.insert("names".to_owned(), json!(names(indices, recorded)));
         }
-        Intervention::SafeOp {
-            op,
-            file,
-            line,
-            margin,
-        } => {
+        Intervention::SafeOp { op, file, line, margin } => {
             args.insert("op".to_owned(), json!(op));
             args.insert("file".to_owned(), json!(file));
             args.insert("line".to_owned(), json!(line));

@@ -16,10 +16,5 @@ pub mod patch;
 pub mod verdict;
 
 /// Ids of all interventions there are.
-pub const INTERVENTIONS: [&str; 5] = [
-    "drop-samples",
-    "safe-op",
-    "lower-learning-rate",
-    "clip-gradients",
-    "raise-epsilon",
-];
+pub const INTERVENTIONS: [&str; 5] =
+    ["drop-samples", "safe-op", "lower-learning-rate", "clip-gradients", "raise-epsilon"];

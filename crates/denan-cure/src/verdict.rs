@@ -36,11 +36,7 @@ pub struct Judgement {
 /// Whether a re-run repeats the recorded training bit by bit, over the steps below `before`.
 /// `Err` names the first step that differs.
 pub fn reproduces(recorded: &Run, again: &Run, before: u64) -> Result<(), u64> {
-    let mut others = again
-        .steps
-        .iter()
-        .filter(|step| step.step < before)
-        .peekable();
+    let mut others = again.steps.iter().filter(|step| step.step < before).peekable();
     for step in recorded.steps.iter().filter(|step| step.step < before) {
         while others.next_if(|other| other.step < step.step).is_some() {}
         match others.peek() {
@@ -58,13 +54,7 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     let steps = again.steps.last().map_or(0, |step| step.step + 1);
     let loss_start = again.steps.first().and_then(|step| step.loss);
     let loss_end = mean_loss(tail(&again.steps));
-    let judged = |verdict, reason| Judgement {
-        verdict,
-        reason,
-        steps,
-        loss_start,
-        loss_end,
-    };
+    let judged = |verdict, reason| Judgement { verdict, reason, steps, loss_start, loss_end };
     if let Err(step) = reproduces(recorded, again, matters_from) {
         return judged(
             Verdict::NotReproduced,
@@ -75,16 +65,10 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     }
     if let Some(again_break) = &again.first_break {
         let op = &again_break.producer.op;
-        return judged(
-            Verdict::Broke,
-            Some(format!("broke at step {} in {op}", again_break.step)),
-        );
+        return judged(Verdict::Broke, Some(format!("broke at step {} in {op}", again_break.step)));
     }
     if steps < planned && again.ending != Some(Ending::Completed) {
-        return judged(
-            Verdict::Unstable,
-            Some(format!("the re-run ended by itself after {steps} steps")),
-        );
+        return judged(Verdict::Unstable, Some(format!("the re-run ended by itself after {steps} steps")));
     }
     match learns(recorded, again) {
         Ok(()) => judged(Verdict::Survived, None),
@@ -94,18 +78,13 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
 
 /// Whether the loss of a surviving re-run behaves; `Err` says what it does instead.
 fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
-    let (Some(start), Some(end)) = (mean_loss(head(&again.steps)), mean_loss(tail(&again.steps)))
-    else {
+    let (Some(start), Some(end)) = (mean_loss(head(&again.steps)), mean_loss(tail(&again.steps))) else {
         return Ok(());
     };
     // Losses may be negative (likelihoods), so what counts is the way in relation to the size.
     let size = start.abs().max(end.abs()).max(f64::MIN_POSITIVE);
-    if end - start > (RUNS_AWAY - 1.0) * start.abs().max(f64::MIN_POSITIVE)
-        && end - start > 0.5 * size
-    {
-        return Err(format!(
-            "survives, but its loss runs away: {start:.4} → {end:.4}"
-        ));
+    if end - start > (RUNS_AWAY - 1.0) * start.abs().max(f64::MIN_POSITIVE) && end - start > 0.5 * size {
+        return Err(format!("survives, but its loss runs away: {start:.4} → {end:.4}"));
     }
     let ratio = again
         .steps
@@ -113,9 +92,7 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
         .rev()
         .take(AVERAGED)
         .filter_map(|step| Some(step.update_norm? / step.weight_norm?))
-        .fold(None, |most: Option<f64>, ratio| {
-            Some(most.map_or(ratio, |most| most.max(ratio)))
-        });
+        .fold(None, |most: Option<f64>, ratio| Some(most.map_or(ratio, |most| most.max(ratio))));
     if ratio.is_some_and(|ratio| ratio < LEAST_UPDATE) {
         return Err("survives, but its updates are next to nothing".to_owned());
     }
@@ -125,21 +102,14 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
     let before_break: Vec<Step> = recorded
         .steps
         .iter()
-        .filter(|step| {
-            recorded
-                .first_break
-                .as_ref()
-                .is_none_or(|first| step.step < first.step)
-        })
+        .filter(|step| recorded.first_break.as_ref().is_none_or(|first| step.step < first.step))
         .cloned()
         .collect();
     match mean_loss(tail(&before_break)) {
         Some(before) if end <= before + 0.1 * before.abs() => Ok(()),
         // A break in the very first steps leaves nothing to compare with.
         None if end <= start + 0.1 * size => Ok(()),
-        _ => Err(format!(
-            "survives, but no longer learns: {start:.4} → {end:.4}"
-        )),
+        _ => Err(format!("survives, but no longer learns: {start:.4} → {end:.4}")),
     }
 }
 
@@ -152,11 +122,8 @@ fn tail(steps: &[Step]) -> &[Step] {
 }
 
 fn mean_loss(steps: &[Step]) -> Option<f64> {
-    let losses: Vec<f64> = steps
-        .iter()
-        .filter_map(|step| step.loss)
-        .filter(|loss| loss.is_finite())
-        .collect();
+    let losses: Vec<f64> =
+        steps.iter().filter_map(|step| step.loss).filter(|loss| loss.is_finite()).collect();
     (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
 }
 
@@ -177,11 +144,7 @@ mod tests {
                 ..Step::default()
             })
             .collect();
-        Run {
-            steps,
-            ending: Some(Ending::StoppedAtStep),
-            ..Run::default()
-        }
+        Run { steps, ending: Some(Ending::StoppedAtStep), ..Run::default() }
     }
 
     fn falling(count: usize) -> Run {
@@ -190,10 +153,7 @@ mod tests {
 
     #[test]
     fn a_falling_loss_survives() {
-        assert_eq!(
-            judge(&falling(20), &falling(80), 20, 80).verdict,
-            Verdict::Survived
-        );
+        assert_eq!(judge(&falling(20), &falling(80), 20, 80).verdict, Verdict::Survived);
     }
 
     #[test]
@@ -218,25 +178,16 @@ mod tests {
         for step in &mut frozen.steps {
             step.update_norm = Some(1e-12);
         }
-        assert_eq!(
-            judge(&falling(20), &frozen, 0, 80).verdict,
-            Verdict::Unstable
-        );
+        assert_eq!(judge(&falling(20), &frozen, 0, 80).verdict, Verdict::Unstable);
         let rising = run((0..80).map(|step| 1.0 + step as f64));
-        assert_eq!(
-            judge(&falling(20), &rising, 0, 80).verdict,
-            Verdict::Unstable
-        );
+        assert_eq!(judge(&falling(20), &rising, 0, 80).verdict, Verdict::Unstable);
     }
 
     #[test]
     fn an_early_end_is_no_survival() {
         let mut short = falling(30);
         short.ending = None;
-        assert_eq!(
-            judge(&falling(20), &short, 20, 80).verdict,
-            Verdict::Unstable
-        );
+        assert_eq!(judge(&falling(20), &short, 20, 80).verdict, Verdict::Unstable);
     }
 
     #[test]

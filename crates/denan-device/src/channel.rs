@@ -6,9 +6,9 @@ use burn_backend::{Backend, DType, DTypeUsageSet, Shape, TensorData};
 use burn_ir::{GraphBindings, GraphId, HandleKind, OperationIr, TensorId, TensorIr};
 use burn_router::{MultiBackendBridge, RouterChannel, RouterClient, RouterTensor, TensorInterpreter};
 use burn_std::future::DynFut;
+use denan_record::model::Ending;
 use real_flex::{Flex as RealFlex, FlexDevice};
 use std::sync::atomic::{AtomicU64, Ordering};
-use denan_record::model::Ending;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -138,6 +138,8 @@ impl RouterClient for WatchClient {
     }
 
     fn seed(&self, seed: u64) {
+        // The watch seeds the engine when it starts; the program's own seed has the last word.
+        let _engine = behind();
         RealFlex::seed(&FlexDevice, seed);
     }
 

@@ -254,18 +254,22 @@ fn module(op: &Module) -> Call {
     let name = match op {
         Module::BatchNorm(_) => "batch_norm",
         Module::Embedding(_) | Module::EmbeddingBackward(_) => "embedding",
-        Module::Linear(_) | Module::LinearXBackward(_) | Module::LinearWeightBackward(_) | Module::LinearBiasBackward(_) => {
-            "linear"
-        }
-        Module::Conv1d(_) | Module::Conv1dXBackward(_) | Module::Conv1dWeightBackward(_) | Module::Conv1dBiasBackward(_) => {
-            "conv1d"
-        }
-        Module::Conv2d(_) | Module::Conv2dXBackward(_) | Module::Conv2dWeightBackward(_) | Module::Conv2dBiasBackward(_) => {
-            "conv2d"
-        }
-        Module::Conv3d(_) | Module::Conv3dXBackward(_) | Module::Conv3dWeightBackward(_) | Module::Conv3dBiasBackward(_) => {
-            "conv3d"
-        }
+        Module::Linear(_)
+        | Module::LinearXBackward(_)
+        | Module::LinearWeightBackward(_)
+        | Module::LinearBiasBackward(_) => "linear",
+        Module::Conv1d(_)
+        | Module::Conv1dXBackward(_)
+        | Module::Conv1dWeightBackward(_)
+        | Module::Conv1dBiasBackward(_) => "conv1d",
+        Module::Conv2d(_)
+        | Module::Conv2dXBackward(_)
+        | Module::Conv2dWeightBackward(_)
+        | Module::Conv2dBiasBackward(_) => "conv2d",
+        Module::Conv3d(_)
+        | Module::Conv3dXBackward(_)
+        | Module::Conv3dWeightBackward(_)
+        | Module::Conv3dBiasBackward(_) => "conv3d",
         Module::DeformableConv2d(_) | Module::DeformableConv2dBackward(_) => "deform_conv2d",
         Module::ConvTranspose1d(_)
         | Module::ConvTranspose1dWeightBackward(_)
@@ -281,8 +285,12 @@ fn module(op: &Module) -> Call {
         Module::AdaptiveAvgPool1d(_) | Module::AdaptiveAvgPool1dBackward(_) => "adaptive_avg_pool1d",
         Module::AdaptiveAvgPool2d(_) | Module::AdaptiveAvgPool2dBackward(_) => "adaptive_avg_pool2d",
         Module::AdaptiveAvgPool3d(_) | Module::AdaptiveAvgPool3dBackward(_) => "adaptive_avg_pool3d",
-        Module::MaxPool1d(_) | Module::MaxPool1dWithIndices(_) | Module::MaxPool1dWithIndicesBackward(_) => "max_pool1d",
-        Module::MaxPool2d(_) | Module::MaxPool2dWithIndices(_) | Module::MaxPool2dWithIndicesBackward(_) => "max_pool2d",
+        Module::MaxPool1d(_) | Module::MaxPool1dWithIndices(_) | Module::MaxPool1dWithIndicesBackward(_) => {
+            "max_pool1d"
+        }
+        Module::MaxPool2d(_) | Module::MaxPool2dWithIndices(_) | Module::MaxPool2dWithIndicesBackward(_) => {
+            "max_pool2d"
+        }
         Module::Interpolate(_) | Module::InterpolateBackward(_) => "interpolate",
         Module::Attention(_) => "attention",
         Module::CtcLoss(_) | Module::CtcLossBackward(_) => "ctc_loss",

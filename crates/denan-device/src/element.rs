@@ -9,10 +9,22 @@ use real_flex::FlexTensor;
 macro_rules! with_floats {
     ($tensor:expr, $data:ident => $body:expr, else $other:expr) => {
         match $tensor.dtype() {
-            DType::F32 => { let $data: &[f32] = $tensor.storage(); $body }
-            DType::F64 => { let $data: &[f64] = $tensor.storage(); $body }
-            DType::F16 => { let $data: &[f16] = $tensor.storage(); $body }
-            DType::BF16 => { let $data: &[bf16] = $tensor.storage(); $body }
+            DType::F32 => {
+                let $data: &[f32] = $tensor.storage();
+                $body
+            }
+            DType::F64 => {
+                let $data: &[f64] = $tensor.storage();
+                $body
+            }
+            DType::F16 => {
+                let $data: &[f16] = $tensor.storage();
+                $body
+            }
+            DType::BF16 => {
+                let $data: &[bf16] = $tensor.storage();
+                $body
+            }
             _ => $other,
         }
     };

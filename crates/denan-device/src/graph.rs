@@ -125,7 +125,13 @@ impl Graph {
         for (id, old) in kept {
             let new = *moved.entry(old).or_insert_with(|| {
                 let node = &self.nodes[old as usize];
-                nodes.push(Node { inputs: SmallVec::new(), is_new: false, data: None, indices: None, ..node.clone() });
+                nodes.push(Node {
+                    inputs: SmallVec::new(),
+                    is_new: false,
+                    data: None,
+                    indices: None,
+                    ..node.clone()
+                });
                 (nodes.len() - 1) as NodeIndex
             });
             self.alive.insert(id, new);

@@ -6,7 +6,8 @@ use crate::element;
 use crate::graph::{Graph, NodeIndex};
 use crate::watch::float_handle;
 use burn_ir::{
-    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, ScalarOpIr, TensorId, TensorIr, TensorStatus,
+    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, ScalarOpIr, TensorId, TensorIr,
+    TensorStatus,
 };
 use denan_numerics::Summary;
 use denan_record::model::{Phase, Place};
@@ -63,7 +64,9 @@ impl Intervene {
     ) -> OperationIr {
         match &self.intervention {
             None | Some(Intervention::DropSamples { .. } | Intervention::ClipGradients { .. }) => op,
-            Some(Intervention::LowerLearningRate { factor }) => lower_rate(engine, op, phase, *factor, graph, inputs),
+            Some(Intervention::LowerLearningRate { factor }) => {
+                lower_rate(engine, op, phase, *factor, graph, inputs)
+            }
             Some(Intervention::RaiseEpsilon { epsilon }) => raise_epsilon(op, phase, *epsilon, graph, inputs),
             Some(Intervention::SafeOp { op: name, file, line, margin }) => {
                 let is_the_call = phase == Phase::Forward
@@ -82,12 +85,20 @@ impl Intervene {
     }
 
     /// Moves the argument of a forward call away from the edge of the call's domain.
-    fn move_argument(&mut self, engine: &mut Engine, mut op: OperationIr, name: &str, margin: f64) -> OperationIr {
+    fn move_argument(
+        &mut self,
+        engine: &mut Engine,
+        mut op: OperationIr,
+        name: &str,
+        margin: f64,
+    ) -> OperationIr {
         let Some(argument) = argument(&mut op) else { return op };
         let Some(tensor) = float_handle(engine, argument) else { return op };
         let moved = element::mapped(&tensor, |x| away_from_edge(name, x, margin));
-        let slope =
-            element::values(&tensor).into_iter().map(|x| f64::from(away_from_edge(name, x, margin) == x)).collect();
+        let slope = element::values(&tensor)
+            .into_iter()
+            .map(|x| f64::from(away_from_edge(name, x, margin) == x))
+            .collect();
         drop(tensor);
         let original = argument.id;
         if argument.status == TensorStatus::ReadWrite {
@@ -103,7 +114,8 @@ impl Intervene {
 
     /// Gives the gradient of the call the moved argument too, and the slope of the move: 0 where it moved.
     fn use_moved(&mut self, engine: &mut Engine, mut op: OperationIr, name: &str) -> OperationIr {
-        let slot = op.inputs().position(|tensor| self.moved.get(&tensor.id).is_some_and(|moved| moved.op == name));
+        let slot =
+            op.inputs().position(|tensor| self.moved.get(&tensor.id).is_some_and(|moved| moved.op == name));
         let Some(slot) = slot else { return op };
         let mut number = 0;
         let mut found = None;
@@ -119,12 +131,15 @@ impl Intervene {
         // argument at which they are 0 makes that product 0.
         let vanishing = match &op {
             OperationIr::Float(_, FloatOperationIr::Recip(_)) => f64::INFINITY,
-            OperationIr::Float(_, FloatOperationIr::PowfScalar(d)) if d.rhs.elem::<f64>() < 0.0 => f64::INFINITY,
+            OperationIr::Float(_, FloatOperationIr::PowfScalar(d)) if d.rhs.elem::<f64>() < 0.0 => {
+                f64::INFINITY
+            }
             OperationIr::NumericFloat(_, NumericOperationIr::PowiScalar(_)) => f64::INFINITY,
             OperationIr::NumericFloat(_, NumericOperationIr::Mul(_)) => 0.0,
             _ => f64::NAN,
         };
-        let keeps_argument = vanishing.is_nan() || name == "div" && matches!(op, OperationIr::Float(_, FloatOperationIr::Recip(_)));
+        let keeps_argument = vanishing.is_nan()
+            || name == "div" && matches!(op, OperationIr::Float(_, FloatOperationIr::Recip(_)));
         let replacement = if keeps_argument {
             moved.argument.clone()
         } else {
@@ -164,7 +179,8 @@ fn away_from_edge(name: &str, x: f64, margin: f64) -> f64 {
         "log1p" => x.max(margin - 1.0),
         "exp" | "sinh" | "cosh" => x.min(margin),
         "acos" | "asin" | "atanh" => x.clamp(margin - 1.0, 1.0 - margin),
-        _ if x.abs() < margin => margin.copysign(x),
+        // Which is what the patch can say in one call of burn's, `mask_fill`.
+        _ if x.abs() < margin => margin,
         _ => x,
     }
 }
@@ -214,7 +230,9 @@ fn lower_rate(
         return op;
     }
     if let OperationIr::NumericFloat(dtype, NumericOperationIr::Sub(sub)) = &mut op
-        && inputs.get(1).is_some_and(|&delta| graph.node(delta).name == "mul" && graph.node(delta).scalar.is_some())
+        && inputs
+            .get(1)
+            .is_some_and(|&delta| graph.node(delta).name == "mul" && graph.node(delta).scalar.is_some())
     {
         let scaled = TensorIr { id: fresh_id(), status: TensorStatus::NotInit, ..sub.rhs.clone() };
         engine.register_op(OperationIr::NumericFloat(
@@ -231,10 +249,17 @@ fn lower_rate(
 }
 
 /// `sqrt(v) + eps` of an adaptive optimizer gets another eps.
-fn raise_epsilon(op: OperationIr, phase: Phase, epsilon: f64, graph: &Graph, inputs: &[NodeIndex]) -> OperationIr {
+fn raise_epsilon(
+    op: OperationIr,
+    phase: Phase,
+    epsilon: f64,
+    graph: &Graph,
+    inputs: &[NodeIndex],
+) -> OperationIr {
     match op {
         OperationIr::NumericFloat(dtype, NumericOperationIr::AddScalar(mut add))
-            if phase == Phase::Optimizer && inputs.first().is_some_and(|&input| graph.node(input).name == "sqrt") =>
+            if phase == Phase::Optimizer
+                && inputs.first().is_some_and(|&input| graph.node(input).name == "sqrt") =>
         {
             add.rhs = ScalarIr::Float(epsilon.max(add.rhs.elem()));
             OperationIr::NumericFloat(dtype, NumericOperationIr::AddScalar(add))

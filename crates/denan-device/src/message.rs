@@ -77,7 +77,10 @@ mod tests {
                 Sample { index: 4, name: None }
             ]))
         );
-        assert_eq!(read(&encode(r#"{"parameter":"a.weight"}"#)), Some(Message::Parameter("a.weight".to_owned())));
+        assert_eq!(
+            read(&encode(r#"{"parameter":"a.weight"}"#)),
+            Some(Message::Parameter("a.weight".to_owned()))
+        );
         assert_eq!(read(&TensorData::new(vec![1_i32, 2, 3, 4, 5], [5])), None);
         assert_eq!(read(&encode("not json")), None);
     }

@@ -52,6 +52,7 @@ pub struct Sites {
     sites: Vec<Site>,
     by_address: FxHashMap<usize, std::rc::Rc<[Frame]>>,
     walk: Option<Walk>,
+    renamed: Option<(String, String)>,
 }
 
 // SAFETY: the `Rc`s never leave `by_address`, so they only ever move as a whole with the `Sites`.
@@ -72,10 +73,16 @@ enum Walk {
 }
 
 impl Sites {
-    /// No site yet.
-    pub fn new() -> Self {
+    /// No site yet. File names that start with the first of `renamed` are told with the second in its place.
+    pub fn new(renamed: Option<(String, String)>) -> Self {
         let nowhere = Site { part: Part::Forward { tracked: false }, place: None };
-        Self { by_path: FxHashMap::default(), sites: vec![nowhere], by_address: FxHashMap::default(), walk: None }
+        Self {
+            by_path: FxHashMap::default(),
+            sites: vec![nowhere],
+            by_address: FxHashMap::default(),
+            walk: None,
+            renamed,
+        }
     }
 
     /// The site itself.
@@ -117,16 +124,18 @@ impl Sites {
     fn resolve(&mut self, path: &[usize]) -> Site {
         let mut reading = Reading::default();
         for &address in path {
-            let frames = self
-                .by_address
-                .entry(address)
-                .or_insert_with(|| resolve_address(address))
-                .clone();
+            let frames = self.by_address.entry(address).or_insert_with(|| resolve_address(address)).clone();
             for frame in frames.iter() {
                 reading.take(frame);
             }
         }
-        reading.into_site()
+        let mut site = reading.into_site();
+        if let (Some((from, to)), Some(place)) = (&self.renamed, &mut site.place)
+            && let Some(rest) = place.file.strip_prefix(from.as_str())
+        {
+            place.file = format!("{to}{rest}");
+        }
+        site
     }
 }
 
@@ -242,10 +251,18 @@ fn choose_walk() -> Walk {
     let mut sure = [0; DEEPEST];
     let sure_depth = unwind(&mut sure);
     let cheap = &cheap[..depth];
-    // The innermost frames differ, being those of the walks themselves; code without frame pointers
-    // (the C library under `main`) may end the cheap walk early.
-    let common = sure[..sure_depth].iter().filter(|address| cheap.contains(address)).count();
-    if common * 10 >= sure_depth * 7 { Walk::FramePointers } else { Walk::Unwinder }
+    if agree(cheap, &sure[..sure_depth]) { Walk::FramePointers } else { Walk::Unwinder }
+}
+
+/// Whether the cheap path is the sure one without a gap. The innermost frames differ, being those of
+/// the walks themselves; the outermost belong to the C library, which keeps no frame pointers.
+fn agree(cheap: &[usize], sure: &[usize]) -> bool {
+    const OWN_FRAMES: usize = 6;
+    const FOREIGN_FRAMES: usize = 8;
+    let is_common = |address: &usize| cheap.contains(address);
+    let Some(first) = sure.iter().position(is_common) else { return false };
+    let common = sure[first..].iter().take_while(|address| is_common(address)).count();
+    first <= OWN_FRAMES && common > 0 && sure.len() - first - common <= FOREIGN_FRAMES
 }
 
 #[inline(never)]
@@ -291,7 +308,8 @@ mod frame_pointers {
         {
             // SAFETY: both words lie between a live local of this function and the end of this thread's
             // stack, which is mapped and readable; what they hold is not trusted.
-            let (next, address) = unsafe { (*(frame as *const usize), *((frame + size_of::<usize>()) as *const usize)) };
+            let (next, address) =
+                unsafe { (*(frame as *const usize), *((frame + size_of::<usize>()) as *const usize)) };
             if address < 4096 {
                 break;
             }
@@ -354,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_site_names_the_line_it_was_called_from() {
-        let mut sites = Sites::new();
+        let mut sites = Sites::new(None);
         let (first, line) = (sites.here(), line!());
         let second = sites.here();
         assert_ne!(first, second);
@@ -364,10 +382,25 @@ mod tests {
     }
 
     #[test]
+    fn files_of_a_shadow_are_told_as_the_users() {
+        let mut sites = Sites::new(Some((String::new(), "/home/user/".to_owned())));
+        let here = sites.here();
+        let place = sites.get(here).place.clone().expect("tests are built with line tables");
+        assert!(place.file.starts_with("/home/user/"), "{place:?}");
+    }
+
+    #[test]
     fn the_same_call_is_the_same_site() {
-        let mut sites = Sites::new();
+        let mut sites = Sites::new(None);
         let found: Vec<_> = (0..3).map(|_| sites.here()).collect();
         assert_eq!(found[0], found[2]);
+    }
+
+    #[test]
+    fn a_path_with_a_gap_is_not_trusted() {
+        assert!(agree(&[3, 4, 5], &[1, 2, 3, 4, 5, 6]));
+        assert!(!agree(&[3, 5], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]));
+        assert!(!agree(&[], &[1, 2]));
     }
 
     #[test]
@@ -381,7 +414,8 @@ mod tests {
             Some("float_sqrt")
         );
         assert_eq!(
-            optimizer_of("<burn_optim::optim::adam::Adam as burn_optim::optim::base::Optimizer>::step").as_deref(),
+            optimizer_of("<burn_optim::optim::adam::Adam as burn_optim::optim::base::Optimizer>::step")
+                .as_deref(),
             Some("Adam")
         );
         assert_eq!(optimizer_of("burn_optim::optim::module_optimizer::ModuleOptimizer::step"), None);

@@ -38,7 +38,10 @@ impl Teller {
         let stream = match std::os::unix::net::UnixStream::connect(socket) {
             Ok(stream) => stream,
             Err(error) => {
-                eprintln!("denan: watching without a record, since its socket {} failed: {error}", socket.display());
+                eprintln!(
+                    "denan: watching without a record, since its socket {} failed: {error}",
+                    socket.display()
+                );
                 return Self::silent();
             }
         };
@@ -91,7 +94,8 @@ impl Teller {
     /// Sends what is still waiting; gives up after two seconds.
     pub fn finish(&mut self) {
         if self.left_out > 0 {
-            let note = format!("{} steps are missing from the record: the disk could not keep up", self.left_out);
+            let note =
+                format!("{} steps are missing from the record: the disk could not keep up", self.left_out);
             self.tell(Event::Note(note));
         }
         if self.queue.take().is_some() {

@@ -55,11 +55,13 @@ pub fn producer(graph: &Graph, noticed: NodeIndex) -> Path {
 /// The inputs a node's bad value came from; none if it made it itself.
 fn bad_sources(graph: &Graph, at: NodeIndex) -> Vec<NodeIndex> {
     let node = graph.node(at);
-    let bad: Vec<NodeIndex> = node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
+    let bad: Vec<NodeIndex> =
+        node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
     if node.range.nan == 0 {
         return bad;
     }
-    let with_nan: Vec<NodeIndex> = bad.iter().copied().filter(|&input| graph.node(input).range.nan > 0).collect();
+    let with_nan: Vec<NodeIndex> =
+        bad.iter().copied().filter(|&input| graph.node(input).range.nan > 0).collect();
     if !with_nan.is_empty() {
         return with_nan;
     }
@@ -137,7 +139,9 @@ pub fn data_behind(graph: &Graph, node: NodeIndex, elements: Elements) -> Vec<Da
 
 fn merge(into: &mut Elements, other: Elements) {
     match (into, other) {
-        (Elements::At(into), Elements::At(other)) | (Elements::Rows(into), Elements::Rows(other)) => into.extend(other),
+        (Elements::At(into), Elements::At(other)) | (Elements::Rows(into), Elements::Rows(other)) => {
+            into.extend(other)
+        }
         // Single elements say more than the rows they lie in.
         (into @ Elements::Rows(_), other @ Elements::At(_)) => *into = other,
         (Elements::At(_), Elements::Rows(_)) => {}
@@ -271,19 +275,25 @@ fn rows_of_input(
     let (out, inner) = (*node.shape.as_slice().first()?, *graph.node(input).shape.as_slice().first()?);
     let same = |rows: &BTreeSet<usize>| Some(Elements::Rows(rows.clone()));
     match &node.geometry {
-        Geometry::Elementwise if out == inner && node.shape.num_dims() == graph.node(input).shape.num_dims() => {
+        Geometry::Elementwise
+            if out == inner && node.shape.num_dims() == graph.node(input).shape.num_dims() =>
+        {
             same(rows)
         }
         Geometry::Rows if number == 0 && out == inner => same(rows),
         Geometry::Reduce(dims) if !dims.contains(&0) && out == inner => same(rows),
         Geometry::Permute(axes) if axes.first() == Some(&0) => same(rows),
         Geometry::Flip(axes) if !axes.contains(&0) => same(rows),
-        Geometry::Cat(dim) | Geometry::Gather(dim, _) | Geometry::Select(dim, _) if *dim != 0 && out == inner => {
+        Geometry::Cat(dim) | Geometry::Gather(dim, _) | Geometry::Select(dim, _)
+            if *dim != 0 && out == inner =>
+        {
             same(rows)
         }
         Geometry::Slice(ranges) => {
             let (start, step) = *ranges.first()?;
-            Some(Elements::Rows(rows.iter().map(|&row| (start + row as isize * step).max(0) as usize).collect()))
+            Some(Elements::Rows(
+                rows.iter().map(|&row| (start + row as isize * step).max(0) as usize).collect(),
+            ))
         }
         Geometry::Reshape if out == inner => same(rows),
         Geometry::Reshape if inner > 0 && out % inner == 0 => {
@@ -346,7 +356,11 @@ pub fn forward_of(graph: &Graph, backward: NodeIndex, name: &str) -> Option<Node
     for _ in 0..6 {
         let related = candidates.iter().copied().find(|&candidate| {
             near.iter().any(|&at| {
-                graph.node(at).inputs.iter().any(|input| *input == candidate || graph.node(candidate).inputs.contains(input))
+                graph
+                    .node(at)
+                    .inputs
+                    .iter()
+                    .any(|input| *input == candidate || graph.node(candidate).inputs.contains(input))
             })
         });
         if related.is_some() {

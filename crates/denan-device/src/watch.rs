@@ -15,8 +15,8 @@ use burn_ir::{HandleKind, OperationIr, TensorIr, TensorStatus};
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Break, Ending, Header, Kind, Operation, Origin, Parameter, ParameterStep, Phase, Place, Role, Sample, Step,
-    TensorSeen,
+    Batch, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase, Place,
+    Role, Sample, Step, TensorSeen,
 };
 use denan_record::plan::Plan;
 use real_flex::FlexTensor;
@@ -57,6 +57,7 @@ pub struct Watch {
     batches: FxHashMap<u32, Vec<Sample>>,
     next_batch: u32,
     first_break: Option<u64>,
+    optimizer_is_told: bool,
     ended: bool,
 }
 
@@ -93,7 +94,9 @@ impl Watch {
         let plan = match Plan::from_environment() {
             Ok(plan) => plan?,
             Err(error) => {
-                eprintln!("denan: not watching, since the plan handed to this process cannot be read: {error}");
+                eprintln!(
+                    "denan: not watching, since the plan handed to this process cannot be read: {error}"
+                );
                 return None;
             }
         };
@@ -117,10 +120,10 @@ impl Watch {
         }));
         Self {
             intervene: Intervene::new(plan.intervention.clone()),
+            sites: Sites::new(plan.renamed.clone()),
             plan,
             teller,
             began: Instant::now(),
-            sites: Sites::new(),
             graph: Graph::default(),
             updates: Updates::default(),
             threads: FxHashMap::default(),
@@ -133,6 +136,7 @@ impl Watch {
             batches: FxHashMap::default(),
             next_batch: 0,
             first_break: None,
+            optimizer_is_told: false,
             ended: false,
         }
     }
@@ -165,7 +169,8 @@ impl Watch {
         let site = self.sites.here();
         let phase = self.enter(thread, site, engine, &op);
         let call = describe(&op);
-        let inputs: SmallVec<[NodeIndex; 3]> = op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
+        let inputs: SmallVec<[NodeIndex; 3]> =
+            op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, &op, phase, &inputs);
         let outputs: SmallVec<[TensorIr; 1]> =
             op.outputs().filter(|tensor| tensor.dtype.is_float()).cloned().collect();
@@ -217,8 +222,16 @@ impl Watch {
         if self.stage == Stage::Optimizer && stage != Stage::Optimizer {
             self.end_step(engine);
         }
-        if stage == Stage::Backward && is_ones(op) && matches!(self.sites.get(site).part, Part::Backward { rule: None }) {
+        if stage == Stage::Backward
+            && is_ones(op)
+            && matches!(self.sites.get(site).part, Part::Backward { rule: None })
+        {
             self.begin_backward(engine, op);
+        }
+        if stage == Stage::Optimizer && !std::mem::replace(&mut self.optimizer_is_told, true) {
+            let site = self.sites.get(site);
+            let Part::Optimizer { name } = &site.part else { return phase };
+            self.teller.tell(Event::Optimizer(Optimizer { name: name.clone(), place: site.place.clone() }));
         }
         self.stage = stage;
         phase
@@ -355,7 +368,8 @@ impl Watch {
     ) {
         let id = tensor.id;
         let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor };
-        let same_values = call.geometry.is_same_values().then(|| inputs.first().map(|&input| self.graph.node(input).range));
+        let same_values =
+            call.geometry.is_same_values().then(|| inputs.first().map(|&input| self.graph.node(input).range));
         let handle = float_handle(engine, &read);
         let range = match (same_values.flatten(), &handle) {
             (Some(range), _) => range,
@@ -363,11 +377,15 @@ impl Watch {
             (None, None) => Range::EMPTY,
         };
         let is_data = call.name == "input";
-        let bad_positions = if range.nonfinite() > 0 && inputs.iter().all(|&input| !self.graph.node(input).is_bad()) {
-            handle.as_ref().map(|tensor| element::nonfinite_positions(tensor, FOLLOWED_ELEMENTS)).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let bad_positions =
+            if range.nonfinite() > 0 && inputs.iter().all(|&input| !self.graph.node(input).is_bad()) {
+                handle
+                    .as_ref()
+                    .map(|tensor| element::nonfinite_positions(tensor, FOLLOWED_ELEMENTS))
+                    .unwrap_or_default()
+            } else {
+                Vec::new()
+            };
         if range.nonfinite() < range.count {
             self.step.largest = self.step.largest.max(range.min.abs()).max(range.max.abs());
         }
@@ -459,7 +477,8 @@ impl Watch {
         self.steps_done += 1;
         self.updates.clear();
         self.graph.forget_dead();
-        let live: BTreeSet<u32> = self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
+        let live: BTreeSet<u32> =
+            self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
         let newest = self.next_batch.saturating_sub(64);
         self.batches.retain(|batch, _| *batch >= newest || live.contains(batch));
 
@@ -495,7 +514,8 @@ impl Watch {
         }
         if self.sites.is_cheap() == Some(false) {
             self.teller.tell(Event::Note(
-                "the program was built without frame pointers, so watching it costs more than it needs to".to_owned(),
+                "the program was built without frame pointers, so watching it costs more than it needs to"
+                    .to_owned(),
             ));
         }
         self.teller.tell(Event::Ended(ending));
@@ -556,7 +576,10 @@ impl Watch {
         (self.graph.node(at).phase == Phase::Optimizer).then_some(())?;
         let update = self.updates.all().last()?;
         let slot = update.before.and_then(|before| self.graph.node(before).slot);
-        Some(slot.map_or_else(|| format!("parameter {}", self.updates.all().len() - 1), |slot| self.parameter_name(slot)))
+        Some(slot.map_or_else(
+            || format!("parameter {}", self.updates.all().len() - 1),
+            |slot| self.parameter_name(slot),
+        ))
     }
 
     fn tell_operation(&self, at: NodeIndex, phase: Phase, parameter: Option<String>) -> Operation {
@@ -570,7 +593,8 @@ impl Watch {
             Part::Optimizer { name: Some(name) } => (name.clone(), Some(node.name), None),
             _ => (node.name.to_owned(), None, None),
         };
-        let forward_place = forward.and_then(|forward| self.sites.get(self.graph.node(forward).site).place.clone());
+        let forward_place =
+            forward.and_then(|forward| self.sites.get(self.graph.node(forward).site).place.clone());
         Operation {
             sequence: node.sequence,
             carried_out: carried_out.filter(|name| *name != op).map(str::to_owned),
@@ -639,17 +663,18 @@ impl Watch {
         let node = self.graph.node(data.node);
         let place: Option<Place> = self.sites.get(node.site).place.clone();
         let shape = sizes(&node.shape);
-        let batch_length = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
+        let batch_length =
+            node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
         let is_batch = shape.first().is_some_and(|&rows| rows as usize == batch_length && rows > 0);
         let of_row = |row: usize| {
-            let samples = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
+            let samples =
+                node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
             is_batch.then(|| samples.get(row).cloned()).flatten()
         };
         let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
-            Elements::At(positions) => positions
-                .iter()
-                .map(|&position| (position, trace::unravel(position, &node.shape)))
-                .collect(),
+            Elements::At(positions) => {
+                positions.iter().map(|&position| (position, trace::unravel(position, &node.shape))).collect()
+            }
             Elements::Rows(rows) => {
                 let length: usize = node.shape.as_slice().iter().skip(1).product();
                 rows.iter().map(|&row| (row * length, vec![row])).collect()

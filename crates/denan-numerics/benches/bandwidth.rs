@@ -1,8 +1,9 @@
 //! How much of the read bandwidth the summaries reach: `cargo bench -p denan-numerics`.
 //!
-//! criterion measures each pass alone. The closing table measures the passes in turns with a plain sum of the same bytes, since the bandwidth
-//! of a shared machine changes from second to second; a ratio compares the fastest run of each. With `-- --table` the table comes alone. For
-//! the last row, `DENAN_PYTHON` names a Python that has numpy; else it is `python3`.
+//! criterion measures each pass alone. The closing table measures the passes in turns with a plain
+//! sum of the same bytes, since the bandwidth of a shared machine changes from second to second; a
+//! ratio compares the fastest run of each. With `-- --table` the table comes alone. For the last
+//! row, `DENAN_PYTHON` names a Python that has numpy; else it is `python3`.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -10,8 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use denan_numerics::{Element, ExponentHistogram, MantissaBits, range, summarize, summarize_parallel};
+use denan_numerics::{ExponentHistogram, MantissaBits, range, summarize, summarize_parallel};
 use half::{bf16, f16};
+
+use reference::read;
 
 const BYTES: usize = 256 << 20;
 const ROUNDS: usize = 15;
@@ -63,14 +66,16 @@ fn large(criterion: &mut Criterion, data: &Data) {
     let mut group = criterion.benchmark_group("256 MiB");
     group.sample_size(10).measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(200));
     group.throughput(Throughput::Bytes(BYTES as u64));
-    group.bench_function("read", |b| b.iter(|| reference::read(black_box(&data.singles))));
+    group.bench_function("read", |b| b.iter(|| read(black_box(&data.singles))));
     group.bench_function("summarize f32", |b| b.iter(|| summarize(black_box(&data.singles))));
     group.bench_function("summarize f64", |b| b.iter(|| summarize(black_box(&data.doubles))));
     group.bench_function("summarize f16", |b| b.iter(|| summarize(black_box(&data.halves))));
     group.bench_function("summarize bf16", |b| b.iter(|| summarize(black_box(&data.brains))));
     group.bench_function("range f32", |b| b.iter(|| range(black_box(&data.singles))));
     group.bench_function("range f16", |b| b.iter(|| range(black_box(&data.halves))));
-    group.bench_function("histogram f32", |b| b.iter(|| ExponentHistogram::of(black_box(&data.singles), MantissaBits::Three)));
+    group.bench_function("histogram f32", |b| {
+        b.iter(|| ExponentHistogram::of(black_box(&data.singles), MantissaBits::Three))
+    });
     group.finish();
 }
 
@@ -87,74 +92,90 @@ fn small(criterion: &mut Criterion, data: &Data) {
 
 struct Row<'a> {
     name: &'static str,
-    /// Row it is measured against.
-    against: usize,
     target: Option<f64>,
-    run: Box<dyn Fn() + 'a>,
+    /// A plain read of the same memory, which may lie better or worse than that of another row.
+    read: Box<dyn Fn() -> Duration + 'a>,
+    run: Box<dyn Fn() -> Duration + 'a>,
+    fastest_read: Duration,
     fastest: Duration,
 }
 
 fn table(data: &Data) {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut row = |name, against, target, run: Box<dyn Fn() + '_>| {
-        rows.push(Row { name, against, target, run, fastest: Duration::MAX });
+    let Data { singles, doubles, halves, brains } = data;
+    let row = |name, target, read, run| Row {
+        name,
+        target,
+        read,
+        run,
+        fastest_read: Duration::MAX,
+        fastest: Duration::MAX,
     };
-    row("read, 1 thread", 0, None, Box::new(|| drop(black_box(reference::read(&data.singles)))));
-    row("read, 2 threads", 1, None, Box::new(|| read_on_two(&data.singles)));
-    row("summarize f32", 0, Some(0.85), pass(&data.singles));
-    row("summarize f32, 2 threads", 1, Some(0.85), Box::new(|| drop(black_box(summarize_parallel(&data.singles, 2)))));
-    row("summarize f64", 0, None, pass(&data.doubles));
-    row("summarize f16", 0, Some(0.5), pass(&data.halves));
-    row("summarize bf16", 0, Some(0.5), pass(&data.brains));
-    row("range f32", 0, None, Box::new(|| drop(black_box(range(&data.singles)))));
-    row("range f16", 0, None, Box::new(|| drop(black_box(range(&data.halves)))));
+    let mut rows = [
+        row("summarize f32", Some(0.85), timed(|| read(singles)), timed(|| summarize(singles))),
+        row(
+            "summarize f32, 2 threads",
+            Some(0.85),
+            timed(|| read_on_two(singles)),
+            timed(|| summarize_parallel(singles, 2)),
+        ),
+        row("summarize f64", None, timed(|| read(doubles)), timed(|| summarize(doubles))),
+        row("summarize f16", Some(0.5), timed(|| read(halves)), timed(|| summarize(halves))),
+        row("summarize bf16", Some(0.5), timed(|| read(brains)), timed(|| summarize(brains))),
+        row("range f32", None, timed(|| read(singles)), timed(|| range(singles))),
+        row("range f16", None, timed(|| read(halves)), timed(|| range(halves))),
+    ];
     for _ in 0..ROUNDS {
         for row in &mut rows {
-            let start = Instant::now();
-            (row.run)();
-            row.fastest = row.fastest.min(start.elapsed());
+            row.fastest_read = row.fastest_read.min((row.read)());
+            row.fastest = row.fastest.min((row.run)());
         }
     }
 
-    println!("\n{:<26}{:>8}{:>9}{:>9}", "256 MiB", "GB/s", "of read", "target");
+    println!("\n{:<26}{:>10}{:>10}{:>9}{:>9}", "256 MiB", "read GB/s", "pass GB/s", "ratio", "target");
     for row in &rows {
-        let speed = BYTES as f64 / row.fastest.as_secs_f64() / 1e9;
-        let part = 100.0 * rows[row.against].fastest.as_secs_f64() / row.fastest.as_secs_f64();
+        let speed = |time: Duration| BYTES as f64 / time.as_secs_f64() / 1e9;
+        let (read, pass) = (speed(row.fastest_read), speed(row.fastest));
         let target = row.target.map_or(String::new(), |target| format!("{:.0} %", 100.0 * target));
-        println!("{:<26}{speed:>8.1}{part:>7.0} %{target:>9}", row.name);
+        println!("{:<26}{read:>10.1}{pass:>10.1}{:>7.0} %{target:>9}", row.name, 100.0 * pass / read);
     }
-    let ours = rows[2].fastest;
+    let ours = rows[0].fastest;
     match numpy() {
-        Ok(theirs) => println!("{:<26}{:>7.1}x{:>18}", "numpy f32, same figures", theirs.div_duration_f64(ours), "15x"),
+        Ok(theirs) => {
+            println!("{:<46}{:>8.1}x{:>9}", "numpy f32, same figures", theirs.div_duration_f64(ours), "15x")
+        }
         Err(reason) => println!("numpy f32: not measured: {reason}"),
     }
 
     println!("\n{:<26}{:>8}{:>12}", "small f32", "range", "summarize");
     for len in [1, 16, 128, 1024, 4096, 65536] {
         let part = &data.singles[..len];
-        let range_ns = each_ns(|| drop(black_box(range(black_box(part)))));
-        let summarize_ns = each_ns(|| drop(black_box(summarize(black_box(part)))));
+        let range_ns = each_ns(|| range(black_box(part)));
+        let summarize_ns = each_ns(|| summarize(black_box(part)));
         println!("{:<26}{range_ns:>5.0} ns{summarize_ns:>9.0} ns", format!("{len} elements"));
     }
 }
 
-fn pass<T: Element>(data: &[T]) -> Box<dyn Fn() + '_> {
-    Box::new(|| drop(black_box(summarize(data))))
+fn timed<'a, R>(run: impl Fn() -> R + 'a) -> Box<dyn Fn() -> Duration + 'a> {
+    Box::new(move || {
+        let start = Instant::now();
+        black_box(run());
+        start.elapsed()
+    })
 }
 
 fn read_on_two(data: &[f32]) {
     let (left, right) = data.split_at(data.len() / 2);
     thread::scope(|scope| {
-        let other = scope.spawn(|| reference::read(left));
-        black_box(reference::read(right));
+        let other = scope.spawn(|| read(left));
+        black_box(read(right));
         black_box(other.join().ok());
     });
 }
 
-fn each_ns(run: impl Fn()) -> f64 {
+fn each_ns<R>(run: impl Fn() -> R) -> f64 {
     let once = || {
         let start = Instant::now();
-        (0..100).for_each(|_| run());
+        (0..100).for_each(|_| drop(black_box(run())));
         start.elapsed()
     };
     (0..200).map(|_| once()).min().unwrap_or_default().as_secs_f64() * 1e7
@@ -174,16 +195,17 @@ fn numpy() -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// The fastest plain read: a wrapping sum of the bytes as 64-bit integers, compiled for what the processor has.
+/// The fastest plain read: a wrapping sum of the bytes as 64-bit integers, compiled for what the
+/// processor has.
 mod reference {
     use std::sync::OnceLock;
     use std::time::Instant;
 
     type Read = fn(&[u64]) -> u64;
 
-    pub fn read(data: &[f32]) -> u64 {
+    pub fn read<T>(data: &[T]) -> u64 {
         static FASTEST: OnceLock<Read> = OnceLock::new();
-        // SAFETY: every pattern of four bytes is part of an integer.
+        // SAFETY: the elements are floats, and any bytes of them are an integer.
         let (_, words, _) = unsafe { data.align_to::<u64>() };
         FASTEST.get_or_init(|| fastest(words))(words)
     }

@@ -1,4 +1,5 @@
-//! How an infinite bound is written: as nothing, because JSON has no infinity and the bound of no values must survive a round trip.
+//! How an infinite bound is written: as nothing, because JSON has no infinity and the bound of no
+//! values must survive a round trip.
 
 macro_rules! bound {
     ($name:ident, $doc:literal, $absent:expr) => {

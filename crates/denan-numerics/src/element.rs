@@ -14,14 +14,16 @@ impl<T: Lane> Element for T {}
 
 /// One element as the kernels see it; hidden, and named only by [`Element`].
 ///
-/// Classes are told by the bit pattern alone. So they hold where the processor flushes subnormals to zero, and need no rule for NaN.
+/// Classes are told by the bit pattern alone. So they hold where the processor flushes subnormals
+/// to zero, and need no rule for NaN.
 pub trait Lane: Copy + Send + Sync + 'static {
     /// Unsigned integer of the same size, also used for counts within one block.
     type Bits: Copy + Default + Ord + Into<u64> + Send + Sync;
     /// Signed integer of the same size.
     type Signed: Copy + Ord;
 
-    /// Whether the square of every finite value is exact in `f64`, and the sum of a block of them finite.
+    /// Whether the square of every finite value is exact in `f64`, and the sum of a block of them
+    /// finite.
     const EXACT_SQUARES: bool;
     const MIN_NORMAL: Self::Bits;
     /// Number of leading bits that hold the sign, the exponent and three bits of the mantissa.
@@ -48,7 +50,8 @@ pub trait Lane: Copy + Send + Sync + 'static {
 
     /// The leading `PREFIX_BITS`.
     fn prefix(self) -> usize;
-    /// Sign and smallest magnitude of the normal values with this prefix; nothing for any other prefix.
+    /// Sign and smallest magnitude of the normal values with this prefix; nothing for any other
+    /// prefix.
     fn prefix_value(prefix: usize) -> Option<(bool, f64)>;
 }
 
@@ -141,8 +144,8 @@ macro_rules! lane {
     };
 }
 
-lane!(f32, u32, i32, infinity 0x7f80_0000, min_normal 0x0080_0000, widen_f32, |x| f64::from(x));
-lane!(f64, u64, i64, infinity 0x7ff0_0000_0000_0000, min_normal 0x0010_0000_0000_0000, widen_f64, |x| x);
+lane!(f32, u32, i32, infinity 0x7f80_0000, min_normal 0x0080_0000, widen_f32, f64::from);
+lane!(f64, u64, i64, infinity 0x7ff0_0000_0000_0000, min_normal 0x0010_0000_0000_0000, widen_f64, std::convert::identity);
 lane!(f16, u16, i16, infinity 0x7c00, min_normal 0x0400, widen_f16, |x| f64::from(f16_to_f32(x)));
 lane!(bf16, u16, i16, infinity 0x7f80, min_normal 0x0080, widen_bf16, |x| f64::from(bf16_to_f32(x)));
 
@@ -151,10 +154,11 @@ pub(crate) fn bf16_to_f32(x: bf16) -> f32 {
     f32::from_bits(u32::from(x.to_bits()) << 16)
 }
 
-/// Widens without a branch, so that the loop around it vectorises; `half` asks for the processor's features at every call.
+/// Widens without a branch, so that the loop around it vectorises; `half` asks for the processor's
+/// features at every call.
 ///
-/// Fabian Giesen, "float->half variants", <https://gist.github.com/rygorous/2156668>. Right for every finite value; an infinity or NaN becomes
-/// a finite value of at least 65536 in magnitude.
+/// Fabian Giesen, "float->half variants", <https://gist.github.com/rygorous/2156668>. Right for
+/// every finite value; an infinity or NaN becomes a finite value of at least 65536 in magnitude.
 #[inline(always)]
 pub(crate) fn f16_to_f32(x: f16) -> f32 {
     const REBIAS: u32 = (127 - 15) << 23;

@@ -23,8 +23,9 @@ impl MantissaBits {
 
 /// Counts of elements by sign and exponent.
 ///
-/// A value `x` belongs to the exponent `floor(log2(|x|))`, subnormals included, whatever its element type; so histograms of different types
-/// merge. Counts are exact, and merging adds them: the result does not depend on any order.
+/// A value `x` belongs to the exponent `floor(log2(|x|))`, subnormals included, whatever its
+/// element type; so histograms of different types merge. Counts are exact, and merging adds them:
+/// the result does not depend on any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ExponentHistogram {
@@ -134,15 +135,18 @@ impl ExponentHistogram {
         negative.chain(self.positive.bins().map(move |entry| bin(false, entry)))
     }
 
-    /// Number of finite elements other than zero whose magnitude is below `2^exponent`; for instance -14 for those that are no normal `f16`.
+    /// Number of finite elements other than zero whose magnitude is below `2^exponent`; for
+    /// instance -14 for those that are no normal `f16`.
     pub fn below(&self, exponent: i32) -> u64 {
         self.bins().filter(|bin| bin.exponent < exponent).map(|bin| bin.count).sum()
     }
 
-    /// The `q`-quantile of the finite values by nearest rank, `q` between 0 and 1; nothing without finite values or for another `q`.
+    /// The `q`-quantile of the finite values by nearest rank, `q` between 0 and 1; nothing without
+    /// finite values or for another `q`.
     ///
-    /// Exact where the value is zero; else of the right sign and within 6.25 % of the value with [`MantissaBits::Three`], within a third with
-    /// [`MantissaBits::Zero`]. Below the normal range of `f64` the result is rounded to a multiple of 2^-1074.
+    /// Exact where the value is zero; else of the right sign and within 6.25 % of the value with
+    /// [`MantissaBits::Three`], within a third with [`MantissaBits::Zero`]. Below the normal range
+    /// of `f64` the result is rounded to a multiple of 2^-1074.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let finite = self.finite();
         if finite == 0 || !(0.0..=1.0).contains(&q) {
@@ -181,12 +185,7 @@ impl ExponentHistogram {
             side.bins().for_each(|(bin, n)| coarse.add(bin >> shift, n));
             coarse
         };
-        Self {
-            mantissa_bits: to,
-            negative: coarse(self.negative),
-            positive: coarse(self.positive),
-            ..self
-        }
+        Self { mantissa_bits: to, negative: coarse(self.negative), positive: coarse(self.positive), ..self }
     }
 
     /// Adds an element to a histogram with three mantissa bits.
@@ -203,8 +202,8 @@ impl ExponentHistogram {
         }
     }
 
-    /// Counts by the leading bits of the pattern. Those of exponent 0 or of the highest exponent do not tell the bin; such elements are few
-    /// and looked at one by one.
+    /// Counts by the leading bits of the pattern. Those of exponent 0 or of the highest exponent do
+    /// not tell the bin; such elements are few and looked at one by one.
     fn add_all<T: Element>(&mut self, data: &[T]) {
         // Two tables, since a run of similar values would wait for its own counter.
         let mut tables = [vec![0u32; 1 << T::PREFIX_BITS], vec![0u32; 1 << T::PREFIX_BITS]];
@@ -274,7 +273,8 @@ impl Side {
 /// Bin with three mantissa bits: eight times the exponent, plus the leading bits of the mantissa.
 fn fine_bin(x: f64) -> i32 {
     let magnitude = x.abs();
-    let (magnitude, scale) = if magnitude < f64::MIN_POSITIVE { (magnitude * pow2(64), 64) } else { (magnitude, 0) };
+    let (magnitude, scale) =
+        if magnitude < f64::MIN_POSITIVE { (magnitude * pow2(64), 64) } else { (magnitude, 0) };
     (magnitude.to_bits() >> 49) as i32 - ((1023 + scale) << 3)
 }
 

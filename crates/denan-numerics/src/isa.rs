@@ -1,4 +1,5 @@
-//! One copy of each kernel for each instruction set, chosen at run time. The only module with `unsafe`.
+//! One copy of each kernel for each instruction set, chosen at run time. The only module with
+//! `unsafe`.
 
 use half::{bf16, f16};
 
@@ -10,8 +11,9 @@ use crate::summary::Summary;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// What a kernel asks of its instruction set: arithmetic on sixteen lanes of `f64`, which the compiler does not vectorise reliably, and the
-/// passes themselves where another order of the work is faster. Every implementation gives the same bits.
+/// What a kernel asks of its instruction set: arithmetic on sixteen lanes of `f64`, which the
+/// compiler does not vectorise reliably, and the passes themselves where another order of the work
+/// is faster. Every implementation gives the same bits.
 pub trait Isa: Sized {
     type Wide: Copy;
 
@@ -119,7 +121,8 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// The fastest that this processor has. The standard library remembers what it found, so that this costs a few loads.
+    /// The fastest that this processor has. The standard library remembers what it found, so that
+    /// this costs a few loads.
     #[inline]
     pub(crate) fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -175,12 +178,13 @@ impl Level {
 
 /// The bit patterns of a slice.
 ///
-/// Not `to_bits` on each element: the compiler would see a float and turn the test for zero into a comparison of floats, which takes a subnormal
-/// for zero where the processor flushes them.
+/// Not `to_bits` on each element: the compiler would see a float and turn the test for zero into a
+/// comparison of floats, which takes a subnormal for zero where the processor flushes them.
 #[inline(always)]
 pub(crate) fn patterns<T: Lane>(elements: &[T]) -> &[T::Bits] {
     const { assert!(size_of::<T>() == size_of::<T::Bits>() && align_of::<T>() >= align_of::<T::Bits>()) };
-    // SAFETY: size and alignment agree, as asserted; the element is a float, and each of its patterns is an unsigned integer.
+    // SAFETY: size and alignment agree, as asserted; the element is a float, and each of its
+    // patterns is an unsigned integer.
     unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), elements.len()) }
 }
 

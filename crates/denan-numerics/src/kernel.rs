@@ -1,7 +1,8 @@
 //! The passes over one block, written once and compiled once for each instruction set (see `isa`).
 //!
-//! Sixteen lanes run through a block side by side. Their number, the lengths of blocks and chunks and the order of the merges are the same
-//! everywhere, and a multiplication is fused with an addition only where it is exact; so every instruction set gives the same bits.
+//! Sixteen lanes run through a block side by side. Their number, the lengths of blocks and chunks
+//! and the order of the merges are the same everywhere, and a multiplication is fused with an
+//! addition only where it is exact; so every instruction set gives the same bits.
 
 use crate::element::Lane;
 use crate::isa::{Isa, patterns};
@@ -10,15 +11,18 @@ use crate::summary::Summary;
 
 pub(crate) const LANES: usize = 16;
 
-/// Elements whose sums are taken together: 16 KiB of `f32`, so that a second look finds them in the nearest cache; few enough for 16-bit counts.
+/// Elements whose sums are taken together: 16 KiB of `f32`, so that a second look finds them in the
+/// nearest cache; few enough for 16-bit counts.
 pub(crate) const BLOCK: usize = 4096;
 
-/// Elements merged block by block before the result joins the total, and the unit of work of a thread.
+/// Elements merged block by block before the result joins the total, and the unit of work of a
+/// thread.
 pub(crate) const CHUNK: usize = 64 * BLOCK;
 
 /// Sums of raw values are kept while M2 is at least this part of the sum of squares.
 ///
-/// The roundings of a block amount to less than `3 * (BLOCK / LANES + 4)` units of 2^-53 of the sum of squares, so M2 is right within 1e-10.
+/// The roundings of a block amount to less than `3 * (BLOCK / LANES + 4)` units of 2^-53 of the sum
+/// of squares, so M2 is right within 1e-10.
 const LEAST_SPREAD: f64 = 1.0 / 1024.0;
 
 /// Summary of at most one chunk.
@@ -29,18 +33,20 @@ pub(crate) fn summarize_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Summary {
     for block in chunk.chunks(BLOCK) {
         let mut source = block;
         let mut absent = Absent::default();
+        let mut is_repaired = false;
         let part = loop {
             if let Some(part) = summarize_finite::<T, I>(source, absent) {
                 break part;
+            }
+            if is_repaired {
+                break summarize_huge(block, absent);
             }
             absent = repair(block, &mut repaired);
             if repaired.is_empty() {
                 break summary_of(absent.into_range(), 0, 0.0, 0.0);
             }
-            if absent.total() == 0 {
-                break summarize_huge(block);
-            }
             source = &repaired;
+            is_repaired = true;
         };
         total = total.merge(part);
     }
@@ -70,11 +76,13 @@ pub(crate) fn range_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Range {
     total
 }
 
-/// Summary of one block, or nothing when it holds a non-finite value or its sums leave the range of `f64`.
+/// Summary of one block, or nothing when it holds a non-finite value or its sums leave the range of
+/// `f64`.
 ///
-/// `absent` elements have been replaced by the first one, the pivot. The sums are those of the raw values, where their squares are exact and do
-/// not cancel in M2; else of the distances from the pivot. As the pivot is an element itself, `(mean - pivot)^2 <= m2`, so the sum of squares
-/// is at most `(BLOCK + 1) * m2` and M2 is right within 1e-9, however far the mean lies from zero.
+/// `absent` elements have been replaced by the first one, the pivot. The sums are those of the raw
+/// values, where their squares are exact and do not cancel in M2; else of the distances from the
+/// pivot. As the pivot is an element itself, `(mean - pivot)^2 <= m2`, so the sum of squares is at
+/// most `(BLOCK + 1) * m2` and M2 is right within 1e-9, however far the mean lies from zero.
 #[inline(always)]
 fn summarize_finite<T: Lane, I: Isa>(block: &[T], absent: Absent) -> Option<Summary> {
     let finite = (block.len() as u64 - absent.total()) as f64;
@@ -109,7 +117,8 @@ fn summary_of(range: Range, subnormals: u64, mean: f64, m2: f64) -> Summary {
     Summary { count, nan, pos_inf, neg_inf, zeros, subnormals, min, max, mean, m2 }
 }
 
-/// What the bit patterns of a block tell, as long as all of them are finite; else one of `low` and `high` is not.
+/// What the bit patterns of a block tell, as long as all of them are finite; else one of `low` and
+/// `high` is not.
 pub struct Tally<T> {
     low: T,
     high: T,
@@ -118,11 +127,14 @@ pub struct Tally<T> {
 }
 
 impl<T: Lane> Tally<T> {
-    /// From the largest and the smallest pattern taken as signed integers, and the largest taken as unsigned ones.
+    /// From the largest and the smallest pattern taken as signed integers, and the largest taken as
+    /// unsigned ones.
     ///
-    /// Patterns of positive values ascend with the value, those of negative ones descend. So the largest as signed belongs to the largest value,
-    /// unless all are negative; the largest as unsigned to the smallest value, unless all are positive; and if all have one sign, the smallest
-    /// as signed belongs to the value nearest to zero. Three comparisons an element do, and those of integers see NaN.
+    /// Patterns of positive values ascend with the value, those of negative ones descend. So the
+    /// largest as signed belongs to the largest value, unless all are negative; the largest as
+    /// unsigned to the smallest value, unless all are positive; and if all have one sign, the
+    /// smallest as signed belongs to the value nearest to zero. Three comparisons an element do,
+    /// and those of integers see NaN.
     #[inline(always)]
     pub(crate) fn new(most: T::Signed, least: T::Signed, largest: T::Bits, zeros: u64, tiny: u64) -> Self {
         let (most, least) = (T::of_bits(T::unsigned(most)), T::of_bits(T::unsigned(least)));
@@ -135,7 +147,8 @@ impl<T: Lane> Tally<T> {
         }
     }
 
-    /// Range and number of subnormals, if all is finite, with `absent` copies of the first element taken for what they stand for.
+    /// Range and number of subnormals, if all is finite, with `absent` copies of the first element
+    /// taken for what they stand for.
     #[inline(always)]
     fn finite_range(self, block: &[T], absent: Absent) -> Option<(Range, u64)> {
         if !self.low.is_finite() || !self.high.is_finite() {
@@ -219,8 +232,9 @@ impl<I: Isa, const RAW: bool> Accumulator<I, RAW> {
     }
 }
 
-/// Sums of a block. The pass that `RAW` asks for comes first, and has the next block fetched meanwhile: the processor by itself looks no further
-/// than a few cache lines, and would wait for memory at the start of each block.
+/// Sums of a block. The pass that `RAW` asks for comes first, and has the next block fetched
+/// meanwhile: the processor by itself looks no further than a few cache lines, and would wait for
+/// memory at the start of each block.
 #[inline(always)]
 pub(crate) fn sum<T: Lane, I: Isa, const RAW: bool>(block: &[T]) -> Sums {
     let mut sums = Accumulator::<I, RAW>::new(block);
@@ -267,7 +281,8 @@ impl Absent {
     }
 }
 
-/// Counts the non-finite elements and leaves in `repaired` the block with its first finite value in their place; nothing, where there is none.
+/// Counts the non-finite elements and leaves in `repaired` the block with its first finite value in
+/// their place; nothing, where there is none.
 #[cold]
 #[inline(never)]
 fn repair<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Absent {
@@ -286,18 +301,17 @@ fn repair<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Absent {
     Absent { nan, pos_inf: absent - nan - neg_inf, neg_inf }
 }
 
-/// Summary of a finite block whose sum leaves the range of `f64`: element by element, where nothing but M2 can overflow.
+/// Summary of a block whose sum leaves the range of `f64`: element by element, where nothing but M2
+/// can overflow.
 #[cold]
 #[inline(never)]
-fn summarize_huge<T: Lane>(block: &[T]) -> Summary {
-    let one = |&x: &T| Summary {
-        count: 1,
-        zeros: u64::from(x.is_zero()),
-        subnormals: u64::from(x.is_tiny() && !x.is_zero()),
-        min: x.to_f64() + 0.0,
-        max: x.to_f64() + 0.0,
-        mean: x.to_f64(),
-        ..Summary::EMPTY
+fn summarize_huge<T: Lane>(block: &[T], absent: Absent) -> Summary {
+    let one = |x: &T| {
+        let value = x.to_f64() + 0.0;
+        let is_zero = x.is_zero();
+        let range = Range { count: 1, zeros: u64::from(is_zero), min: value, max: value, ..Range::EMPTY };
+        summary_of(range, u64::from(x.is_tiny() && !is_zero), value, 0.0)
     };
-    block.iter().map(one).collect()
+    let finite: Summary = block.iter().filter(|x| x.is_finite()).map(one).collect();
+    finite.merge(summary_of(absent.into_range(), 0, 0.0, 0.0))
 }

@@ -1,11 +1,16 @@
-//! One-pass summaries of tensors: how many values are non-finite, where the finite ones lie, and how they spread.
+//! One-pass summaries of tensors: how many values are non-finite, where the finite ones lie, and
+//! how they spread.
 //!
-//! - [`Summary`] holds every figure of one pass: counts of NaN, infinities, zeros and subnormals, the range, mean and spread. [`summarize`] makes
-//!   it of a slice, [`summarize_strided`] of a view without a copy, [`summarize_parallel`] on several threads.
-//! - [`Range`] is the part that is cheap enough for the output of every operation: [`range()`], [`range_strided`].
-//! - [`ExponentHistogram`] counts by sign and exponent, for quantiles and for the distance to overflow and underflow.
+//! - [`Summary`] holds every figure of one pass: counts of NaN, infinities, zeros and subnormals,
+//!   the range, mean and spread. [`summarize`] makes it of a slice, [`summarize_strided`] of a view
+//!   without a copy, [`summarize_parallel`] on several threads.
+//! - [`Range`] is the part that is cheap enough for the output of every operation: [`range()`],
+//!   [`range_strided`].
+//! - [`ExponentHistogram`] counts by sign and exponent, for quantiles and for the distance to
+//!   overflow and underflow.
 //!
-//! All three merge: parts of a tensor, threads, ranks and machines are summarized apart and added up.
+//! All three merge: parts of a tensor, threads, ranks and machines are summarized apart and added
+//! up.
 //!
 //! ```
 //! use denan_numerics::{Summary, summarize};
@@ -24,16 +29,19 @@
 //!
 //! # Exactness
 //!
-//! Counts, bounds and histograms are exact and independent of any order. Mean and M2 are sums in `f64`: a given slice gives the same bits on every
-//! processor and with every number of threads, and M2 is right within 1e-9 of its value for each block of 4096 elements, also where the mean is
+//! Counts, bounds and histograms are exact and independent of any order. Mean and M2 are sums in
+//! `f64`: a given slice gives the same bits on every processor and with every number of threads,
+//! and M2 is right within 1e-9 of its value for each block of 4096 elements, also where the mean is
 //! far larger than the spread; but another order or split of the data may change the last digits.
 //!
-//! The crate expects the default floating-point environment. Where a process makes its processor take subnormals for zero
-//! (`torch.set_flush_denormal`), counts still hold, but subnormals enter bounds, mean and M2 as zero.
+//! The crate expects the default floating-point environment. Where a process makes its processor
+//! take subnormals for zero (`torch.set_flush_denormal`), counts still hold, but subnormals enter
+//! bounds, mean and M2 as zero.
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` and `Deserialize` for all figures. Infinite bounds are written as nothing, since JSON has no infinity.
+//! - `serde`: `Serialize` and `Deserialize` for all figures. Infinite bounds are written as
+//!   nothing, since JSON has no infinity.
 
 #![deny(missing_docs)]
 
@@ -53,4 +61,6 @@ pub use histogram::{Bin, ExponentHistogram, MantissaBits};
 pub use range::Range;
 pub use strided::{StridedError, range_strided, summarize_strided};
 pub use summary::Summary;
-pub use whole::{range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64, summarize_parallel};
+pub use whole::{
+    range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64, summarize_parallel,
+};

@@ -28,8 +28,15 @@ pub struct Range {
 
 impl Range {
     /// The range of no elements: the neutral element of [`merge`](Self::merge).
-    pub const EMPTY: Self =
-        Self { count: 0, nan: 0, pos_inf: 0, neg_inf: 0, zeros: 0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+    pub const EMPTY: Self = Self {
+        count: 0,
+        nan: 0,
+        pos_inf: 0,
+        neg_inf: 0,
+        zeros: 0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+    };
 
     /// Number of elements that are NaN or infinite.
     #[inline]

@@ -8,17 +8,18 @@ use crate::summary::Summary;
 
 /// Summary of a strided view.
 ///
-/// The view holds `data[offset + i0 * strides[0] + i1 * strides[1] + …]` for every index within `shape`. Strides count elements; they may be
-/// negative, 0 (a broadcast dimension: its elements are read once and counted as often as they appear) or overlap. No dimensions stand for
-/// one element.
+/// The view holds `data[offset + i0 * strides[0] + i1 * strides[1] + …]` for every index within
+/// `shape`. Strides count elements; they may be negative, 0 (a broadcast dimension: its elements
+/// are read once and counted as often as they appear) or overlap. No dimensions stand for one
+/// element.
 ///
-/// The elements are read in the order of memory, not of the index, so that a transposed tensor costs no more than it did before; see
-/// [`Summary`] for what that may change.
+/// The elements are read in the order of memory, not of the index, so that a transposed tensor
+/// costs no more than it did before; see [`Summary`] for what that may change.
 ///
 /// # Errors
 ///
-/// When the view reaches outside `data`, when `shape` and `strides` differ in length, or when the number of elements leaves the range of
-/// `usize`. Nothing has been read then.
+/// When the view reaches outside `data`, when `shape` and `strides` differ in length, or when the
+/// number of elements leaves the range of `usize`. Nothing has been read then.
 pub fn summarize_strided<T: Element>(
     data: &[T],
     offset: usize,
@@ -57,7 +58,8 @@ pub enum StridedError {
     /// The view reaches outside the data.
     #[error("view reaches element {index} of {len}")]
     OutOfBounds {
-        /// The outermost element on the side that the view leaves by; negative when it leaves by the front.
+        /// The outermost element on the side that the view leaves by; negative when it leaves by
+        /// the front.
         index: i128,
         /// Number of elements in the data.
         len: usize,
@@ -67,7 +69,8 @@ pub enum StridedError {
     TooLarge,
 }
 
-/// A view after normalisation: dimensions of positive stride, outermost first, none that continues the next.
+/// A view after normalisation: dimensions of positive stride, outermost first, none that continues
+/// the next.
 struct Layout {
     start: usize,
     dims: Vec<Dim>,
@@ -202,7 +205,8 @@ pub(crate) fn walk<T: Element, F: Figures>(
     }
 }
 
-/// Cuts what it is given into the blocks and chunks of a contiguous slice, so that a view gives the bits of its copy in the order of memory.
+/// Cuts what it is given into the blocks and chunks of a contiguous slice, so that a view gives the
+/// bits of its copy in the order of memory.
 struct Gather<T, F> {
     level: Level,
     /// Elements of an unfinished block.

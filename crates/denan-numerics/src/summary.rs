@@ -2,12 +2,13 @@
 
 /// What one pass over a tensor tells.
 ///
-/// Counts cover every element; `min`, `max`, `mean` and `m2` cover the finite ones only, so that one NaN does not hide the state of the
-/// rest. A zero in `min` or `max` is always `+0.0`.
+/// Counts cover every element; `min`, `max`, `mean` and `m2` cover the finite ones only, so that
+/// one NaN does not hide the state of the rest. A zero in `min` or `max` is always `+0.0`.
 ///
-/// Counts, `min` and `max` are exact and do not depend on the order of the elements or of the merges. `mean` and `m2` are rounded: the same
-/// slice gives the same bits on every instruction set and with every number of threads, but another order or another split of the data may
-/// differ in the last digits.
+/// Counts, `min` and `max` are exact and do not depend on the order of the elements or of the
+/// merges. `mean` and `m2` are rounded: the same slice gives the same bits on every instruction set
+/// and with every number of threads, but another order or another split of the data may differ in
+/// the last digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Summary {
@@ -31,8 +32,8 @@ pub struct Summary {
     pub max: f64,
     /// Mean of the finite values; 0 where there is none.
     pub mean: f64,
-    /// Sum of the squared distances from the mean, over the finite values. `+inf` where it leaves the range of `f64`, which only `f64`
-    /// elements beyond about 1e154 can do.
+    /// Sum of the squared distances from the mean, over the finite values. `+inf` where it leaves
+    /// the range of `f64`, which only `f64` elements beyond about 1e154 can do.
     #[cfg_attr(feature = "serde", serde(with = "crate::bounds::lower"))]
     pub m2: f64,
 }
@@ -107,7 +108,8 @@ impl Summary {
 
     /// The summary of both parts together.
     ///
-    /// Mean and M2 follow Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+    /// Mean and M2 follow Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+    /// computing sample variances" (1979).
     #[inline]
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
@@ -119,7 +121,8 @@ impl Summary {
         } else {
             let n = n_a + n_b;
             let delta = other.mean - self.mean;
-            // Two f64 means of opposite sign can lie further apart than the largest f64; the weighted form stays in range.
+            // Two f64 means of opposite sign can lie further apart than the largest f64; the
+            // weighted form stays in range.
             let mean = if delta.is_finite() {
                 self.mean + delta * (n_b / n)
             } else {

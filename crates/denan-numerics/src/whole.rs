@@ -46,7 +46,8 @@ pub fn range<T: Element>(data: &[T]) -> Range {
 
 /// Summary of a slice on up to `threads` threads, to the last bit that of [`summarize`].
 ///
-/// The calling thread is one of them; 0 counts as 1. Threads are started for this call and end with it.
+/// The calling thread is one of them; 0 counts as 1. Threads are started for this call and end with
+/// it.
 pub fn summarize_parallel<T: Element>(data: &[T], threads: usize) -> Summary {
     let level = Level::best();
     let chunks = data.len().div_ceil(CHUNK);

@@ -1,6 +1,6 @@
 //! What an adapter tells while the training runs.
 
-use crate::model::{Batch, Break, Ending, Header, Parameter, Step};
+use crate::model::{Batch, Break, Ending, Header, Optimizer, Parameter, Step};
 use serde::{Deserialize, Serialize};
 
 /// One thing an adapter has to tell.
@@ -13,6 +13,8 @@ pub enum Event {
     Started(Header),
     /// A parameter was seen for the first time, or its name became known.
     Parameter(Parameter),
+    /// The optimizer made its first step.
+    Optimizer(Optimizer),
     /// A batch was consumed.
     Batch(Batch),
     /// An optimizer step ended.

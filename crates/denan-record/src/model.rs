@@ -13,6 +13,8 @@ pub struct Run {
     pub header: Option<Header>,
     /// Parameters in the order in which the optimizer first updated them.
     pub parameters: Vec<Parameter>,
+    /// What updates them; the one that made the first step, if there are several.
+    pub optimizer: Option<Optimizer>,
     /// Optimizer steps that are still on the record, ascending (older ones are thinned out).
     pub steps: Vec<Step>,
     /// The batches the kept steps were made of, ascending by step.
@@ -38,6 +40,15 @@ pub struct Header {
     pub seed: u64,
     /// Name of the intervention in force, as in the contract (`drop-samples`, …).
     pub intervention: Option<String>,
+}
+
+/// What updates the parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Optimizer {
+    /// Its type: `Adam`.
+    pub name: Option<String>,
+    /// The user's line that has it make a step.
+    pub place: Option<Place>,
 }
 
 /// One trainable tensor.

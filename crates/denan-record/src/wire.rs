@@ -66,11 +66,7 @@ mod tests {
 
     #[test]
     fn an_event_survives_the_wire_and_a_cut_stream_ends_quietly() {
-        let event = Event::Step(Step {
-            step: 7,
-            loss: Some(f64::INFINITY),
-            ..Step::default()
-        });
+        let event = Event::Step(Step { step: 7, loss: Some(f64::INFINITY), ..Step::default() });
         let mut bytes = Vec::new();
         send(&mut bytes, &event).unwrap();
         assert_eq!(receive(&bytes[..]).unwrap(), Some(event));
@@ -81,13 +77,7 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_refused() {
-        assert!(matches!(
-            receive(&[0xff; 16][..]),
-            Err(WireError::Length(_))
-        ));
-        assert!(matches!(
-            receive(&[1, 0, 0, 0, 0xee][..]),
-            Err(WireError::Encoding(_))
-        ));
+        assert!(matches!(receive(&[0xff; 16][..]), Err(WireError::Length(_))));
+        assert!(matches!(receive(&[1, 0, 0, 0, 0xee][..]), Err(WireError::Encoding(_))));
     }
 }

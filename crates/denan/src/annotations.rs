@@ -54,7 +54,7 @@ fn read_voc(xml: &str) -> Option<Vec<AnnotatedBox>> {
     loop {
         match reader.read_event().ok()? {
             Event::Start(start) => {
-                path.push(String::from_utf8_lossy(start.name().as_ref()).into_owned());
+                path.push(start.name().into_inner().to_owned());
                 if path.last().is_some_and(|name| name == "object") {
                     current = Some(AnnotatedBox {
                         index: found.len() as u64,
@@ -69,7 +69,7 @@ fn read_voc(xml: &str) -> Option<Vec<AnnotatedBox>> {
                 }
             }
             Event::Text(text) => {
-                let text = String::from_utf8_lossy(&text).trim().to_owned();
+                let text = text.trim().to_owned();
                 let parts: Vec<&str> = path.iter().map(String::as_str).collect();
                 match (&mut current, &parts[..]) {
                     (None, [_, "size", "width"]) => width = text.parse().ok(),

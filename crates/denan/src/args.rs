@@ -103,6 +103,9 @@ pub struct DemoArguments {
     /// Folder for the generated data set (default: a new one in the system's temporary folder).
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Where to put the record (default: `denan-TIME.db` in this folder).
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// Which cures are tried.
@@ -125,7 +128,8 @@ impl std::str::FromStr for CureChoice {
             "off" => return Ok(Self::Off),
             _ => {}
         }
-        let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
+        let ids: Vec<String> =
+            text.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
         match ids.iter().find(|id| !denan_cure::INTERVENTIONS.contains(&id.as_str())) {
             Some(unknown) => Err(format!(
                 "no intervention `{unknown}`; there are {}",

@@ -21,7 +21,8 @@ pub fn folder(name: &str) -> Result<PathBuf, Error> {
 pub fn folder_for(workspace_root: &Path, name: &str) -> Result<PathBuf, Error> {
     let mut hasher = DefaultHasher::new();
     workspace_root.hash(&mut hasher);
-    let readable = workspace_root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let readable =
+        workspace_root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     folder(&format!("workspaces/{readable}-{:016x}/{name}", hasher.finish()))
 }
 

@@ -37,12 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            images: 200,
-            size: (160, 120),
-            dirty_boxes: 3,
-            seed: 9,
-        }
+        Self { images: 200, size: (160, 120), dirty_boxes: 3, seed: 9 }
     }
 }
 
@@ -102,10 +97,7 @@ pub fn generate(dir: &Path, options: &Options) -> io::Result<Generated> {
             .encode_image(&image)
             .map_err(io::Error::other)?;
         fs::write(images.join(format!("{name}.jpg")), jpeg)?;
-        fs::write(
-            annotations.join(format!("{name}.xml")),
-            annotation(&name, options.size, &objects),
-        )?;
+        fs::write(annotations.join(format!("{name}.xml")), annotation(&name, options.size, &objects))?;
     }
     Ok(Generated { dirty })
 }
@@ -141,12 +133,7 @@ struct Object {
 impl Object {
     /// A click without a drag.
     fn click(x: u32, y: u32) -> Self {
-        Self {
-            class: Kind::Red.class(),
-            truncated: false,
-            min: [x, y],
-            max: [x, y],
-        }
+        Self { class: Kind::Red.class(), truncated: false, min: [x, y], max: [x, y] }
     }
 }
 
@@ -211,11 +198,7 @@ struct Ellipse {
 
 impl Ellipse {
     fn random(centre: [f32; 2], radius: f32, roundness: f32, dice: &mut Dice) -> Self {
-        Self {
-            centre,
-            radii: [radius, radius * dice.between(roundness, 1.0)],
-            axis: dice.direction(),
-        }
+        Self { centre, radii: [radius, radius * dice.between(roundness, 1.0)], axis: dice.direction() }
     }
 
     /// 0 in the centre, 1 on the edge.
@@ -275,12 +258,7 @@ impl Cell {
 
     fn object(&self, (width, height): (u32, u32)) -> Object {
         let half = self.shape.half_extent();
-        let mut object = Object {
-            class: self.kind.class(),
-            truncated: false,
-            min: [0; 2],
-            max: [0; 2],
-        };
+        let mut object = Object { class: self.kind.class(), truncated: false, min: [0; 2], max: [0; 2] };
         for (axis, length) in [width as f32, height as f32].into_iter().enumerate() {
             let min = self.shape.centre[axis] - half[axis] + 1.0;
             let max = self.shape.centre[axis] + half[axis] + 1.0;
@@ -309,11 +287,7 @@ impl Cell {
             Kind::White => {
                 let mut pixel = mix(pixel, [196.0, 172.0, 208.0], cover * 0.85);
                 for lobe in &self.nucleus {
-                    let chromatin = mix(
-                        [140.0, 100.0, 196.0],
-                        [108.0, 66.0, 164.0],
-                        self.stain - 0.5,
-                    );
+                    let chromatin = mix([140.0, 100.0, 196.0], [108.0, 66.0, 164.0], self.stain - 0.5);
                     pixel = mix(pixel, chromatin, lobe.cover(x, y, 1.5) * 0.9);
                 }
                 pixel
@@ -342,15 +316,9 @@ fn place_cells((width, height): (u32, u32), dice: &mut Dice) -> Vec<Cell> {
         let radius = radius * unit;
         // A crowded image gets fewer cells than wanted.
         for _ in 0..20 {
-            let centre = [
-                dice.between(0.02, 0.98) * width as f32,
-                dice.between(0.02, 0.98) * height as f32,
-            ];
+            let centre = [dice.between(0.02, 0.98) * width as f32, dice.between(0.02, 0.98) * height as f32];
             let free = cells.iter().all(|other| {
-                let (x, y) = (
-                    centre[0] - other.shape.centre[0],
-                    centre[1] - other.shape.centre[1],
-                );
+                let (x, y) = (centre[0] - other.shape.centre[0], centre[1] - other.shape.centre[1]);
                 // Red cells may overlap a little, as in a real smear.
                 let apart = 0.85 * (radius + other.shape.radii[0]);
                 x * x + y * y > apart * apart
@@ -457,11 +425,7 @@ mod tests {
     use super::*;
 
     fn small() -> Options {
-        Options {
-            images: 12,
-            size: (64, 48),
-            ..Options::default()
-        }
+        Options { images: 12, size: (64, 48), ..Options::default() }
     }
 
     /// Every file below the folder with its bytes.
@@ -504,10 +468,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [dirty, clean] = ["dirty", "clean"].map(|name| dir.path().join(name));
         let generated = generate(&dirty, &small()).unwrap();
-        let options = Options {
-            dirty_boxes: 0,
-            ..small()
-        };
+        let options = Options { dirty_boxes: 0, ..small() };
         assert!(generate(&clean, &options).unwrap().dirty.is_empty());
 
         let (dirty, clean) = (contents(&dirty), contents(&clean));
@@ -518,11 +479,7 @@ mod tests {
     #[test]
     fn only_the_reported_boxes_are_degenerate() {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options {
-            images: 100,
-            dirty_boxes: 9,
-            ..small()
-        };
+        let options = Options { images: 100, dirty_boxes: 9, ..small() };
         let generated = generate(dir.path(), &options).unwrap();
 
         let mut found = Vec::new();
@@ -549,11 +506,7 @@ mod tests {
     #[test]
     fn images_are_real_jpegs_of_the_size_in_the_annotation() {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options {
-            images: 3,
-            size: (80, 50),
-            ..small()
-        };
+        let options = Options { images: 3, size: (80, 50), ..small() };
         generate(dir.path(), &options).unwrap();
         let files = contents(dir.path());
         for name in ["Cells_0001", "Cells_0002", "Cells_0003"] {
@@ -585,14 +538,8 @@ mod tests {
     fn impossible_options_are_refused_before_anything_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new");
-        let too_small = Options {
-            size: (47, 200),
-            ..small()
-        };
-        let too_dirty = Options {
-            dirty_boxes: 13,
-            ..small()
-        };
+        let too_small = Options { size: (47, 200), ..small() };
+        let too_dirty = Options { dirty_boxes: 13, ..small() };
         for options in [too_small, too_dirty] {
             let error = generate(&path, &options).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

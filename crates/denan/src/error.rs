@@ -10,7 +10,9 @@ pub enum Error {
     #[error("no command to run\n  help: denan run -- cargo run --release")]
     NoCommand,
     /// The command could not be started.
-    #[error("cannot start {program}: {source}\n  help: type the command as you would without denan; check its name and path")]
+    #[error(
+        "cannot start {program}: {source}\n  help: type the command as you would without denan; check its name and path"
+    )]
     Start {
         /// What was to be started.
         program: String,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A program, its arguments, folder and additional environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Launch {
     /// Program as typed, or the path cargo would run.
     pub program: OsString,
@@ -18,6 +18,8 @@ pub struct Launch {
     pub environment: Vec<(OsString, OsString)>,
     /// What denan knows of the program's source.
     pub source: Source,
+    /// Folder of a copy of the program, kept as long as it may be started.
+    pub kept: Option<std::sync::Arc<tempfile::TempDir>>,
 }
 
 /// What denan knows of a program's source.
@@ -25,6 +27,8 @@ pub struct Launch {
 pub struct Source {
     /// Folder that relative paths in debug information start from.
     pub root: Option<PathBuf>,
+    /// Where the build saw that folder, if not there.
+    pub built_in: Option<PathBuf>,
     /// Built by denan with the watching device in place.
     pub is_watched: bool,
 }
@@ -39,6 +43,7 @@ impl Launch {
             folder: None,
             environment: Vec::new(),
             source: Source::default(),
+            kept: None,
         })
     }
 
@@ -50,6 +55,12 @@ impl Launch {
             command.current_dir(folder);
         }
         command
+    }
+
+    /// What file names in debug information start with, and what they should.
+    pub fn renamed(&self) -> Option<(String, String)> {
+        let folder = |path: &PathBuf| format!("{}/", path.display());
+        Some((folder(self.source.built_in.as_ref()?), folder(self.source.root.as_ref()?)))
     }
 
     /// Whether the program is the one of this name, whatever its folder.

@@ -28,6 +28,7 @@ pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatu
         outcome,
         child_exit_code: status.filter(|status| !status.success()).map(exit_code_of),
         steps,
+        last_loss: run.steps.last().and_then(|step| step.loss),
         first_break: run.first_break.clone(),
         samples: blamed_samples(run, &context),
         causes: diagnose(run, &context),
@@ -101,6 +102,8 @@ fn exit_code(result: &RunResult) -> ExitCode {
         Outcome::Healthy => ExitCode::from(0),
         Outcome::Broke => ExitCode::from(1),
         Outcome::NoTraining => ExitCode::from(3),
-        Outcome::ChildFailed => ExitCode::from(u8::try_from(result.child_exit_code.unwrap_or(1)).unwrap_or(1)),
+        Outcome::ChildFailed => {
+            ExitCode::from(u8::try_from(result.child_exit_code.unwrap_or(1)).unwrap_or(1))
+        }
     }
 }

@@ -11,9 +11,9 @@ use std::io::BufReader;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Steps that keep their per-parameter figures and batches in memory.
@@ -27,8 +27,6 @@ pub struct Watched {
     pub run: Run,
     /// How the process ended; `None` if denan killed it.
     pub status: Option<ExitStatus>,
-    /// Wall time.
-    pub duration: Duration,
 }
 
 /// What happens to the training's output.
@@ -52,7 +50,7 @@ pub fn watch(
 ) -> Result<Watched, Error> {
     let socket = Socket::open()?;
     plan.socket = Some(socket.path.clone());
-    let began = Instant::now();
+    plan.renamed = launch.renamed();
     let mut command = launch.command();
     command.env(PLAN_VARIABLE, plan.to_json());
     if output == Output::Hidden {
@@ -72,9 +70,10 @@ pub fn watch(
                 }
                 collected.take(event);
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if ended.is_some_and(|(at, _)| {
-                socket.connections.load(Ordering::Acquire) == 0 || at.elapsed() > LAST_EVENTS
-            }) =>
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
+                if ended.is_some_and(|(at, _)| {
+                    socket.connections.load(Ordering::Acquire) == 0 || at.elapsed() > LAST_EVENTS
+                }) =>
             {
                 break;
             }
@@ -89,7 +88,7 @@ pub fn watch(
             }
         }
     }
-    Ok(Watched { run: collected.run, status: ended.and_then(|(_, status)| status), duration: began.elapsed() })
+    Ok(Watched { run: collected.run, status: ended.and_then(|(_, status)| status) })
 }
 
 fn end(child: &mut Child) {
@@ -115,6 +114,7 @@ impl Collected {
                     None => run.parameters.push(parameter),
                 }
             }
+            Event::Optimizer(optimizer) => run.optimizer = Some(optimizer),
             Event::Batch(batch) => {
                 let oldest = batch.step.saturating_sub(WHOLE_STEPS);
                 run.batches.retain(|known: &Batch| known.step >= oldest);

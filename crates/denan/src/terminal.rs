@@ -24,7 +24,8 @@ impl Terminal {
             ColorChoice::Auto => std::io::stderr().is_terminal(),
         };
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let width = columns.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).unwrap_or(80);
+        let width =
+            columns.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).unwrap_or(80);
         Self { color, width: width.clamp(40, 120), quiet: common.quiet }
     }
 

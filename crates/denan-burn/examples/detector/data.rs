@@ -32,10 +32,8 @@ impl VocDataset {
     /// Reads `dir/Annotations/*.xml` and the images in `dir/JPEGImages`.
     pub fn load(dir: &Path, image_size: usize) -> Result<Self, VocError> {
         let paths = voc::list_annotations(dir)?;
-        let annotations = paths
-            .iter()
-            .map(|path| voc::read_annotation(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let annotations =
+            paths.iter().map(|path| voc::read_annotation(path)).collect::<Result<Vec<_>, _>>()?;
 
         let classes: BTreeSet<&String> = annotations
             .iter()

@@ -39,9 +39,7 @@ impl DetectionLoss {
         Self {
             anchors,
             grid_size,
-            objectness: BinaryCrossEntropyLossConfig::new()
-                .with_logits(true)
-                .init(device),
+            objectness: BinaryCrossEntropyLossConfig::new().with_logits(true).init(device),
             smooth_l1: SmoothL1LossConfig::new().init(),
         }
     }
@@ -57,12 +55,7 @@ impl DetectionLoss {
         let box_count = batch.mask.clone().sum().clamp_min(1.0);
 
         let has_object = Tensor::<2>::zeros([batch_size, positions], &output.device())
-            .scatter(
-                1,
-                targets.position.clone(),
-                batch.mask.clone(),
-                IndexingUpdateOp::Add,
-            )
+            .scatter(1, targets.position.clone(), batch.mask.clone(), IndexingUpdateOp::Add)
             .clamp_max(1.0);
         let objectness = output.clone().slice(s![.., .., 0]).squeeze_dim(2);
         let objectness_loss = self.objectness.forward(objectness, has_object.int());
@@ -72,17 +65,14 @@ impl DetectionLoss {
 
         let offset = sigmoid(matched.clone().slice(s![.., .., 1..3]));
         let size = matched.clone().slice(s![.., .., 3..5]);
-        let box_loss = self.smooth_l1.forward(offset, targets.offset)
-            + self.smooth_l1.forward(size, targets.size);
+        let box_loss =
+            self.smooth_l1.forward(offset, targets.offset) + self.smooth_l1.forward(size, targets.size);
         let box_mask = batch.mask.clone().unsqueeze_dim::<3>(2);
         let box_loss = (box_loss * box_mask).sum() / box_count.clone();
 
         let log_probabilities = log_softmax(matched.slice(s![.., .., BOX_OUTPUTS..]), 2);
         let class = batch.classes.clone().unsqueeze_dim::<3>(2);
-        let class_loss = log_probabilities
-            .gather(2, class)
-            .neg()
-            .reshape([batch_size, max_boxes]);
+        let class_loss = log_probabilities.gather(2, class).neg().reshape([batch_size, max_boxes]);
         let class_loss = (class_loss * batch.mask.clone()).sum() / box_count;
 
         objectness_loss * OBJECTNESS_WEIGHT + box_loss + class_loss
@@ -112,11 +102,7 @@ impl DetectionLoss {
         let column = cell.clone().slice(s![.., .., 0]).squeeze_dim::<2>(2);
         let row = cell.slice(s![.., .., 1]).squeeze_dim::<2>(2);
         let grid_size = self.grid_size as i64;
-        Targets {
-            position: (anchor * grid_size + row) * grid_size + column,
-            offset,
-            size: target_size,
-        }
+        Targets { position: (anchor * grid_size + row) * grid_size + column, offset, size: target_size }
     }
 
     /// The anchor with the largest intersection over union, all boxes laid on one corner:
@@ -145,10 +131,7 @@ mod tests {
         let shape = [1, boxes.len()];
         DetectionBatch {
             images: Tensor::zeros([1, 3, 32, 32], &device),
-            boxes: Tensor::from_data(
-                TensorData::new(boxes.concat(), [1, boxes.len(), 4]),
-                &device,
-            ),
+            boxes: Tensor::from_data(TensorData::new(boxes.concat(), [1, boxes.len(), 4]), &device),
             classes: Tensor::ones(shape, &device),
             mask: Tensor::from_data(TensorData::new(mask.to_vec(), shape), &device),
         }

@@ -59,11 +59,7 @@ fn train(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     device.seed(args.seed);
 
     let dataset = VocDataset::load(&args.data_dir, args.image_size)?;
-    eprintln!(
-        "{} images, classes: {}",
-        dataset.len(),
-        dataset.classes().join(", ")
-    );
+    eprintln!("{} images, classes: {}", dataset.len(), dataset.classes().join(", "));
 
     let mut model = Detector::new(dataset.classes().len(), &device);
     denan_burn::name_parameters(&model);
@@ -92,14 +88,8 @@ fn train(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn data_loader(
-    dataset: VocDataset,
-    args: &Args,
-    device: &Device,
-) -> Arc<dyn DataLoader<DetectionBatch>> {
-    let batcher = DetectionBatcher {
-        image_size: args.image_size,
-    };
+fn data_loader(dataset: VocDataset, args: &Args, device: &Device) -> Arc<dyn DataLoader<DetectionBatch>> {
+    let batcher = DetectionBatcher { image_size: args.image_size };
     DataLoaderBuilder::new(WatchedBatcher::new(batcher))
         .batch_size(args.batch_size)
         .shuffle(args.seed)
@@ -167,7 +157,5 @@ impl Args {
 
 fn value<T: FromStr>(option: &str, value: Option<String>) -> Result<T, String> {
     let value = value.ok_or_else(|| format!("{option} needs a value"))?;
-    value
-        .parse()
-        .map_err(|_| format!("{option} cannot be `{value}`"))
+    value.parse().map_err(|_| format!("{option} cannot be `{value}`"))
 }

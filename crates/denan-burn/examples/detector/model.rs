@@ -49,10 +49,11 @@ impl Detector {
 
         let [batch_size, channels, height, width] = output.dims();
         let (anchors, cells) = (ANCHORS.len(), height * width);
-        output
-            .reshape([batch_size, anchors, channels / anchors, cells])
-            .swap_dims(2, 3)
-            .reshape([batch_size, anchors * cells, channels / anchors])
+        output.reshape([batch_size, anchors, channels / anchors, cells]).swap_dims(2, 3).reshape([
+            batch_size,
+            anchors * cells,
+            channels / anchors,
+        ])
     }
 }
 

@@ -41,19 +41,11 @@ pub enum VocError {
     #[error("cannot read {}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{}:{line}:{column}: {message}", .path.display())]
-    Annotation {
-        path: PathBuf,
-        line: usize,
-        column: usize,
-        message: String,
-    },
+    Annotation { path: PathBuf, line: usize, column: usize, message: String },
     #[error("{} has no image: expected {}", .annotation.display(), .image.display())]
     MissingImage { annotation: PathBuf, image: PathBuf },
     #[error("cannot decode the image {}: {source}", .path.display())]
-    Image {
-        path: PathBuf,
-        source: image::ImageError,
-    },
+    Image { path: PathBuf, source: image::ImageError },
 }
 
 /// The paths of all annotations of a data set, sorted by name.
@@ -69,10 +61,7 @@ pub fn list_annotations(dir: &Path) -> Result<Vec<PathBuf>, VocError> {
     }
 
     let folder = dir.join("Annotations");
-    let in_folder = |source| VocError::Io {
-        path: folder.clone(),
-        source,
-    };
+    let in_folder = |source| VocError::Io { path: folder.clone(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(&folder).map_err(in_folder)? {
         let path = entry.map_err(in_folder)?.path();
@@ -89,18 +78,10 @@ pub fn list_annotations(dir: &Path) -> Result<Vec<PathBuf>, VocError> {
 
 /// Reads one annotation.
 pub fn read_annotation(path: &Path) -> Result<Annotation, VocError> {
-    let xml = fs::read_to_string(path).map_err(|source| VocError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let xml = fs::read_to_string(path).map_err(|source| VocError::Io { path: path.to_owned(), source })?;
     let objects = parse_objects(&xml).map_err(|error| {
         let (line, column) = line_and_column(&xml, error.offset);
-        VocError::Annotation {
-            path: path.to_owned(),
-            line,
-            column,
-            message: error.message,
-        }
+        VocError::Annotation { path: path.to_owned(), line, column, message: error.message }
     })?;
     let name = path.file_name().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
@@ -109,9 +90,7 @@ pub fn read_annotation(path: &Path) -> Result<Annotation, VocError> {
 
 /// Reads the image that belongs to an annotation: the one of the same name in `JPEGImages`.
 pub fn read_image(dir: &Path, annotation: &Path) -> Result<RgbImage, VocError> {
-    let stem = dir
-        .join("JPEGImages")
-        .join(annotation.file_stem().unwrap_or_default());
+    let stem = dir.join("JPEGImages").join(annotation.file_stem().unwrap_or_default());
     let path = ["jpg", "jpeg", "JPG", "JPEG"]
         .map(|extension| stem.with_extension(extension))
         .into_iter()
@@ -121,10 +100,7 @@ pub fn read_image(dir: &Path, annotation: &Path) -> Result<RgbImage, VocError> {
             image: stem.with_extension("jpg"),
         })?;
 
-    let image = ImageReader::open(&path).map_err(|source| VocError::Io {
-        path: path.clone(),
-        source,
-    })?;
+    let image = ImageReader::open(&path).map_err(|source| VocError::Io { path: path.clone(), source })?;
     match image.decode() {
         Ok(image) => Ok(image.into_rgb8()),
         Err(source) => Err(VocError::Image { path, source }),
@@ -173,10 +149,7 @@ fn parse_objects(xml: &str) -> Result<Vec<Object>, ParseError> {
                 text.clear();
                 has_root |= open_tags == ["annotation"];
                 if open_tags == ["annotation", "object"] {
-                    object = PartialObject {
-                        offset,
-                        ..Default::default()
-                    };
+                    object = PartialObject { offset, ..Default::default() };
                 }
             }
             Event::Text(part) => text.push_str(&part),
@@ -195,9 +168,9 @@ fn parse_objects(xml: &str) -> Result<Vec<Object>, ParseError> {
                     ["annotation", "object", "name"] => object.class = Some(value.to_owned()),
                     ["annotation", "object", "bndbox", bound] => {
                         if let Some(index) = BOUNDS.iter().position(|name| *name == bound) {
-                            let number = value.parse().map_err(|_| {
-                                error(format!("<{bound}> is not a number: `{value}`"))
-                            })?;
+                            let number = value
+                                .parse()
+                                .map_err(|_| error(format!("<{bound}> is not a number: `{value}`")))?;
                             object.bounds[index] = Some(number);
                         }
                     }
@@ -213,10 +186,7 @@ fn parse_objects(xml: &str) -> Result<Vec<Object>, ParseError> {
     }
 
     if let Some(tag) = open_tags.last() {
-        return Err(ParseError {
-            offset: xml.len(),
-            message: format!("the file ends before </{tag}>"),
-        });
+        return Err(ParseError { offset: xml.len(), message: format!("the file ends before </{tag}>") });
     }
     if !has_root {
         return Err(ParseError {
@@ -244,12 +214,7 @@ fn finish(object: PartialObject) -> Result<Object, ParseError> {
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before
-        .iter()
-        .rev()
-        .take_while(|byte| **byte != b'\n')
-        .count()
-        + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     (line, column)
 }
 
@@ -264,10 +229,7 @@ mod tests {
             <xmax>3</xmax><ymax>4</ymax></bndbox>\
             <part><name>head</name><bndbox><xmin>9</xmin><ymin>9</ymin><xmax>9</xmax>\
             <ymax>9</ymax></bndbox></part></object></annotation>";
-        let object = Object {
-            class: "salt & pepper".into(),
-            bounds: [1.0, 2.5, 3.0, 4.0],
-        };
+        let object = Object { class: "salt & pepper".into(), bounds: [1.0, 2.5, 3.0, 4.0] };
         assert_eq!(parse_objects(xml).unwrap(), [object]);
     }
 
@@ -279,26 +241,11 @@ mod tests {
     #[test]
     fn says_where_an_annotation_is_broken() {
         for (xml, line, column, message) in [
-            (
-                "<annotation>\n  <object>\n",
-                3,
-                1,
-                "the file ends before </object>",
-            ),
+            ("<annotation>\n  <object>\n", 3, 1, "the file ends before </object>"),
             ("", 1, 1, "the outermost element is not <annotation>"),
             ("<annotation>\n <object>\n </objekt>", 3, 2, "objekt"),
-            (
-                "<annotation>\n <object><name>a</name></object>",
-                2,
-                2,
-                "no <xmin>",
-            ),
-            (
-                "<annotation><object><bndbox>\n<xmin>ten</xmin>",
-                2,
-                10,
-                "<xmin> is not a number: `ten`",
-            ),
+            ("<annotation>\n <object><name>a</name></object>", 2, 2, "no <xmin>"),
+            ("<annotation><object><bndbox>\n<xmin>ten</xmin>", 2, 10, "<xmin> is not a number: `ten`"),
         ] {
             let error = parse_objects(xml).unwrap_err();
             assert_eq!(line_and_column(xml, error.offset), (line, column), "{xml}");

@@ -25,10 +25,7 @@ pub(super) fn patch(
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
     let (source, edit) = match optimizer::find(&all, context, sources) {
-        Ok(site) => (
-            site.source,
-            in_configuration(&site, max_norm).map_err(refuse)?,
-        ),
+        Ok(site) => (site.source, in_configuration(&site, max_norm).map_err(refuse)?),
         Err(NotFound::Several(why)) => return Err(refuse(why)),
         Err(NotFound::Absent) => at_optimizer(&all, max_norm, context, sources)
             .ok_or_else(|| refuse("the sources configure no optimizer of burn".to_owned()))?,
@@ -47,36 +44,25 @@ fn in_configuration(site: &Site<'_>, max_norm: f64) -> Result<Edit, String> {
         let argument = &site.calls[position].args[0];
         if let Some((digits, present)) = norm_number(argument) {
             if present <= max_norm {
-                return Err(format!(
-                    "the optimizer already clips at a norm of {}",
-                    number::short(present)
-                ));
+                return Err(format!("the optimizer already clips at a norm of {}", number::short(present)));
             }
             return Ok(Edit::replace(digits, number::short(max_norm)));
         }
         let in_config = position < site.setters().len();
-        let value = if in_config {
-            format!("Some({norm})")
-        } else {
-            format!("{norm}.init()")
-        };
+        let value = if in_config { format!("Some({norm})") } else { format!("{norm}.init()") };
         return Ok(Edit::replace(range(argument), value));
     }
 
     let finish = site.finish().map(|call| call.method.to_string());
     match (site.optimizer.set_clipping, finish.as_deref()) {
-        (_, Some("build")) => Err(
-            "an optimizer made by .build() does not apply its configuration's clipping".to_owned(),
-        ),
+        (_, Some("build")) => {
+            Err("an optimizer made by .build() does not apply its configuration's clipping".to_owned())
+        }
         (Some(setter), _) => Ok(site.insert_setter(&format!(".{setter}(Some({norm}))"))),
-        (None, Some("init")) if site.optimizer.name != "LBFGS" => Ok(site.insert_after(
-            site.setters().len() + 1,
-            &format!(".with_grad_clipping({norm}.init())"),
-        )),
-        (None, _) => Err(format!(
-            "{}Config has no gradient clipping",
-            site.optimizer.name
-        )),
+        (None, Some("init")) if site.optimizer.name != "LBFGS" => {
+            Ok(site.insert_after(site.setters().len() + 1, &format!(".with_grad_clipping({norm}.init())")))
+        }
+        (None, _) => Err(format!("{}Config has no gradient clipping", site.optimizer.name)),
     }
 }
 
@@ -92,37 +78,21 @@ fn at_optimizer<'a>(
     let Expr::Path(path) = &*step.receiver else {
         return None;
     };
-    let value = definition::local(
-        source,
-        range(&step).start,
-        &path.path.get_ident()?.to_string(),
-    )?;
+    let value = definition::local(source, range(&step).start, &path.path.get_ident()?.to_string())?;
     let (root, calls) = chain(&value);
     let calls: Vec<ExprMethodCall> = calls.into_iter().cloned().collect();
-    let last = calls
-        .last()
-        .filter(|call| call.method == "init" && call.args.is_empty())?;
+    let last = calls.last().filter(|call| call.method == "init" && call.args.is_empty())?;
     // Anything but `something.init()` may be another type than burn's optimizer.
-    if !matches!(
-        expr::inside_parentheses(&last.receiver),
-        Expr::Field(_) | Expr::Path(_)
-    ) {
+    if !matches!(expr::inside_parentheses(&last.receiver), Expr::Field(_) | Expr::Path(_)) {
         return None;
     }
     let text = format!(".with_grad_clipping({}.init())", norm(source, max_norm));
-    Some((
-        source,
-        source.insert_call(range(root).end, &calls, calls.len(), &text),
-    ))
+    Some((source, source.insert_call(range(root).end, &calls, calls.len(), &text)))
 }
 
 /// The configuration as the file may write it: by its last name if it is imported.
 fn norm(source: &Source, max_norm: f64) -> String {
-    let path = if import::has(source, CLIPPING) {
-        "GradientClippingConfig"
-    } else {
-        CLIPPING
-    };
+    let path = if import::has(source, CLIPPING) { "GradientClippingConfig" } else { CLIPPING };
     format!("{path}::Norm({})", number::short(max_norm))
 }
 
@@ -132,11 +102,7 @@ fn norm_number(expr: &Expr) -> Option<(Range<usize>, f64)> {
     impl<'ast> Visit<'ast> for Norms {
         fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
             if let (Expr::Path(path), Some(argument)) = (&*call.func, call.args.first()) {
-                let is_norm = path
-                    .path
-                    .segments
-                    .last()
-                    .is_some_and(|last| last.ident == "Norm");
+                let is_norm = path.path.segments.last().is_some_and(|last| last.ident == "Norm");
                 if let (true, Some(value)) = (is_norm, expr::number(argument)) {
                     self.0 = Some((range(argument), value));
                 }

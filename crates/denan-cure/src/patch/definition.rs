@@ -29,11 +29,7 @@ pub(super) fn literals<'a>(
     at: usize,
     expr: &Expr,
 ) -> Vec<Number<'a>> {
-    let mut search = Search {
-        sources,
-        in_tests: here.is_test(at),
-        found: Vec::new(),
-    };
+    let mut search = Search { sources, in_tests: here.is_test(at), found: Vec::new() };
     search.follow(here, at, expr, DEPTH);
     search.found
 }
@@ -65,9 +61,8 @@ impl<'a> Search<'a> {
     fn follow(&mut self, here: &'a Source, at: usize, expr: &Expr, depth: usize) {
         let expr = plain(expr);
         if let Some(number) = literal(here, expr) {
-            let known = |other: &Number<'_>| {
-                other.source.file() == here.file() && other.digits == number.digits
-            };
+            let known =
+                |other: &Number<'_>| other.source.file() == here.file() && other.digits == number.digits;
             if !self.found.iter().any(known) {
                 self.found.push(number);
             }
@@ -87,9 +82,7 @@ impl<'a> Search<'a> {
                 }
                 match binding(here, at, &name) {
                     Some(Binding::Let { value, at }) => self.follow(here, at, &value, depth),
-                    Some(Binding::Argument { function, index }) => {
-                        self.argument(&function, index, depth)
-                    }
+                    Some(Binding::Argument { function, index }) => self.argument(&function, index, depth),
                     Some(Binding::Pattern) => {}
                     None => self.constants(here, &name, depth),
                 }
@@ -120,16 +113,12 @@ impl<'a> Search<'a> {
         let of = |source: &'a Source| {
             let mut constants = Constants(name, Vec::new());
             walk::walk(source.syntax(), &mut constants);
-            constants
-                .1
-                .retain(|value| self.counts(source, range(value).start));
+            constants.1.retain(|value| self.counts(source, range(value).start));
             constants.1
         };
         let own = of(here);
         if !own.is_empty() {
-            return own
-                .iter()
-                .for_each(|value| self.follow(here, range(value).start, value, depth));
+            return own.iter().for_each(|value| self.follow(here, range(value).start, value, depth));
         }
         let all: Vec<(&Source, Expr)> = self
             .sources
@@ -149,11 +138,7 @@ impl<'a> Search<'a> {
                 let arguments = match expr {
                     Expr::Call(call) => match &*call.func {
                         Expr::Path(path)
-                            if path
-                                .path
-                                .segments
-                                .last()
-                                .is_some_and(|last| last.ident == function) =>
+                            if path.path.segments.last().is_some_and(|last| last.ident == function) =>
                         {
                             &call.args
                         }
@@ -176,18 +161,9 @@ impl<'a> Search<'a> {
     /// All that sets a field of this name: struct literals, builders, assignments and attributes.
     fn fields(&mut self, name: &str, depth: usize) {
         for source in self.sources {
-            let mut setters = Setters {
-                name,
-                source,
-                values: Vec::new(),
-                defaults: Vec::new(),
-            };
+            let mut setters = Setters { name, source, values: Vec::new(), defaults: Vec::new() };
             walk::walk(source.syntax(), &mut setters);
-            let Setters {
-                values,
-                mut defaults,
-                ..
-            } = setters;
+            let Setters { values, mut defaults, .. } = setters;
             for value in values {
                 let at = range(&value).start;
                 if self.counts(source, at) {
@@ -210,23 +186,16 @@ struct Setters<'n, 'a> {
 
 impl Walk for Setters<'_, '_> {
     fn expression(&mut self, expr: &Expr) {
-        let is_named =
-            |member: &Member| matches!(member, Member::Named(ident) if ident == self.name);
+        let is_named = |member: &Member| matches!(member, Member::Named(ident) if ident == self.name);
         match expr {
             Expr::Struct(literal) => {
-                let fields = literal
-                    .fields
-                    .iter()
-                    .filter(|field| is_named(&field.member));
+                let fields = literal.fields.iter().filter(|field| is_named(&field.member));
                 self.values.extend(fields.map(|field| field.expr.clone()));
             }
-            Expr::MethodCall(call)
-                if call.method.to_string().strip_prefix("with_") == Some(self.name) =>
-            {
+            Expr::MethodCall(call) if call.method.to_string().strip_prefix("with_") == Some(self.name) => {
                 self.values.extend(call.args.first().cloned());
             }
-            Expr::Assign(assign) if matches!(&*assign.left, Expr::Field(field) if is_named(&field.member)) =>
-            {
+            Expr::Assign(assign) if matches!(&*assign.left, Expr::Field(field) if is_named(&field.member)) => {
                 self.values.push((*assign.right).clone());
             }
             _ => {}
@@ -242,15 +211,10 @@ impl Walk for Setters<'_, '_> {
             let Meta::List(list) = &attribute.meta else {
                 continue;
             };
-            if !["config", "arg", "clap", "structopt"]
-                .iter()
-                .any(|name| list.path.is_ident(name))
-            {
+            if !["config", "arg", "clap", "structopt"].iter().any(|name| list.path.is_ident(name)) {
                 continue;
             }
-            let Ok(settings) =
-                list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
-            else {
+            let Ok(settings) = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) else {
                 continue;
             };
             for setting in &settings {
@@ -277,11 +241,7 @@ enum Binding {
 
 /// The innermost, latest binding of a name before byte `at` in the function around it.
 fn binding(source: &Source, at: usize, name: &str) -> Option<Binding> {
-    let mut scopes = Scopes {
-        at,
-        name,
-        binding: None,
-    };
+    let mut scopes = Scopes { at, name, binding: None };
     walk::walk(source.syntax(), &mut scopes);
     scopes.binding
 }
@@ -328,11 +288,8 @@ impl Walk for Scopes<'_> {
             if binds(pattern, self.name) {
                 let function = signature.ident.to_string();
                 let whole = matches!(pattern, Pat::Ident(_));
-                self.binding = Some(if whole {
-                    Binding::Argument { function, index }
-                } else {
-                    Binding::Pattern
-                });
+                self.binding =
+                    Some(if whole { Binding::Argument { function, index } } else { Binding::Pattern });
             }
         }
     }
@@ -353,10 +310,9 @@ impl Walk for Scopes<'_> {
                 pattern => pattern,
             };
             self.binding = Some(match (pattern, &local.init) {
-                (Pat::Ident(_), Some(init)) => Binding::Let {
-                    value: init.expr.clone(),
-                    at: range(&init.expr).start,
-                },
+                (Pat::Ident(_), Some(init)) => {
+                    Binding::Let { value: init.expr.clone(), at: range(&init.expr).start }
+                }
                 _ => Binding::Pattern,
             });
         }
@@ -365,19 +321,13 @@ impl Walk for Scopes<'_> {
     fn expression(&mut self, expr: &Expr) {
         match expr {
             Expr::Closure(closure) => {
-                closure
-                    .inputs
-                    .iter()
-                    .for_each(|input| self.bind_pattern(input, range(&closure.body)));
+                closure.inputs.iter().for_each(|input| self.bind_pattern(input, range(&closure.body)));
             }
             Expr::ForLoop(each) => self.bind_pattern(&each.pat, range(&each.body)),
             Expr::If(branch) => self.bind_condition(&branch.cond, range(&branch.then_branch)),
             Expr::While(each) => self.bind_condition(&each.cond, range(&each.body)),
             Expr::Match(choice) => {
-                choice
-                    .arms
-                    .iter()
-                    .for_each(|arm| self.bind_pattern(&arm.pat, range(arm)));
+                choice.arms.iter().for_each(|arm| self.bind_pattern(&arm.pat, range(arm)));
             }
             _ => {}
         }
@@ -441,15 +391,7 @@ fn number<'a>(source: &'a Source, literal: &ExprLit) -> Option<Number<'a>> {
         }
         _ => return None,
     };
-    let digits = source
-        .text(all.clone())
-        .strip_suffix(suffix)?
-        .trim_end_matches('_');
+    let digits = source.text(all.clone()).strip_suffix(suffix)?.trim_end_matches('_');
     let notation = Notation::of(digits);
-    Some(Number {
-        source,
-        digits: all.start..all.start + digits.len(),
-        value,
-        notation,
-    })
+    Some(Number { source, digits: all.start..all.start + digits.len(), value, notation })
 }

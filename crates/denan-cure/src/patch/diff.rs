@@ -36,10 +36,7 @@ pub fn unified_diff_in(patch: &Patch, source: &str) -> Option<String> {
     let above = first.saturating_sub(CONTEXT_LINES);
     let below = all.len().min(end + CONTEXT_LINES);
     let after: Vec<&str> = patch.after.split('\n').collect();
-    let mut lines: Vec<Line> = all[above..first]
-        .iter()
-        .map(|text| Line { sign: ' ', text })
-        .collect();
+    let mut lines: Vec<Line> = all[above..first].iter().map(|text| Line { sign: ' ', text }).collect();
     change(&before, &after, &mut lines);
     lines.extend(all[end..below].iter().map(|text| Line { sign: ' ', text }));
 
@@ -59,30 +56,13 @@ struct Line<'a> {
 fn change<'a>(before: &[&'a str], after: &[&'a str], lines: &mut Vec<Line<'a>>) {
     let shorter = before.len().min(after.len());
     let head = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-    let tail = before
-        .iter()
-        .rev()
-        .zip(after.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let tail = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
     let tail = tail.min(shorter - head);
     let (old_end, new_end) = (before.len() - tail, after.len() - tail);
     lines.extend(before[..head].iter().map(|text| Line { sign: ' ', text }));
-    lines.extend(
-        before[head..old_end]
-            .iter()
-            .map(|text| Line { sign: '-', text }),
-    );
-    lines.extend(
-        after[head..new_end]
-            .iter()
-            .map(|text| Line { sign: '+', text }),
-    );
-    lines.extend(
-        before[old_end..]
-            .iter()
-            .map(|text| Line { sign: ' ', text }),
-    );
+    lines.extend(before[head..old_end].iter().map(|text| Line { sign: '-', text }));
+    lines.extend(after[head..new_end].iter().map(|text| Line { sign: '+', text }));
+    lines.extend(before[old_end..].iter().map(|text| Line { sign: ' ', text }));
 }
 
 fn render(file: &str, first_line: usize, lines: &[Line<'_>], carriage_returns: bool) -> String {
@@ -102,11 +82,7 @@ fn render(file: &str, first_line: usize, lines: &[Line<'_>], carriage_returns: b
 }
 
 fn extent(first_line: usize, count: usize) -> String {
-    if count == 1 {
-        first_line.to_string()
-    } else {
-        format!("{first_line},{count}")
-    }
+    if count == 1 { first_line.to_string() } else { format!("{first_line},{count}") }
 }
 
 /// Adds git's remark after the last line of the old and of the new file.

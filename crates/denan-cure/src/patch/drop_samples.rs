@@ -18,26 +18,17 @@ pub(super) fn patch(
 ) -> Result<Patch, NoPatch> {
     let by_hand = advice(indices, context);
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
-    let names: Option<Vec<&str>> = context
-        .dropped
-        .iter()
-        .map(|sample| sample.name.as_deref())
-        .collect();
+    let names: Option<Vec<&str>> = context.dropped.iter().map(|sample| sample.name.as_deref()).collect();
     let names = names
         .filter(|names| !names.is_empty())
         .ok_or_else(|| refuse("the program did not tell the names of its samples".to_owned()))?;
     if names.len() > MOST_NAMES {
-        return Err(refuse(format!(
-            "{} samples are too many to name in the source",
-            names.len()
-        )));
+        return Err(refuse(format!("{} samples are too many to name in the source", names.len())));
     }
 
     let all = Source::all(sources);
-    let mut sites: Vec<_> = all
-        .iter()
-        .flat_map(|source| watched(source).into_iter().map(move |site| (source, site)))
-        .collect();
+    let mut sites: Vec<_> =
+        all.iter().flat_map(|source| watched(source).into_iter().map(move |site| (source, site))).collect();
     let (Some((source, site)), true) = (sites.pop(), sites.is_empty()) else {
         let several = !sites.is_empty();
         let why = if several {
@@ -47,55 +38,30 @@ pub(super) fn patch(
         };
         return Err(refuse(why.to_owned()));
     };
-    let list = names
-        .iter()
-        .map(|name| format!("{name:?}"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let edit = match site
-        .calls
-        .iter()
-        .find(|call| call.method == "without_names")
-    {
-        Some(call) => extend(call, &list)
-            .ok_or_else(|| refuse("the names left out are not a plain list".to_owned()))?,
-        None => source.insert_call(
-            site.root_end,
-            &site.calls,
-            0,
-            &format!(".without_names(&[{list}])"),
-        ),
+    let list = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let edit = match site.calls.iter().find(|call| call.method == "without_names") {
+        Some(call) => {
+            extend(call, &list).ok_or_else(|| refuse("the names left out are not a plain list".to_owned()))?
+        }
+        None => source.insert_call(site.root_end, &site.calls, 0, &format!(".without_names(&[{list}])")),
     };
     source.patch(sources, vec![edit], &by_hand)
 }
 
 fn advice(indices: &[u64], context: &PatchContext<'_>) -> String {
     let mut samples: Vec<String> = match context.dropped {
-        [] => indices
-            .iter()
-            .map(|index| format!("sample {index}"))
-            .collect(),
+        [] => indices.iter().map(|index| format!("sample {index}")).collect(),
         dropped => {
             let name = |sample: &denan_record::model::Sample| {
-                sample
-                    .name
-                    .clone()
-                    .unwrap_or_else(|| format!("sample {}", sample.index))
+                sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index))
             };
             dropped.iter().map(name).collect()
         }
     };
     let more = samples.len().saturating_sub(MOST_NAMES);
     samples.truncate(MOST_NAMES);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    format!(
-        "repair or remove the annotation of {}{more}",
-        samples.join(", ")
-    )
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("repair or remove the annotation of {}{more}", samples.join(", "))
 }
 
 /// `watched(…)` and the calls chained to it.
@@ -113,11 +79,7 @@ fn watched(source: &Source) -> Vec<Site> {
         let Expr::Path(function) = &*call.func else {
             return;
         };
-        let is_watched = function
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "watched")
+        let is_watched = function.path.segments.last().is_some_and(|last| last.ident == "watched")
             && import::leads_into(source, &function.path, KRATE);
         let all = range(root);
         let is_watched = is_watched && !source.is_test(all.start);

@@ -21,9 +21,7 @@ pub(super) fn number(expr: &Expr) -> Option<f64> {
             Lit::Int(int) => int.base10_parse().ok(),
             _ => None,
         },
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
-            number(&unary.expr).map(|value| -value)
-        }
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => number(&unary.expr).map(|value| -value),
         _ => None,
     }
 }
@@ -79,9 +77,5 @@ pub(super) fn chain(outermost: &Expr) -> (&Expr, Vec<&ExprMethodCall>) {
 
 /// Names of a path's segments joined by `::`, without generic arguments.
 pub(super) fn path_text(path: &syn::Path) -> String {
-    path.segments
-        .iter()
-        .map(|segment| segment.ident.to_string())
-        .collect::<Vec<_>>()
-        .join("::")
+    path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::")
 }

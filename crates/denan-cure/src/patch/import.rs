@@ -10,11 +10,7 @@ pub(super) fn has(source: &Source, full: &str) -> bool {
     let last = wanted.last().copied().unwrap_or_default();
     imports(source).iter().any(|import| {
         let is_name = import.path.last().is_some_and(|name| name == last) && import.name == last;
-        let is_glob = import.name == "*"
-            && wanted[..wanted.len() - 1]
-                .iter()
-                .copied()
-                .eq(import.path.iter());
+        let is_glob = import.name == "*" && wanted[..wanted.len() - 1].iter().copied().eq(import.path.iter());
         is_name || is_glob
     })
 }
@@ -71,18 +67,9 @@ fn collect(tree: &UseTree, prefix: &mut Vec<String>, found: &mut Vec<Import>) {
             found.push(Import { path, name });
         }
         UseTree::Rename(rename) => {
-            found.push(Import {
-                path: with(prefix, &rename.ident),
-                name: rename.rename.to_string(),
-            });
+            found.push(Import { path: with(prefix, &rename.ident), name: rename.rename.to_string() });
         }
-        UseTree::Glob(_) => found.push(Import {
-            path: prefix.clone(),
-            name: "*".to_owned(),
-        }),
-        UseTree::Group(group) => group
-            .items
-            .iter()
-            .for_each(|tree| collect(tree, prefix, found)),
+        UseTree::Glob(_) => found.push(Import { path: prefix.clone(), name: "*".to_owned() }),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| collect(tree, prefix, found)),
     }
 }

@@ -25,10 +25,7 @@ pub(super) fn patch(
     let all = Source::all(sources);
     let (source, step) =
         find_step(&all, context.step_place, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
-    let rate = step
-        .args
-        .first()
-        .ok_or_else(|| NoPatch::new("step is called without a rate", &*by_hand))?;
+    let rate = step.args.first().ok_or_else(|| NoPatch::new("step is called without a rate", &*by_hand))?;
 
     if let Some(literal) = definition::literal(source, rate) {
         return source.patch(sources, vec![scaled(&literal, factor)], &by_hand);
@@ -37,14 +34,10 @@ pub(super) fn patch(
         Some(rate) => (number.value - rate).abs() <= 1e-6 * rate.abs(),
         None => true,
     };
-    let defined: Vec<Number<'_>> = definition::literals(&all, source, range(rate).start, rate)
-        .into_iter()
-        .filter(is_rate)
-        .collect();
+    let defined: Vec<Number<'_>> =
+        definition::literals(&all, source, range(rate).start, rate).into_iter().filter(is_rate).collect();
     if let [definition] = defined.as_slice() {
-        return definition
-            .source
-            .patch(sources, vec![scaled(definition, factor)], &by_hand);
+        return definition.source.patch(sources, vec![scaled(definition, factor)], &by_hand);
     }
     source.patch(sources, at_call(source, rate, factor), &by_hand)
 }
@@ -62,11 +55,7 @@ pub(super) fn find_step<'a>(
                 // A scheduler's `step` takes no argument, an optimizer's three.
                 if (call.method == "step" || call.method == "step_multi") && call.args.len() == 3 {
                     let what = call.clone();
-                    calls.push(Candidate {
-                        key: range(&call.method).start,
-                        range: range(call),
-                        what,
-                    });
+                    calls.push(Candidate { key: range(&call.method).start, range: range(call), what });
                 }
             }
         });
@@ -75,17 +64,12 @@ pub(super) fn find_step<'a>(
     let Some(place) = place else {
         let mut found: Vec<(&Source, ExprMethodCall)> = Vec::new();
         for source in all {
-            let own = calls(source)
-                .into_iter()
-                .filter(|candidate| !source.is_test(candidate.key));
+            let own = calls(source).into_iter().filter(|candidate| !source.is_test(candidate.key));
             found.extend(own.map(|candidate| (source, candidate.what)));
         }
         return match <[_; 1]>::try_from(found) {
             Ok([found]) => Ok(found),
-            Err(several) => Err(format!(
-                "the program has {} calls of optimizer.step(…)",
-                several.len()
-            )),
+            Err(several) => Err(format!("the program has {} calls of optimizer.step(…)", several.len())),
         };
     };
     let source = all
@@ -99,18 +83,12 @@ pub(super) fn find_step<'a>(
     match exact.or_else(|_| pick(source, place.line, 0, vec![calls(source)])) {
         Ok(call) => Ok((source, call)),
         Err(0) => Err(format!("{} holds no call of optimizer.step(…)", line())),
-        Err(count) => Err(format!(
-            "{} holds {count} calls of optimizer.step(…)",
-            line()
-        )),
+        Err(count) => Err(format!("{} holds {count} calls of optimizer.step(…)", line())),
     }
 }
 
 fn scaled(number: &Number<'_>, factor: f64) -> Edit {
-    Edit::replace(
-        number.digits.clone(),
-        number::in_notation(number.value * factor, number.notation),
-    )
+    Edit::replace(number.digits.clone(), number::in_notation(number.value * factor, number.notation))
 }
 
 /// The factor at the call itself, for rates that are computed or not found.
@@ -130,9 +108,6 @@ fn at_call(source: &Source, rate: &Expr, factor: f64) -> Vec<Edit> {
         }
         Expr::Unary(_) | Expr::Cast(_) => vec![Edit::insert(all.end, format!(" * {times}"))],
         rate if expr::takes_method(rate) => vec![Edit::insert(all.end, format!(" * {times}"))],
-        _ => vec![
-            Edit::insert(all.start, "("),
-            Edit::insert(all.end, format!(") * {times}")),
-        ],
+        _ => vec![Edit::insert(all.start, "("), Edit::insert(all.end, format!(") * {times}"))],
     }
 }

@@ -66,27 +66,11 @@ pub fn patch(
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
     match intervention {
-        Intervention::SafeOp {
-            op,
-            file,
-            line,
-            margin,
-        } => safe_op::patch(
-            &safe_op::Call {
-                op,
-                file,
-                line: *line,
-                margin: *margin,
-            },
-            context,
-            sources,
-        ),
-        Intervention::LowerLearningRate { factor } => {
-            learning_rate::patch(*factor, context, sources)
+        Intervention::SafeOp { op, file, line, margin } => {
+            safe_op::patch(&safe_op::Call { op, file, line: *line, margin: *margin }, context, sources)
         }
-        Intervention::ClipGradients { max_norm } => {
-            clip_gradients::patch(*max_norm, context, sources)
-        }
+        Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
+        Intervention::ClipGradients { max_norm } => clip_gradients::patch(*max_norm, context, sources),
         Intervention::RaiseEpsilon { epsilon } => raise_epsilon::patch(*epsilon, context, sources),
         Intervention::DropSamples { indices } => drop_samples::patch(indices, context, sources),
     }
@@ -130,10 +114,7 @@ pub struct NoPatch {
 
 impl NoPatch {
     fn new(why: impl Into<String>, by_hand: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            by_hand: by_hand.into(),
-        }
+        Self { why: why.into(), by_hand: by_hand.into() }
     }
 }
 

@@ -15,45 +15,25 @@ pub(super) enum Notation {
 impl Notation {
     /// The notation of a literal's digits (without type suffix).
     pub(super) fn of(literal: &str) -> Self {
-        if literal.contains(['e', 'E']) {
-            Self::Scientific
-        } else {
-            Self::Decimal
-        }
+        if literal.contains(['e', 'E']) { Self::Scientific } else { Self::Decimal }
     }
 }
 
 /// A floating-point literal; decimal from 1e-2 to 1e6, scientific outside.
 pub(super) fn short(value: f64) -> String {
     let decimal = value == 0.0 || (1e-2..1e6).contains(&value.abs());
-    write(
-        value,
-        if decimal {
-            Notation::Decimal
-        } else {
-            Notation::Scientific
-        },
-    )
+    write(value, if decimal { Notation::Decimal } else { Notation::Scientific })
 }
 
 /// A floating-point literal in the user's notation; small decimals turn scientific
 /// where the zeros would have to be counted.
 pub(super) fn in_notation(value: f64, notation: Notation) -> String {
     let countable = value == 0.0 || (1e-4..1e9).contains(&value.abs());
-    write(
-        value,
-        if countable {
-            notation
-        } else {
-            Notation::Scientific
-        },
-    )
+    write(value, if countable { notation } else { Notation::Scientific })
 }
 
 fn write(value: f64, notation: Notation) -> String {
-    let rounded: f64 = format!("{value:.*e}", DIGITS - 1)
-        .parse()
-        .expect("Rust reads the numbers it prints");
+    let rounded: f64 = format!("{value:.*e}", DIGITS - 1).parse().expect("Rust reads the numbers it prints");
     match notation {
         Notation::Scientific => format!("{rounded:e}"),
         // `{:?}` would turn scientific by itself.
@@ -79,13 +59,9 @@ mod tests {
         ] {
             assert_eq!(in_notation(value, notation), expected);
         }
-        for (value, expected) in [
-            (1e-7, "1e-7"),
-            (80.0, "80.0"),
-            (0.5, "0.5"),
-            (-0.9999999, "-0.9999999"),
-            (1e-12, "1e-12"),
-        ] {
+        for (value, expected) in
+            [(1e-7, "1e-7"), (80.0, "80.0"), (0.5, "0.5"), (-0.9999999, "-0.9999999"), (1e-12, "1e-12")]
+        {
             assert_eq!(short(value), expected);
         }
     }

@@ -23,63 +23,19 @@ const GRAD: Option<&str> = Some("with_grad_clipping");
 const EPSILON: Option<&str> = Some("with_epsilon");
 
 const OPTIMIZERS: [Optimizer; 11] = [
-    Optimizer {
-        name: "Adam",
-        set_clipping: GRAD,
-        set_epsilon: EPSILON,
-    },
-    Optimizer {
-        name: "AdamW",
-        set_clipping: GRAD,
-        set_epsilon: EPSILON,
-    },
-    Optimizer {
-        name: "Adan",
-        set_clipping: GRAD,
-        set_epsilon: EPSILON,
-    },
-    Optimizer {
-        name: "AdaGrad",
-        set_clipping: GRAD,
-        set_epsilon: EPSILON,
-    },
+    Optimizer { name: "Adam", set_clipping: GRAD, set_epsilon: EPSILON },
+    Optimizer { name: "AdamW", set_clipping: GRAD, set_epsilon: EPSILON },
+    Optimizer { name: "Adan", set_clipping: GRAD, set_epsilon: EPSILON },
+    Optimizer { name: "AdaGrad", set_clipping: GRAD, set_epsilon: EPSILON },
     // Its first epsilon is added to squared gradients, its second bounds the parameter's size: neither is the same.
-    Optimizer {
-        name: "Adafactor",
-        set_clipping: GRAD,
-        set_epsilon: None,
-    },
-    Optimizer {
-        name: "Lamb",
-        set_clipping: GRAD,
-        set_epsilon: EPSILON,
-    },
-    Optimizer {
-        name: "Lion",
-        set_clipping: GRAD,
-        set_epsilon: None,
-    },
+    Optimizer { name: "Adafactor", set_clipping: GRAD, set_epsilon: None },
+    Optimizer { name: "Lamb", set_clipping: GRAD, set_epsilon: EPSILON },
+    Optimizer { name: "Lion", set_clipping: GRAD, set_epsilon: None },
     // Its epsilon keeps the norm of the momentum from 0, which is what the intervention raises.
-    Optimizer {
-        name: "Muon",
-        set_clipping: None,
-        set_epsilon: EPSILON,
-    },
-    Optimizer {
-        name: "RmsProp",
-        set_clipping: GRAD,
-        set_epsilon: EPSILON,
-    },
-    Optimizer {
-        name: "Sgd",
-        set_clipping: Some("with_gradient_clipping"),
-        set_epsilon: None,
-    },
-    Optimizer {
-        name: "LBFGS",
-        set_clipping: None,
-        set_epsilon: None,
-    },
+    Optimizer { name: "Muon", set_clipping: None, set_epsilon: EPSILON },
+    Optimizer { name: "RmsProp", set_clipping: GRAD, set_epsilon: EPSILON },
+    Optimizer { name: "Sgd", set_clipping: Some("with_gradient_clipping"), set_epsilon: None },
+    Optimizer { name: "LBFGS", set_clipping: None, set_epsilon: None },
 ];
 
 /// `AdamConfig::new()` and the calls chained to it.
@@ -109,8 +65,7 @@ impl Site<'_> {
 
     /// A call behind the first `kept` calls of the chain.
     pub(super) fn insert_after(&self, kept: usize, text: &str) -> Edit {
-        self.source
-            .insert_call(self.constructor.end, &self.calls, kept, text)
+        self.source.insert_call(self.constructor.end, &self.calls, kept, text)
     }
 }
 
@@ -131,15 +86,11 @@ pub(super) fn find<'a>(
 ) -> Result<Site<'a>, NotFound> {
     let mut sites: Vec<Site<'a>> = all.iter().flat_map(sites_in).collect();
     let producer = &context.break_.producer;
-    if producer.phase == Phase::Optimizer
-        && sites.iter().any(|site| site.optimizer.name == producer.op)
-    {
+    if producer.phase == Phase::Optimizer && sites.iter().any(|site| site.optimizer.name == producer.op) {
         sites.retain(|site| site.optimizer.name == producer.op);
     }
     let step = find_step(all, context.step_place, sources).ok();
-    let is_test_run = step
-        .as_ref()
-        .is_some_and(|(file, step)| file.is_test(range(step).start));
+    let is_test_run = step.as_ref().is_some_and(|(file, step)| file.is_test(range(step).start));
     sites.retain(|site| is_test_run || !site.source.is_test(site.constructor.start));
     if sites.is_empty() {
         return Err(NotFound::Absent);
@@ -150,9 +101,7 @@ pub(super) fn find<'a>(
         let in_file = |site: &Site<'_>| std::ptr::eq(site.source, file);
         let in_function = |site: &Site<'_>| {
             in_file(site)
-                && function
-                    .as_ref()
-                    .is_some_and(|function| function.contains(&site.constructor.start))
+                && function.as_ref().is_some_and(|function| function.contains(&site.constructor.start))
         };
         if sites.iter().any(in_function) {
             sites.retain(in_function);
@@ -162,17 +111,10 @@ pub(super) fn find<'a>(
     }
     if sites.len() > 1 {
         let place = |site: &Site<'_>| {
-            format!(
-                "{}:{}",
-                sources.show(site.source.file()),
-                site.source.line(site.constructor.start)
-            )
+            format!("{}:{}", sources.show(site.source.file()), site.source.line(site.constructor.start))
         };
         let places: Vec<String> = sites.iter().map(place).collect();
-        return Err(NotFound::Several(format!(
-            "several optimizers are configured ({})",
-            places.join(", ")
-        )));
+        return Err(NotFound::Several(format!("several optimizers are configured ({})", places.join(", "))));
     }
     sites.pop().ok_or(NotFound::Absent)
 }
@@ -188,12 +130,7 @@ fn sites_in(source: &Source) -> Vec<Site<'_>> {
         // The walk meets the whole chain before its parts.
         if sites.iter().all(|site| site.constructor != constructor) {
             let calls = calls.into_iter().cloned().collect();
-            sites.push(Site {
-                source,
-                optimizer,
-                constructor,
-                calls,
-            });
+            sites.push(Site { source, optimizer, constructor, calls });
         }
     });
     sites
@@ -205,12 +142,7 @@ fn constructed(expr: &Expr) -> Option<&'static Optimizer> {
     let Expr::Path(path) = &*call.func else {
         return None;
     };
-    let mut names = path
-        .path
-        .segments
-        .iter()
-        .rev()
-        .map(|segment| segment.ident.to_string());
+    let mut names = path.path.segments.iter().rev().map(|segment| segment.ident.to_string());
     let (function, config) = (names.next()?, names.next()?);
     if function != "new" {
         return None;

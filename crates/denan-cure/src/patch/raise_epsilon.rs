@@ -19,20 +19,14 @@ pub(super) fn patch(
         NotFound::Several(why) => refuse(why),
     })?;
     let Some(setter) = site.optimizer.set_epsilon else {
-        return Err(refuse(format!(
-            "{}Config has no epsilon of this kind",
-            site.optimizer.name
-        )));
+        return Err(refuse(format!("{}Config has no epsilon of this kind", site.optimizer.name)));
     };
     // The last one in the chain is in force.
     let present = site.setters().iter().rfind(|call| call.method == setter);
     let edit = match present.and_then(|call| call.args.first()) {
         Some(argument) => {
             if let Some(present) = expr::number(argument).filter(|present| *present >= epsilon) {
-                return Err(refuse(format!(
-                    "the optimizer's epsilon is already {}",
-                    number::short(present)
-                )));
+                return Err(refuse(format!("the optimizer's epsilon is already {}", number::short(present))));
             }
             Edit::replace(range(argument), value)
         }

@@ -22,45 +22,26 @@ pub(super) fn patch(
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
     let seen = recorded(call, context);
-    let dtype = seen
-        .and_then(|seen| seen.inputs.first())
-        .map_or("float32", |input| input.dtype.as_str());
+    let dtype = seen.and_then(|seen| seen.inputs.first()).map_or("float32", |input| input.dtype.as_str());
     let Some(function) = Function::of(call.op, call.margin, dtype) else {
         return Err(NoPatch::new(
-            format!(
-                "there is no general way to make {} safe in its own line",
-                call.op
-            ),
-            format!(
-                "look at what {} is given in line {} of {}",
-                call.op,
-                call.line,
-                sources.show(call.file)
-            ),
+            format!("there is no general way to make {} safe in its own line", call.op),
+            format!("look at what {} is given in line {} of {}", call.op, call.line, sources.show(call.file)),
         ));
     };
     let by_hand = function.advice(call.op);
     let refuse = |why: String| NoPatch::new(why, by_hand.clone());
     if dtype_flushes(dtype, call.margin) && !matches!(function, Function::Exp(_)) {
-        return Err(refuse(format!(
-            "a margin of {} is 0 in {dtype}",
-            number::short(call.margin)
-        )));
+        return Err(refuse(format!("a margin of {} is 0 in {dtype}", number::short(call.margin))));
     }
 
     let source = Source::open(sources, call.file, &by_hand)?;
-    let column = seen
-        .and_then(|seen| place_of(seen, call))
-        .map_or(0, |place| place.column);
+    let column = seen.and_then(|seen| place_of(seen, call)).map_or(0, |place| place.column);
     let site = pick(&source, call.line, column, candidates(&source, call.op)).map_err(|count| {
         let line = format!("line {} of {}", call.line, sources.show(source.file()));
         let in_macro = || {
-            let lines = |hidden: std::ops::Range<usize>| {
-                source.line(hidden.start)..=source.line(hidden.end)
-            };
-            walk::opaque_macros(source.syntax())
-                .into_iter()
-                .any(|hidden| lines(hidden).contains(&call.line))
+            let lines = |hidden: std::ops::Range<usize>| source.line(hidden.start)..=source.line(hidden.end);
+            walk::opaque_macros(source.syntax()).into_iter().any(|hidden| lines(hidden).contains(&call.line))
         };
         refuse(match count {
             0 if in_macro() => {
@@ -70,10 +51,7 @@ pub(super) fn patch(
                 "{line} holds no call of {}, so it happens inside something that the line calls",
                 call.op
             ),
-            _ => format!(
-                "{line} holds {count} calls of {} and the record cannot tell them apart",
-                call.op
-            ),
+            _ => format!("{line} holds {count} calls of {} and the record cannot tell them apart", call.op),
         })
     })?;
 
@@ -86,13 +64,8 @@ pub(super) fn patch(
                     "make sure that the number in the divisor is not 0, e.g. with .max(1.0)",
                 ));
             }
-            let divisor_seen = seen.and_then(|seen| {
-                if call.op == "recip" {
-                    seen.inputs.first()
-                } else {
-                    seen.inputs.get(1)
-                }
-            });
+            let divisor_seen = seen
+                .and_then(|seen| if call.op == "recip" { seen.inputs.first() } else { seen.inputs.get(1) });
             guard_divisor(&source, divisor, call.margin, Sign::of(divisor_seen)).map_err(refuse)?
         }
         (Function::Divide, Site::Receiver(method)) => {
@@ -104,9 +77,7 @@ pub(super) fn patch(
                     vec![fill_small(&source, &method.receiver, call.margin)]
                 }
                 None => {
-                    return Err(refuse(
-                        "the argument of recip may have either sign".to_owned(),
-                    ));
+                    return Err(refuse("the argument of recip may have either sign".to_owned()));
                 }
             }
         }
@@ -115,23 +86,16 @@ pub(super) fn patch(
                 let seen = seen.filter(|seen| seen.carried_out.is_none());
                 seen.and_then(|seen| seen.scalar)
             });
-            let base = seen
-                .filter(|seen| is_forward(seen))
-                .and_then(|seen| seen.inputs.first());
+            let base = seen.filter(|seen| is_forward(seen)).and_then(|seen| seen.inputs.first());
             match exponent {
                 Some(exponent) if exponent >= 1.0 => {
                     return Err(NoPatch::new(
-                        format!(
-                            "a power of {} is only too large where its base is",
-                            number::short(exponent)
-                        ),
+                        format!("a power of {} is only too large where its base is", number::short(exponent)),
                         "make the base smaller, e.g. by normalising it",
                     ));
                 }
                 // A whole exponent is defined for negative bases, which a clamp would change.
-                Some(exponent)
-                    if exponent.fract() == 0.0 && Sign::of(base) != Sign::NotNegative =>
-                {
+                Some(exponent) if exponent.fract() == 0.0 && Sign::of(base) != Sign::NotNegative => {
                     return Err(refuse("the base may have either sign".to_owned()));
                 }
                 Some(_) => guard_receiver(&source, method, Guard::AtLeast(call.margin)),
@@ -143,9 +107,7 @@ pub(super) fn patch(
         }
         (Function::Domain(guard), Site::Receiver(method)) => guard_receiver(&source, method, guard),
         (_, Site::Divisor(_)) => {
-            return Err(refuse(
-                "the line divides where another call was expected".to_owned(),
-            ));
+            return Err(refuse("the line divides where another call was expected".to_owned()));
         }
     };
     source.patch(sources, edits, &by_hand)
@@ -180,9 +142,7 @@ impl Function {
             "log" | "sqrt" => Self::Domain(Guard::AtLeast(margin)),
             "log1p" => Self::Domain(Guard::AtLeast(-1.0 + near_one)),
             "acosh" => Self::Domain(Guard::AtLeast(1.0 + near_one)),
-            "acos" | "asin" | "atanh" => {
-                Self::Domain(Guard::Within(-1.0 + near_one, 1.0 - near_one))
-            }
+            "acos" | "asin" | "atanh" => Self::Domain(Guard::Within(-1.0 + near_one, 1.0 - near_one)),
             "exp" => Self::Exp(exp_ceiling(dtype)),
             "div" | "recip" => Self::Divide,
             "powf" | "powi" => Self::Power,
@@ -193,20 +153,13 @@ impl Function {
     fn advice(self, op: &str) -> String {
         match self {
             Self::Domain(guard) => {
-                format!(
-                    "keep the argument of {op} inside its domain, e.g. with {}",
-                    guard.method()
-                )
+                format!("keep the argument of {op} inside its domain, e.g. with {}", guard.method())
             }
             Self::Exp(ceiling) => {
-                format!(
-                    "keep the argument of {op} small, e.g. with {}",
-                    Guard::AtMost(ceiling).method()
-                )
+                format!("keep the argument of {op} small, e.g. with {}", Guard::AtMost(ceiling).method())
             }
             Self::Divide => {
-                "keep the divisor away from 0, e.g. with .clamp_min(1e-7) if it is never negative"
-                    .to_owned()
+                "keep the divisor away from 0, e.g. with .clamp_min(1e-7) if it is never negative".to_owned()
             }
             Self::Power => "keep the base away from 0, e.g. with .clamp_min(1e-7)".to_owned(),
         }
@@ -236,8 +189,7 @@ enum Sign {
 
 impl Sign {
     fn of(tensor: Option<&TensorSeen>) -> Self {
-        let bounds =
-            tensor.and_then(|tensor| Some((tensor.range.min_opt()?, tensor.range.max_opt()?)));
+        let bounds = tensor.and_then(|tensor| Some((tensor.range.min_opt()?, tensor.range.max_opt()?)));
         match bounds {
             Some((min, _)) if min >= 0.0 => Self::NotNegative,
             Some((_, max)) if max <= 0.0 => Self::NotPositive,
@@ -260,23 +212,14 @@ fn recorded<'a>(call: &Call<'_>, context: &PatchContext<'a>) -> Option<&'a Opera
     seen.find(|operation| operation.op == call.op && place_of(operation, call).is_some())
 }
 
-fn place_of<'a>(
-    operation: &'a Operation,
-    call: &Call<'_>,
-) -> Option<&'a denan_record::model::Place> {
+fn place_of<'a>(operation: &'a Operation, call: &Call<'_>) -> Option<&'a denan_record::model::Place> {
     let places = [operation.forward_place.as_ref(), operation.place.as_ref()];
-    places
-        .into_iter()
-        .flatten()
-        .find(|place| place.file == call.file && place.line == call.line)
+    places.into_iter().flatten().find(|place| place.file == call.file && place.line == call.line)
 }
 
 /// Whether the recorded inputs are those of the user's call itself.
 fn is_forward(operation: &Operation) -> bool {
-    let same = operation
-        .carried_out
-        .as_ref()
-        .is_none_or(|carried_out| *carried_out == operation.op);
+    let same = operation.carried_out.as_ref().is_none_or(|carried_out| *carried_out == operation.op);
     same && !matches!(operation.phase, Phase::Backward | Phase::Optimizer)
 }
 
@@ -315,11 +258,7 @@ fn candidates(source: &Source, op: &str) -> Vec<Vec<Candidate<Site>>> {
                 (_, method, 0) if method == op => (&mut own, receiver()),
                 _ => return,
             };
-            group.push(Candidate {
-                key: range(&call.method).start,
-                range: range(call),
-                what,
-            });
+            group.push(Candidate { key: range(&call.method).start, range: range(call), what });
         }
         Expr::Binary(binary) if matches!(binary.op, BinOp::Div(_) | BinOp::DivAssign(_)) => {
             if is_scalar(&binary.right) {
@@ -333,11 +272,7 @@ fn candidates(source: &Source, op: &str) -> Vec<Vec<Candidate<Site>>> {
             };
             let all = range(binary);
             let what = Site::Divisor(Box::new((*binary.right).clone()));
-            group.push(Candidate {
-                key: all.start,
-                range: all,
-                what,
-            });
+            group.push(Candidate { key: all.start, range: all, what });
         }
         _ => {}
     });
@@ -351,13 +286,8 @@ fn guard_receiver(source: &Source, call: &ExprMethodCall, guard: Guard) -> Vec<E
     }
     let dot = range(&call.dot_token).start;
     // A chain that has a line for every call gets one more line.
-    let line_end = source
-        .indentation_before(dot)
-        .map(|indentation| format!("\n{indentation}"));
-    vec![Edit::insert(
-        dot,
-        guard.method() + &line_end.unwrap_or_default(),
-    )]
+    let line_end = source.indentation_before(dot).map(|indentation| format!("\n{indentation}"));
+    vec![Edit::insert(dot, guard.method() + &line_end.unwrap_or_default())]
 }
 
 /// A clamp that is there already only needs another number.
@@ -378,12 +308,7 @@ fn widen_clamp(receiver: &Expr, guard: Guard) -> Option<Edit> {
     Some(Edit::replace(range(argument), number::short(limit)))
 }
 
-fn guard_divisor(
-    source: &Source,
-    divisor: &Expr,
-    margin: f64,
-    sign: Sign,
-) -> Result<Vec<Edit>, String> {
+fn guard_divisor(source: &Source, divisor: &Expr, margin: f64, sign: Sign) -> Result<Vec<Edit>, String> {
     let all = range(divisor);
     let Some(guard) = sign.guard(margin) else {
         let inner = inside_parentheses(divisor);
@@ -406,10 +331,7 @@ fn guard_divisor(
     if expr::takes_method(divisor) {
         return Ok(vec![Edit::insert(all.end, guard.method())]);
     }
-    Ok(vec![
-        Edit::insert(all.start, "("),
-        Edit::insert(all.end, format!("){}", guard.method())),
-    ])
+    Ok(vec![Edit::insert(all.start, "("), Edit::insert(all.end, format!("){}", guard.method()))])
 }
 
 /// Replaces a variable by itself with the values next to 0 filled in, which keeps the sign of all others.

@@ -28,10 +28,7 @@ pub(super) struct Edit {
 
 impl Edit {
     pub(super) fn replace(range: Range<usize>, text: impl Into<String>) -> Self {
-        Self {
-            range,
-            text: text.into(),
-        }
+        Self { range, text: text.into() }
     }
 
     pub(super) fn insert(at: usize, text: impl Into<String>) -> Self {
@@ -42,36 +39,21 @@ impl Edit {
 impl Source {
     pub(super) fn parse(file: &str, text: String) -> syn::Result<Self> {
         let syntax = parse(&text)?;
-        let line_starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let tests = walk::tests(&syntax);
-        Ok(Self {
-            file: file.to_owned(),
-            text,
-            syntax,
-            line_starts,
-            tests,
-        })
+        Ok(Self { file: file.to_owned(), text, syntax, line_starts, tests })
     }
 
     /// The file that the compiler recorded as `file`.
     ///
     /// A compiler that ran in another folder records another prefix, so a file
     /// of the tree that ends like it will do if there is only one.
-    pub(super) fn open(
-        sources: &dyn SourceTree,
-        file: &str,
-        by_hand: &str,
-    ) -> Result<Self, NoPatch> {
+    pub(super) fn open(sources: &dyn SourceTree, file: &str, by_hand: &str) -> Result<Self, NoPatch> {
         let (name, text) = match sources.read(file) {
             Some(text) => (file.to_owned(), text),
             None => {
-                let alike: Vec<String> = sources
-                    .files()
-                    .into_iter()
-                    .filter(|other| ends_alike(other, file))
-                    .collect();
+                let alike: Vec<String> =
+                    sources.files().into_iter().filter(|other| ends_alike(other, file)).collect();
                 match <[String; 1]>::try_from(alike) {
                     Ok([name]) => {
                         let text = sources.read(&name);
@@ -87,19 +69,14 @@ impl Source {
             }
         };
         Self::parse(&name, text).map_err(|error| {
-            NoPatch::new(
-                format!("{} does not parse as Rust ({error})", sources.show(&name)),
-                by_hand,
-            )
+            NoPatch::new(format!("{} does not parse as Rust ({error})", sources.show(&name)), by_hand)
         })
     }
 
     /// Every file of the tree that parses.
     pub(super) fn all(sources: &dyn SourceTree) -> Vec<Self> {
-        let parsed = sources
-            .files()
-            .into_iter()
-            .filter_map(|file| Self::parse(&file, sources.read(&file)?).ok());
+        let parsed =
+            sources.files().into_iter().filter_map(|file| Self::parse(&file, sources.read(&file)?).ok());
         parsed.collect()
     }
 
@@ -132,9 +109,7 @@ impl Source {
 
     /// Whether `byte` is the compiler's `line` and `column`, which counts bytes from 1.
     pub(super) fn is_at(&self, byte: usize, line: u32, column: u32) -> bool {
-        let line_start = (line as usize)
-            .checked_sub(1)
-            .and_then(|index| self.line_starts.get(index));
+        let line_start = (line as usize).checked_sub(1).and_then(|index| self.line_starts.get(index));
         line_start.is_some_and(|start| start + column as usize == byte + 1)
     }
 
@@ -142,10 +117,7 @@ impl Source {
     pub(super) fn indentation_before(&self, byte: usize) -> Option<&str> {
         let start = self.line_starts[self.line(byte) as usize - 1];
         let before = &self.text[start..byte];
-        before
-            .chars()
-            .all(|c| c == ' ' || c == '\t')
-            .then_some(before)
+        before.chars().all(|c| c == ' ' || c == '\t').then_some(before)
     }
 
     /// Puts `.name(…)` behind the first `kept` calls of a method chain whose root ends at `root_end`,
@@ -157,11 +129,8 @@ impl Source {
         kept: usize,
         text: &str,
     ) -> Edit {
-        let at = kept
-            .checked_sub(1)
-            .map_or(root_end, |last| range(&calls[last]).end);
-        let indentation =
-            |call: &ExprMethodCall| self.indentation_before(range(&call.dot_token).start);
+        let at = kept.checked_sub(1).map_or(root_end, |last| range(&calls[last]).end);
+        let indentation = |call: &ExprMethodCall| self.indentation_before(range(&call.dot_token).start);
         let neighbours = calls.get(kept).into_iter().chain(calls[..kept].last());
         match neighbours.filter_map(indentation).next() {
             Some(indentation) => Edit::insert(at, format!("\n{indentation}{text}")),
@@ -181,10 +150,7 @@ impl Source {
         let (Some(first), Some(last)) = (edits.first(), edits.last()) else {
             return Err(refused("nothing would change".to_owned()));
         };
-        if edits
-            .windows(2)
-            .any(|pair| pair[0].range.end > pair[1].range.start)
-        {
+        if edits.windows(2).any(|pair| pair[0].range.end > pair[1].range.start) {
             return Err(refused("two changes would overlap".to_owned()));
         }
 
@@ -198,9 +164,7 @@ impl Source {
         }
         after_file.push_str(&self.text[at..]);
         if let Err(error) = parse(&after_file) {
-            return Err(refused(format!(
-                "the changed file would not parse ({error})"
-            )));
+            return Err(refused(format!("the changed file would not parse ({error})")));
         }
 
         let shown_end = lines.end + after_file.len() - self.text.len();
@@ -226,11 +190,7 @@ impl Source {
             Some(statement) => {
                 let lines = self.whole_lines(&statement.range);
                 let count = self.text[lines.clone()].lines().count();
-                if count <= STATEMENT_LINES {
-                    lines
-                } else {
-                    changed_lines
-                }
+                if count <= STATEMENT_LINES { lines } else { changed_lines }
             }
             None => changed_lines,
         }
@@ -239,16 +199,8 @@ impl Source {
     fn whole_lines(&self, range: &Range<usize>) -> Range<usize> {
         let start = self.line_starts[self.line(range.start) as usize - 1];
         // An end just behind a line break belongs to the line before it.
-        let last = if range.end > range.start {
-            range.end - 1
-        } else {
-            range.end
-        };
-        let end = self
-            .line_starts
-            .get(self.line(last) as usize)
-            .copied()
-            .unwrap_or(self.text.len());
+        let last = if range.end > range.start { range.end - 1 } else { range.end };
+        let end = self.line_starts.get(self.line(last) as usize).copied().unwrap_or(self.text.len());
         start..end
     }
 }
@@ -260,9 +212,7 @@ pub(super) fn range(node: &impl Spanned) -> Range<usize> {
 
 /// Like `syn::parse_file`, but every span counts bytes from the very start of the text.
 fn parse(text: &str) -> syn::Result<syn::File> {
-    let script = text
-        .strip_prefix("#!")
-        .filter(|rest| !rest.trim_start().starts_with('['));
+    let script = text.strip_prefix("#!").filter(|rest| !rest.trim_start().starts_with('['));
     match script {
         Some(rest) => syn::parse_str(&format!("//{rest}")),
         None => syn::parse_str(text),
@@ -275,16 +225,9 @@ fn without_line_ends(lines: &str) -> String {
 
 /// Whether one path is the other with more folders in front.
 fn ends_alike(one: &str, other: &str) -> bool {
-    let (longer, shorter) = if one.len() >= other.len() {
-        (one, other)
-    } else {
-        (other, one)
-    };
+    let (longer, shorter) = if one.len() >= other.len() { (one, other) } else { (other, one) };
     let shorter = shorter.trim_start_matches("./");
     let longer = longer.replace('\\', "/");
     let shorter = shorter.replace('\\', "/");
-    longer == shorter
-        || longer
-            .strip_suffix(shorter.as_str())
-            .is_some_and(|head| head.ends_with('/'))
+    longer == shorter || longer.strip_suffix(shorter.as_str()).is_some_and(|head| head.ends_with('/'))
 }

@@ -28,9 +28,7 @@ pub(super) fn statements(file: &syn::File) -> Vec<Statement> {
     struct Statements(Vec<Statement>);
     impl Walk for Statements {
         fn statement(&mut self, statement: &Stmt) {
-            self.0.push(Statement {
-                range: range(statement),
-            });
+            self.0.push(Statement { range: range(statement) });
         }
     }
     let mut statements = Statements(Vec::new());
@@ -148,12 +146,10 @@ impl<'ast> Visit<'ast> for Walker<'_> {
         // The nodes are made here and do not outlive the visit.
         let mut inner = Walker(&mut *self.0);
         match parsed {
-            Parsed::Expressions(expressions) => {
-                expressions.iter().for_each(|expr| inner.visit_expr(expr))
+            Parsed::Expressions(expressions) => expressions.iter().for_each(|expr| inner.visit_expr(expr)),
+            Parsed::Statements(statements) => {
+                statements.iter().for_each(|statement| inner.visit_stmt(statement))
             }
-            Parsed::Statements(statements) => statements
-                .iter()
-                .for_each(|statement| inner.visit_stmt(statement)),
         }
     }
 }
@@ -179,19 +175,16 @@ fn parse_macro(call: &Macro) -> Option<Parsed> {
     if let Ok(expressions) = repeated.parse2(tokens()) {
         return Some(Parsed::Expressions(expressions));
     }
-    Block::parse_within
-        .parse2(tokens())
-        .ok()
-        .map(Parsed::Statements)
+    Block::parse_within.parse2(tokens()).ok().map(Parsed::Statements)
 }
 
 /// Whether an item is compiled for tests only: `#[cfg(test)]`, `#[test]`.
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
-        Meta::List(list) if list.path.is_ident("cfg") => list
-            .parse_args::<syn::Path>()
-            .is_ok_and(|path| path.is_ident("test")),
+        Meta::List(list) if list.path.is_ident("cfg") => {
+            list.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+        }
         _ => false,
     })
 }

@@ -7,12 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 fn patch(line: u32, before: &str, after: &str) -> Patch {
-    Patch {
-        file: "demo/src/main.rs".into(),
-        line,
-        before: before.into(),
-        after: after.into(),
-    }
+    Patch { file: "demo/src/main.rs".into(), line, before: before.into(), after: after.into() }
 }
 
 #[test]
@@ -43,27 +38,11 @@ fn git_applies_the_diffs() {
         ("middle", many.clone(), patch(11, "line 10", "new\nlines")),
         ("first", many.clone(), patch(1, "line 0", "new")),
         ("last", many.clone(), patch(20, "line 19", "new")),
-        (
-            "several",
-            many.clone(),
-            patch(5, "line 4\nline 5\nline 6", "line 4\nnew\nline 6"),
-        ),
+        ("several", many.clone(), patch(5, "line 4\nline 5\nline 6", "line 4\nnew\nline 6")),
         ("only", "a".to_owned(), patch(1, "a", "b")),
-        (
-            "unterminated",
-            "a\nb\nc\nd\ne\nf".to_owned(),
-            patch(1, "a", "x"),
-        ),
-        (
-            "unterminated-last",
-            "a\nb\nc".to_owned(),
-            patch(3, "c", "x\ny"),
-        ),
-        (
-            "carriage-returns",
-            many.replace('\n', "\r\n"),
-            patch(11, "line 10", "new"),
-        ),
+        ("unterminated", "a\nb\nc\nd\ne\nf".to_owned(), patch(1, "a", "x")),
+        ("unterminated-last", "a\nb\nc".to_owned(), patch(3, "c", "x\ny")),
+        ("carriage-returns", many.replace('\n', "\r\n"), patch(11, "line 10", "new")),
     ] {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("diff-{case}"));
         let file = folder.join("demo/src/main.rs");
@@ -91,11 +70,7 @@ fn git_applies_the_diffs() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{case}: {said}\n{diff}");
             let patched = std::fs::read_to_string(&file).expect("the patched file");
-            assert_eq!(
-                patched.lines().collect::<Vec<_>>(),
-                expected.lines().collect::<Vec<_>>(),
-                "{case}"
-            );
+            assert_eq!(patched.lines().collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>(), "{case}");
             assert_eq!(patched.contains('\r'), source.contains('\r'), "{case}");
             assert_eq!(patched.ends_with('\n'), source.ends_with('\n'), "{case}");
         }

@@ -21,10 +21,7 @@ fn check(program: &str, rate: f64, factor: f64, after: &str) {
 
 #[track_caller]
 fn check_in(program: &Program, rate: f64, factor: f64, after: &str) {
-    assert_eq!(
-        lower(program, Some(rate), factor).expect("a patch").after,
-        after
-    );
+    assert_eq!(lower(program, Some(rate), factor).expect("a patch").after, after);
 }
 
 #[test]
@@ -172,15 +169,10 @@ fn definitions_are_followed() {
 
 #[test]
 fn definitions_in_other_files_are_found() {
-    let program = Program::new("fn main() {\n    optim.step(config::LR, model, grads);\n}\n").and(
-        "src/config.rs",
-        "pub const LR: f64 = 0.1;\npub const EPOCHS: u32 = 3;\n",
-    );
+    let program = Program::new("fn main() {\n    optim.step(config::LR, model, grads);\n}\n")
+        .and("src/config.rs", "pub const LR: f64 = 0.1;\npub const EPOCHS: u32 = 3;\n");
     check_in(&program, 0.1, 0.5, "pub const LR: f64 = 0.05;");
-    assert_eq!(
-        lower(&program, None, 0.5).expect("a patch").file,
-        "demo/src/config.rs"
-    );
+    assert_eq!(lower(&program, None, 0.5).expect("a patch").file, "demo/src/config.rs");
 
     let program = Program::new("fn main() {\n    optim.step(config.learning_rate, model, grads);\n}\n").and(
         "src/config.rs",
@@ -251,31 +243,18 @@ fn rates_that_are_computed_are_scaled_at_the_call() {
         ("base / 2.0", "base / 2.0 * 0.125"),
         ("base * 0.5", "base * 0.0625"),
         ("args.lr as f64", "args.lr as f64 * 0.125"),
-        (
-            "if warm { 0.1 } else { 0.2 }",
-            "(if warm { 0.1 } else { 0.2 }) * 0.125",
-        ),
+        ("if warm { 0.1 } else { 0.2 }", "(if warm { 0.1 } else { 0.2 }) * 0.125"),
         ("rates[epoch]", "rates[epoch] * 0.125"),
     ] {
         let text = |rate: &str| format!("    model = optim.step({rate}, model, grads);");
-        check_in(
-            &Program::new(&format!("fn main() {{\n{}\n}}\n", text(argument))),
-            0.1,
-            0.125,
-            &text(after),
-        );
+        check_in(&Program::new(&format!("fn main() {{\n{}\n}}\n", text(argument))), 0.1, 0.125, &text(after));
     }
 }
 
 #[test]
 fn a_definition_of_another_value_or_one_of_several_is_left_alone() {
     let after = "    optim.step(lr * 0.5, model, grads);";
-    check(
-        "fn main() {\n    let mut lr = 0.2;\n    optim.step(lr, model, grads);\n}",
-        0.1,
-        0.5,
-        after,
-    );
+    check("fn main() {\n    let mut lr = 0.2;\n    optim.step(lr, model, grads);\n}", 0.1, 0.5, after);
     check(
         "
         struct Config {
@@ -374,24 +353,16 @@ fn calls_over_several_lines_are_shown_whole() {
 
 #[test]
 fn without_a_step_there_is_only_advice() {
-    let program =
-        Program::new("fn main() {\n    scheduler.step();\n    learner.fit(step(1));\n}\n");
+    let program = Program::new("fn main() {\n    scheduler.step();\n    learner.fit(step(1));\n}\n");
     let no_patch = lower(&program, Some(0.1), 0.5).expect_err("no patch");
     assert!(
-        no_patch
-            .why
-            .contains("line 2 of demo/src/main.rs holds no call of optimizer.step"),
+        no_patch.why.contains("line 2 of demo/src/main.rs holds no call of optimizer.step"),
         "{no_patch}"
     );
     assert_eq!(no_patch.by_hand, "lower the learning rate from 0.1 to 0.05");
 
     let two = Program::new("fn main() {\n    g.step(lr, g, a);\n    d.step(lr, d, b);\n}\n");
     let known = Known::new(broke("matmul", "forward", None, &[]));
-    let no_patch = known
-        .patch(&two, &Intervention::LowerLearningRate { factor: 0.5 })
-        .expect_err("no patch");
-    assert!(
-        no_patch.why.contains("2 calls of optimizer.step"),
-        "{no_patch}"
-    );
+    let no_patch = known.patch(&two, &Intervention::LowerLearningRate { factor: 0.5 }).expect_err("no patch");
+    assert!(no_patch.why.contains("2 calls of optimizer.step"), "{no_patch}");
 }

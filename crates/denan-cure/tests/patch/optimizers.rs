@@ -20,10 +20,7 @@ fn patch(program: &Program, intervention: &Intervention) -> Result<Patch, NoPatc
 #[track_caller]
 fn check(imports: &str, line: &str, intervention: &Intervention, after: &str) {
     let program = Program::new(&format!("{imports}\nfn main() {{\n    {line}\n}}\n"));
-    assert_eq!(
-        patch(&program, intervention).expect("a patch").after,
-        format!("    {after}")
-    );
+    assert_eq!(patch(&program, intervention).expect("a patch").after, format!("    {after}"));
 }
 
 #[track_caller]
@@ -36,16 +33,7 @@ fn refuses(program: &str, intervention: &Intervention, why: &str) {
 #[test]
 fn every_optimizer_is_clipped_by_its_own_setter() {
     let with = "with_grad_clipping(Some(burn::grad_clipping::GradientClippingConfig::Norm(1.0)))";
-    for name in [
-        "Adam",
-        "AdamW",
-        "Adan",
-        "AdaGrad",
-        "Adafactor",
-        "Lamb",
-        "Lion",
-        "RmsProp",
-    ] {
+    for name in ["Adam", "AdamW", "Adan", "AdaGrad", "Adafactor", "Lamb", "Lion", "RmsProp"] {
         check(
             "",
             &format!("let mut optim = {name}Config::new().init();"),
@@ -116,48 +104,20 @@ fn setters_stand_on_their_own_line_where_the_others_do() {
 #[test]
 fn epsilon_is_set_or_replaced() {
     for (before, after) in [
-        (
-            "AdamConfig::new().init()",
-            "AdamConfig::new().with_epsilon(1e-4).init()",
-        ),
-        (
-            "AdamConfig::new().with_epsilon(1e-8).init()",
-            "AdamConfig::new().with_epsilon(1e-4).init()",
-        ),
-        (
-            "AdamConfig::new().with_epsilon(eps).init()",
-            "AdamConfig::new().with_epsilon(1e-4).init()",
-        ),
-        (
-            "burn::optim::RmsPropConfig::new()",
-            "burn::optim::RmsPropConfig::new().with_epsilon(1e-4)",
-        ),
+        ("AdamConfig::new().init()", "AdamConfig::new().with_epsilon(1e-4).init()"),
+        ("AdamConfig::new().with_epsilon(1e-8).init()", "AdamConfig::new().with_epsilon(1e-4).init()"),
+        ("AdamConfig::new().with_epsilon(eps).init()", "AdamConfig::new().with_epsilon(1e-4).init()"),
+        ("burn::optim::RmsPropConfig::new()", "burn::optim::RmsPropConfig::new().with_epsilon(1e-4)"),
         (
             "TrainingConfig::new(AdamWConfig::new(), 3)",
             "TrainingConfig::new(AdamWConfig::new().with_epsilon(1e-4), 3)",
         ),
-        (
-            "AdamConfig::new().build()",
-            "AdamConfig::new().with_epsilon(1e-4).build()",
-        ),
+        ("AdamConfig::new().build()", "AdamConfig::new().with_epsilon(1e-4).build()"),
     ] {
-        check(
-            "",
-            &format!("let o = {before};"),
-            &EPSILON,
-            &format!("let o = {after};"),
-        );
+        check("", &format!("let o = {before};"), &EPSILON, &format!("let o = {after};"));
     }
-    refuses(
-        "fn main() { SgdConfig::new().init(); }",
-        &EPSILON,
-        "SgdConfig has no epsilon",
-    );
-    refuses(
-        "fn main() { AdamConfig::new().with_epsilon(1e-3).init(); }",
-        &EPSILON,
-        "already 1e-3",
-    );
+    refuses("fn main() { SgdConfig::new().init(); }", &EPSILON, "SgdConfig has no epsilon");
+    refuses("fn main() { AdamConfig::new().with_epsilon(1e-3).init(); }", &EPSILON, "already 1e-3");
 }
 
 #[test]
@@ -224,24 +184,8 @@ fn a_configuration_from_elsewhere_is_clipped_at_the_optimizer() {
 
 #[test]
 fn what_burn_does_not_clip_is_said() {
-    refuses(
-        "fn main() { AdamConfig::new().build(); }",
-        &CLIP,
-        "does not apply",
-    );
-    refuses(
-        "fn main() { LBFGSConfig::new().init(); }",
-        &CLIP,
-        "LBFGSConfig has no gradient clipping",
-    );
-    refuses(
-        "fn main() { MuonConfig::new(); }",
-        &CLIP,
-        "MuonConfig has no gradient clipping",
-    );
-    refuses(
-        "fn main() { learner.fit(data); }",
-        &CLIP,
-        "configure no optimizer",
-    );
+    refuses("fn main() { AdamConfig::new().build(); }", &CLIP, "does not apply");
+    refuses("fn main() { LBFGSConfig::new().init(); }", &CLIP, "LBFGSConfig has no gradient clipping");
+    refuses("fn main() { MuonConfig::new(); }", &CLIP, "MuonConfig has no gradient clipping");
+    refuses("fn main() { learner.fit(data); }", &CLIP, "configure no optimizer");
 }

@@ -22,18 +22,9 @@ impl Program {
     /// Line and column of the first line with `needle`, the column at the start of `needle`.
     pub fn place(&self, needle: &str) -> Place {
         for (file, text) in &self.0 {
-            if let Some((index, line)) = text
-                .lines()
-                .enumerate()
-                .find(|(_, line)| line.contains(needle))
-            {
+            if let Some((index, line)) = text.lines().enumerate().find(|(_, line)| line.contains(needle)) {
                 let column = line.find(needle).unwrap() as u32 + 1;
-                return Place {
-                    file: (*file).to_owned(),
-                    line: index as u32 + 1,
-                    column,
-                    function: None,
-                };
+                return Place { file: (*file).to_owned(), line: index as u32 + 1, column, function: None };
             }
         }
         panic!("no line holds {needle}")
@@ -42,10 +33,7 @@ impl Program {
 
 impl SourceTree for Program {
     fn read(&self, file: &str) -> Option<String> {
-        self.0
-            .iter()
-            .find(|(name, _)| *name == file)
-            .map(|(_, text)| text.clone())
+        self.0.iter().find(|(name, _)| *name == file).map(|(_, text)| text.clone())
     }
 
     fn files(&self) -> Vec<String> {
@@ -67,12 +55,7 @@ pub struct Known {
 
 impl Known {
     pub fn new(first_break: Break) -> Self {
-        Self {
-            first_break,
-            step_place: None,
-            learning_rate: None,
-            dropped: Vec::new(),
-        }
+        Self { first_break, step_place: None, learning_rate: None, dropped: Vec::new() }
     }
 
     pub fn patch(&self, program: &Program, intervention: &Intervention) -> Result<Patch, NoPatch> {
@@ -85,10 +68,7 @@ impl Known {
         let result = patch(intervention, &context, program);
         if let Ok(patch) = &result {
             let patched = apply(program, patch);
-            assert!(
-                syn::parse_file(&patched).is_ok(),
-                "the patched file does not parse:\n{patched}"
-            );
+            assert!(syn::parse_file(&patched).is_ok(), "the patched file does not parse:\n{patched}");
         }
         result
     }
@@ -96,27 +76,13 @@ impl Known {
 
 /// The patched file's text.
 pub fn apply(program: &Program, patch: &Patch) -> String {
-    let file = patch
-        .file
-        .strip_prefix("demo/")
-        .expect("the file is shown to the user");
+    let file = patch.file.strip_prefix("demo/").expect("the file is shown to the user");
     let text = program.read(file).expect("the file exists");
     let lines: Vec<&str> = text.lines().collect();
     let first = patch.line as usize - 1;
     let end = first + patch.before.lines().count();
-    assert_eq!(
-        lines[first..end].join("\n"),
-        patch.before,
-        "`before` stands in the file"
-    );
-    [
-        &lines[..first],
-        &patch.after.lines().collect::<Vec<_>>(),
-        &lines[end..],
-    ]
-    .concat()
-    .join("\n")
-        + "\n"
+    assert_eq!(lines[first..end].join("\n"), patch.before, "`before` stands in the file");
+    [&lines[..first], &patch.after.lines().collect::<Vec<_>>(), &lines[end..]].concat().join("\n") + "\n"
 }
 
 /// A tensor with values from `min` to `max`.
@@ -149,13 +115,7 @@ pub fn broke(op: &str, phase: &str, place: Option<&Place>, inputs: &[Value]) -> 
 /// The indentation of a literal's first line taken off all its lines.
 pub fn dedent(text: &str) -> String {
     let text = text.strip_prefix('\n').unwrap_or(text);
-    let depth = text
-        .lines()
-        .next()
-        .map_or(0, |line| line.len() - line.trim_start().len());
-    let lines: Vec<&str> = text
-        .lines()
-        .map(|line| line.get(depth..).unwrap_or(""))
-        .collect();
+    let depth = text.lines().next().map_or(0, |line| line.len() - line.trim_start().len());
+    let lines: Vec<&str> = text.lines().map(|line| line.get(depth..).unwrap_or("")).collect();
     lines.join("\n").trim_end().to_owned() + "\n"
 }

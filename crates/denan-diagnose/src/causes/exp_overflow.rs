@@ -112,7 +112,10 @@ fn remedies(evidence: &Evidence<'_>, input: &TensorSeen) -> Vec<String> {
     if has_log && has_sum {
         remedies.push(format!(
             "take the largest value out before the sum: {}",
-            evidence.code("x.logsumexp(1), or log_softmax(x, 1)", "torch.logsumexp(x, dim=1)"),
+            evidence.code(
+                "log_softmax(x, 1), or x - x.clone().max_dim(1) before the exp",
+                "torch.logsumexp(x, dim=1)"
+            ),
         ));
     } else if has_log {
         remedies.push(format!(

@@ -1,7 +1,8 @@
 //! AVX2 and AVX-512.
 //!
-//! What is marked `inline(always)` becomes part of one of the functions with `target_feature` at the end of the file, and must be called from
-//! nowhere else. There are no closures between the two: the compiler would leave a call to an intrinsic inside one as a call.
+//! What is marked `inline(always)` becomes part of one of the functions with `target_feature` at
+//! the end of the file, and must be called from nowhere else. There are no closures between the
+//! two: the compiler would leave a call to an intrinsic inside one as a call.
 
 use std::arch::x86_64::*;
 
@@ -14,7 +15,7 @@ use crate::range::Range;
 use crate::summary::Summary;
 
 /// Bytes between what AVX-512 reads and what it has fetched.
-const AHEAD: usize = 4096;
+const AHEAD: usize = 12288;
 
 pub(super) fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
@@ -67,8 +68,8 @@ macro_rules! arithmetic {
         #[inline(always)]
         fn widen_f64(lanes: &[f64; LANES]) -> Self::Wide {
             let at = lanes.as_ptr();
-            // SAFETY: the calling kernel has the features; register `i` holds the `$n` lanes from `i * $n`, all within the sixteen; the load
-            // needs no alignment.
+            // SAFETY: the calling kernel has the features; register `i` holds the `$n` lanes from
+            // `i * $n`, all within the sixteen; the load needs no alignment.
             unsafe { [$($load(at.add($i * $n))),*] }
         }
 
@@ -120,7 +121,8 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn widen_f32(lanes: &[f32; LANES]) -> Self::Wide {
         let at = lanes.as_ptr();
-        // SAFETY: the calling kernel has the features; four lanes each from 0, 4, 8 and 12, unaligned.
+        // SAFETY: the calling kernel has the features; four lanes each from 0, 4, 8 and 12,
+        // unaligned.
         unsafe {
             [
                 _mm256_cvtps_pd(_mm_loadu_ps(at)),
@@ -134,8 +136,11 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn widen_f16(lanes: &[f16; LANES]) -> Self::Wide {
         let at = lanes.as_ptr().cast::<__m128i>();
-        // SAFETY: the calling kernel has the features; eight lanes of 16 bits fill 128, so these are the two halves of the sixteen, unaligned.
-        unsafe { avx2_widen(_mm256_cvtph_ps(_mm_loadu_si128(at)), _mm256_cvtph_ps(_mm_loadu_si128(at.add(1)))) }
+        // SAFETY: the calling kernel has the features; eight lanes of 16 bits fill 128, so these
+        // are the two halves of the sixteen, unaligned.
+        unsafe {
+            avx2_widen(_mm256_cvtph_ps(_mm_loadu_si128(at)), _mm256_cvtph_ps(_mm_loadu_si128(at.add(1))))
+        }
     }
 
     #[inline(always)]
@@ -169,13 +174,15 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn widen_f32(lanes: &[f32; LANES]) -> Self::Wide {
-        // SAFETY: the calling kernel has the features; sixteen lanes of 32 bits fill 512, unaligned.
+        // SAFETY: the calling kernel has the features; sixteen lanes of 32 bits fill 512,
+        // unaligned.
         unsafe { avx512_widen(_mm512_loadu_ps(lanes.as_ptr())) }
     }
 
     #[inline(always)]
     fn widen_f16(lanes: &[f16; LANES]) -> Self::Wide {
-        // SAFETY: the calling kernel has the features; sixteen lanes of 16 bits fill 256, unaligned.
+        // SAFETY: the calling kernel has the features; sixteen lanes of 16 bits fill 256,
+        // unaligned.
         unsafe { avx512_widen(_mm512_cvtph_ps(_mm256_loadu_si256(lanes.as_ptr().cast()))) }
     }
 
@@ -205,7 +212,8 @@ fn avx512_widen(x: __m512) -> [__m512d; 2] {
     unsafe { [_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x))] }
 }
 
-/// Tally and, where `SUM`, sums in one loop. Its registers suffice for both, so that arithmetic and memory overlap throughout.
+/// Tally and, where `SUM`, sums in one loop. Its registers suffice for both, so that arithmetic and
+/// memory overlap throughout.
 #[inline(always)]
 fn one_pass<T: Lane, const SUM: bool, const RAW: bool>(block: &[T]) -> (Tally<T>, Sums) {
     match size_of::<T>() {
@@ -225,7 +233,8 @@ fn one_pass_with<T: Lane, C: Census, const SUM: bool, const RAW: bool>(block: &[
         let at = pair.as_ptr().cast::<__m512i>();
         for line in 0..size_of_val(pair) / 64 {
             Avx512::prefetch(at.wrapping_add(line).wrapping_byte_add(AHEAD));
-            // SAFETY: a line is a register, and the lines make up the pair; the load needs no alignment.
+            // SAFETY: a line is a register, and the lines make up the pair; the load needs no
+            // alignment.
             census.add(unsafe { _mm512_loadu_si512(at.add(line)) }, T::MIN_NORMAL.into());
         }
         if SUM {
@@ -240,7 +249,10 @@ fn one_pass_with<T: Lane, C: Census, const SUM: bool, const RAW: bool>(block: &[
         pair[..rest.len()].copy_from_slice(rest);
         for line in 0..size_of_val(&pair) / 64 {
             // SAFETY: as above.
-            census.add(unsafe { _mm512_loadu_si512(pair.as_ptr().cast::<__m512i>().add(line)) }, T::MIN_NORMAL.into());
+            census.add(
+                unsafe { _mm512_loadu_si512(pair.as_ptr().cast::<__m512i>().add(line)) },
+                T::MIN_NORMAL.into(),
+            );
         }
     }
     let fill = if rest.is_empty() { 0 } else { (2 * LANES - rest.len()) as u64 };
@@ -298,11 +310,19 @@ macro_rules! census {
             #[inline(always)]
             fn tally<T: Lane>(self, first: T, fill: u64) -> Tally<T> {
                 const N: usize = 64 / size_of::<$bits>();
-                // SAFETY: a register and an array of integers, of the same size and valid for every pattern.
+                // SAFETY: a register and an array of integers, of the same size and valid for every
+                // pattern.
                 let [most, least, largest, zeros, tiny] = unsafe {
-                    std::mem::transmute::<[__m512i; 5], [[$bits; N]; 5]>([self.most, self.least, self.largest, self.zeros, self.tiny])
+                    std::mem::transmute::<[__m512i; 5], [[$bits; N]; 5]>([
+                        self.most,
+                        self.least,
+                        self.largest,
+                        self.zeros,
+                        self.tiny,
+                    ])
                 };
-                let (mut high, mut low, mut top, mut zero, mut small) = (most[0] as $signed, least[0] as $signed, largest[0], 0, 0);
+                let (mut high, mut low, mut top, mut zero, mut small) =
+                    (most[0] as $signed, least[0] as $signed, largest[0], 0, 0);
                 for j in 0..N {
                     high = high.max(most[j] as $signed);
                     low = low.min(least[j] as $signed);
@@ -322,9 +342,42 @@ macro_rules! census {
     };
 }
 
-census!(Census16, u16, i16, _mm512_set1_epi16, _mm512_max_epi16, _mm512_min_epi16, _mm512_max_epu16, _mm512_sub_epi16,
-        _mm512_testn_epi16_mask, _mm512_cmplt_epi16_mask, _mm512_movm_epi16);
-census!(Census32, u32, i32, _mm512_set1_epi32, _mm512_max_epi32, _mm512_min_epi32, _mm512_max_epu32, _mm512_sub_epi32,
-        _mm512_testn_epi32_mask, _mm512_cmplt_epi32_mask, _mm512_movm_epi32);
-census!(Census64, u64, i64, _mm512_set1_epi64, _mm512_max_epi64, _mm512_min_epi64, _mm512_max_epu64, _mm512_sub_epi64,
-        _mm512_testn_epi64_mask, _mm512_cmplt_epi64_mask, _mm512_movm_epi64);
+census!(
+    Census16,
+    u16,
+    i16,
+    _mm512_set1_epi16,
+    _mm512_max_epi16,
+    _mm512_min_epi16,
+    _mm512_max_epu16,
+    _mm512_sub_epi16,
+    _mm512_testn_epi16_mask,
+    _mm512_cmplt_epi16_mask,
+    _mm512_movm_epi16
+);
+census!(
+    Census32,
+    u32,
+    i32,
+    _mm512_set1_epi32,
+    _mm512_max_epi32,
+    _mm512_min_epi32,
+    _mm512_max_epu32,
+    _mm512_sub_epi32,
+    _mm512_testn_epi32_mask,
+    _mm512_cmplt_epi32_mask,
+    _mm512_movm_epi32
+);
+census!(
+    Census64,
+    u64,
+    i64,
+    _mm512_set1_epi64,
+    _mm512_max_epi64,
+    _mm512_min_epi64,
+    _mm512_max_epu64,
+    _mm512_sub_epi64,
+    _mm512_testn_epi64_mask,
+    _mm512_cmplt_epi64_mask,
+    _mm512_movm_epi64
+);

@@ -20,7 +20,8 @@ fn check_quantiles<T: Classed>(data: &[T], bits: MantissaBits, bound: f64) {
         let rank = ((q * finite.len() as f64).ceil() as usize).max(1);
         let expected = finite[rank - 1];
         // Half of the smallest subnormal, for rounding.
-        let tolerance = bound * expected.abs() + if expected.abs() < f64::MIN_POSITIVE { 3e-324 } else { 0.0 };
+        let tolerance =
+            bound * expected.abs() + if expected.abs() < f64::MIN_POSITIVE { 3e-324 } else { 0.0 };
         assert!((found - expected).abs() <= tolerance, "quantile {q} is {expected:e}, found {found:e}");
     }
 }
@@ -62,7 +63,9 @@ fn table_and_single_elements_agree() {
     check_long(&(0..=u16::MAX).map(f16::from_bits).collect::<Vec<_>>());
     check_long(&(0..=u16::MAX).map(bf16::from_bits).collect::<Vec<_>>());
     check_long(&(0..70_001u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761))).collect::<Vec<_>>());
-    check_long(&(0..70_001u64).map(|i| f64::from_bits(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<Vec<_>>());
+    check_long(
+        &(0..70_001u64).map(|i| f64::from_bits(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<Vec<_>>(),
+    );
     check(&normal(100_000, 1.0, 2.0).map(|x| x as f32).collect::<Vec<_>>());
 }
 
@@ -77,7 +80,8 @@ fn element_types_share_their_bins() {
 #[test]
 fn the_coarser_histogram_decides() {
     let data = [1.0f32, 1.5, -1.9, 4.0];
-    let [fine, coarse] = [MantissaBits::Three, MantissaBits::Zero].map(|bits| ExponentHistogram::of(&data, bits));
+    let [fine, coarse] =
+        [MantissaBits::Three, MantissaBits::Zero].map(|bits| ExponentHistogram::of(&data, bits));
     assert_eq!(fine.merge(ExponentHistogram::empty(MantissaBits::Zero)), coarse);
     let bins: Vec<_> = coarse.bins().map(|bin| (bin.negative, bin.exponent, bin.lower, bin.count)).collect();
     assert_eq!(bins, [(true, 0, 1.0, 1), (false, 0, 1.0, 2), (false, 2, 4.0, 1)]);

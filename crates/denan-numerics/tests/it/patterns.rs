@@ -5,14 +5,27 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::*;
 
 pub fn f32s(len: impl Into<SizeRange>) -> impl Strategy<Value = Vec<f32>> {
-    let edges = [0, 1, 0x007f_ffff, 0x0080_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7f80_0001, 0x7fc0_0000];
-    let edge = (proptest::sample::select(edges.to_vec()), any::<bool>()).prop_map(|(bits, sign)| bits | u32::from(sign) << 31);
+    let edges =
+        [0, 1, 0x007f_ffff, 0x0080_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7f80_0001, 0x7fc0_0000];
+    let edge = (proptest::sample::select(edges.to_vec()), any::<bool>())
+        .prop_map(|(bits, sign)| bits | u32::from(sign) << 31);
     vec(prop_oneof![any::<u32>(), edge].prop_map(f32::from_bits), len)
 }
 
 pub fn f64s(len: impl Into<SizeRange>) -> impl Strategy<Value = Vec<f64>> {
-    let edges = [0, 1, (1 << 52) - 1, 1 << 52, 0x3ff << 52, (0x7ff << 52) - 1, 0x7ff << 52, (0x7ff << 52) + 1, 0xfff << 51];
-    let edge = (proptest::sample::select(edges.to_vec()), any::<bool>()).prop_map(|(bits, sign)| bits | u64::from(sign) << 63);
+    let edges = [
+        0,
+        1,
+        (1 << 52) - 1,
+        1 << 52,
+        0x3ff << 52,
+        (0x7ff << 52) - 1,
+        0x7ff << 52,
+        (0x7ff << 52) + 1,
+        0xfff << 51,
+    ];
+    let edge = (proptest::sample::select(edges.to_vec()), any::<bool>())
+        .prop_map(|(bits, sign)| bits | u64::from(sign) << 63);
     vec(prop_oneof![any::<u64>(), edge].prop_map(f64::from_bits), len)
 }
 
@@ -25,11 +38,13 @@ pub fn bf16s(len: impl Into<SizeRange>) -> impl Strategy<Value = Vec<bf16>> {
 }
 
 fn sixteen(edges: &'static [u16]) -> impl Strategy<Value = u16> {
-    let edge = (proptest::sample::select(edges), any::<bool>()).prop_map(|(bits, sign)| bits | u16::from(sign) << 15);
+    let edge = (proptest::sample::select(edges), any::<bool>())
+        .prop_map(|(bits, sign)| bits | u16::from(sign) << 15);
     prop_oneof![any::<u16>(), edge]
 }
 
-/// Numbers of one distribution, from a linear congruential generator: the sum of twelve uniform ones is nearly normal.
+/// Numbers of one distribution, from a linear congruential generator: the sum of twelve uniform
+/// ones is nearly normal.
 pub fn normal(len: usize, mean: f64, std: f64) -> impl Iterator<Item = f64> {
     let mut state = 1u64;
     let mut uniform = move || {

@@ -52,7 +52,7 @@ pub fn summarize<T: Classed>(data: &[T]) -> Summary {
         // A second pass over the distances takes out what rounding left in the first.
         let n = finite.len() as f64;
         let rough = compensated(finite.iter().map(|x| x / n));
-        summary.mean = rough + compensated(finite.iter().map(|x| (x - rough) / n));
+        summary.mean = rough + compensated(finite.iter().map(|x| x / n - rough / n));
         summary.m2 = compensated(finite.iter().map(|x| (x - summary.mean).powi(2)));
     }
     summary
@@ -74,12 +74,12 @@ pub fn assert_agree(found: Summary, expected: Summary) {
     assert_eq!(Range::from(found), Range::from(expected));
     assert_eq!(found.subnormals, expected.subnormals);
     let unit = 1e-12 * expected.abs_max();
-    assert!((found.mean - expected.mean).abs() <= unit, "mean {} for {}", found.mean, expected.mean);
+    assert!((found.mean - expected.mean).abs() <= unit, "mean {:e} for {:e}", found.mean, expected.mean);
     if expected.m2 < 1e300 {
         let n = expected.finite() as f64;
         let tolerance = 1e-9 * expected.m2 + unit * (n * expected.m2).sqrt() + n * unit * unit;
-        assert!((found.m2 - expected.m2).abs() <= tolerance, "m2 {} for {}", found.m2, expected.m2);
+        assert!((found.m2 - expected.m2).abs() <= tolerance, "m2 {:e} for {:e}", found.m2, expected.m2);
     } else {
-        assert!(found.m2 > 1e299, "m2 {} for {}", found.m2, expected.m2);
+        assert!(found.m2 > 1e299, "m2 {:e} for {:e}", found.m2, expected.m2);
     }
 }

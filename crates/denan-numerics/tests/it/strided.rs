@@ -94,7 +94,9 @@ fn a_broadcast_is_counted_but_not_walked() {
 
 #[test]
 fn refusals_say_what_is_wrong() {
-    let check = |result: Result<Summary, StridedError>, expected: &str| assert_eq!(result.unwrap_err().to_string(), expected);
+    let check = |result: Result<Summary, StridedError>, expected: &str| {
+        assert_eq!(result.unwrap_err().to_string(), expected)
+    };
     let data = [0.0f32; 10];
     check(summarize_strided(&data, 0, &[2], &[]), "shape has 1 dimensions but strides have 0");
     check(summarize_strided(&data, 4, &[2, 4], &[3, 1]), "view reaches element 10 of 10");

@@ -1,5 +1,6 @@
 use denan_numerics::{
-    Range, Summary, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64, summarize_parallel,
+    Range, Summary, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64,
+    summarize_parallel,
 };
 use half::{bf16, f16};
 use proptest::prelude::*;
@@ -138,6 +139,10 @@ fn huge_doubles_overflow_nothing_but_the_spread() {
     let summary = summarize_f64(&[f64::MAX; 5000]);
     assert!((summary.mean / f64::MAX - 1.0).abs() < 1e-12);
     assert!(summary.is_finite() && summary.m2 >= 0.0);
+
+    let mut data = [f64::MAX; 100];
+    (data[0], data[50]) = (f64::NAN, f64::INFINITY);
+    assert_eq!((summarize(&data).finite(), summarize(&data).max), (98, f64::MAX));
 
     let summary = summarize_f64(&[f64::MAX, -f64::MAX]);
     assert_eq!((summary.mean, summary.m2, summary.count), (0.0, f64::INFINITY, 2));

@@ -90,8 +90,7 @@ impl<T: Serialize> ToSql for Word<T> {
 
 impl<T: DeserializeOwned> FromSql for Word<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let word: StrDeserializer<'_, serde::de::value::Error> =
-            value.as_str()?.into_deserializer();
+        let word: StrDeserializer<'_, serde::de::value::Error> = value.as_str()?.into_deserializer();
         T::deserialize(word).map(Self).map_err(FromSqlError::other)
     }
 }
@@ -123,24 +122,14 @@ mod tests {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch("CREATE TABLE t (x)").unwrap();
         db.execute("INSERT INTO t VALUES (?1)", [value]).unwrap();
-        db.query_row("SELECT x FROM t", [], |row| row.get(0))
-            .unwrap()
+        db.query_row("SELECT x FROM t", [], |row| row.get(0)).unwrap()
     }
 
     #[test]
     fn every_number_comes_back_bit_by_bit() {
-        for number in [
-            0.0,
-            -0.0,
-            1.0,
-            -1.5,
-            0.1,
-            f64::MIN_POSITIVE,
-            5e-324,
-            f64::MAX,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-        ] {
+        for number in
+            [0.0, -0.0, 1.0, -1.5, 0.1, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::INFINITY, f64::NEG_INFINITY]
+        {
             let back = through_a_cell(Some(Real(number))).unwrap();
             assert_eq!(back.0.to_bits(), number.to_bits(), "{number}");
         }
@@ -154,29 +143,16 @@ mod tests {
     #[test]
     fn a_query_can_tell_nan_infinity_and_absence_apart() {
         let db = Connection::open_in_memory().unwrap();
-        db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
-            .unwrap();
-        let values = [
-            Some(0.5),
-            Some(f64::NAN),
-            Some(f64::INFINITY),
-            Some(f64::NEG_INFINITY),
-            None,
-            Some(200.0),
-        ];
+        db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, x)").unwrap();
+        let values =
+            [Some(0.5), Some(f64::NAN), Some(f64::INFINITY), Some(f64::NEG_INFINITY), None, Some(200.0)];
         for value in values {
-            db.execute("INSERT INTO t (x) VALUES (?1)", [value.map(Real)])
-                .unwrap();
+            db.execute("INSERT INTO t (x) VALUES (?1)", [value.map(Real)]).unwrap();
         }
         let check = |condition: &str, expected: &[i64]| {
-            let mut query = db
-                .prepare(&format!("SELECT id FROM t WHERE {condition} ORDER BY id"))
-                .unwrap();
-            let found: Vec<i64> = query
-                .query_map([], |row| row.get(0))
-                .unwrap()
-                .map(Result::unwrap)
-                .collect();
+            let mut query = db.prepare(&format!("SELECT id FROM t WHERE {condition} ORDER BY id")).unwrap();
+            let found: Vec<i64> =
+                query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
             assert_eq!(found, expected, "{condition}");
         };
         check("x = 'NaN'", &[2]);
@@ -189,27 +165,16 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_contract() {
-        fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug + Copy>(
-            value: T,
-            word: &str,
-        ) {
+        fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug + Copy>(value: T, word: &str) {
             let db = Connection::open_in_memory().unwrap();
-            let (text, back): (String, Word<T>) = db
-                .query_row("SELECT ?1, ?1", [Word(value)], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .unwrap();
+            let (text, back): (String, Word<T>) =
+                db.query_row("SELECT ?1, ?1", [Word(value)], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
             assert_eq!(text, word);
             assert_eq!(back.0, value);
         }
-        for phase in [
-            Phase::Input,
-            Phase::Forward,
-            Phase::Loss,
-            Phase::Backward,
-            Phase::Optimizer,
-            Phase::Parameter,
-        ] {
+        for phase in
+            [Phase::Input, Phase::Forward, Phase::Loss, Phase::Backward, Phase::Optimizer, Phase::Parameter]
+        {
             check(phase, phase.as_str());
         }
         for kind in [Kind::Nan, Kind::Infinity, Kind::NegativeInfinity] {

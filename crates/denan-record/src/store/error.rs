@@ -86,26 +86,13 @@ impl StoreError {
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::InvalidColumnName(..)
-            | rusqlite::Error::Utf8Error(..) => Self::Damaged {
-                path,
-                detail: source.to_string(),
-            },
+            | rusqlite::Error::Utf8Error(..) => Self::Damaged { path, detail: source.to_string() },
             rusqlite::Error::SqliteFailure(error, message) => match error.code {
                 ErrorCode::NotADatabase => Self::NotARecord { path },
-                ErrorCode::DatabaseCorrupt => Self::Damaged {
-                    path,
-                    detail: source.to_string(),
-                },
+                ErrorCode::DatabaseCorrupt => Self::Damaged { path, detail: source.to_string() },
                 // A table or column is missing although the version is one of ours.
-                ErrorCode::Unknown
-                    if message
-                        .as_ref()
-                        .is_some_and(|text| text.starts_with("no such ")) =>
-                {
-                    Self::Damaged {
-                        path,
-                        detail: source.to_string(),
-                    }
+                ErrorCode::Unknown if message.as_ref().is_some_and(|text| text.starts_with("no such ")) => {
+                    Self::Damaged { path, detail: source.to_string() }
                 }
                 ErrorCode::DiskFull => Self::Full { path },
                 _ => Self::Sqlite { path, source },

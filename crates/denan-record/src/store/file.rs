@@ -32,23 +32,15 @@ pub(super) fn create(path: &Path, limits: &Limits) -> Result<(Connection, Journa
     match fs::File::create_new(path) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(StoreError::Exists {
-                path: path.to_owned(),
-            });
+            return Err(StoreError::Exists { path: path.to_owned() });
         }
         Err(source) => {
-            return Err(StoreError::Io {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(StoreError::Io { path: path.to_owned(), source });
         }
     }
     let made = lay_out(path, limits, Journal::WriteAhead).or_else(|_| {
         // A file that was half switched to a write-ahead log can only be opened with one.
-        empty(path).map_err(|source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        empty(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         lay_out(path, limits, Journal::Rollback).map_err(|error| StoreError::of(path, error))
     });
     if made.is_err() {
@@ -58,11 +50,7 @@ pub(super) fn create(path: &Path, limits: &Limits) -> Result<(Connection, Journa
     made
 }
 
-fn lay_out(
-    path: &Path,
-    limits: &Limits,
-    wanted: Journal,
-) -> rusqlite::Result<(Connection, Journal)> {
+fn lay_out(path: &Path, limits: &Limits, wanted: Journal) -> rusqlite::Result<(Connection, Journal)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let path = absolute(path);
     let mut db = match &limits.vfs {
@@ -107,11 +95,12 @@ fn lay_out(
 }
 
 fn switch(db: &Connection, mode: &str) -> rusqlite::Result<Journal> {
-    db.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0))
-        .map(|now| match now.as_str() {
-            "wal" => Journal::WriteAhead,
-            _ => Journal::Rollback,
-        })
+    db.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0)).map(|now| match now
+        .as_str()
+    {
+        "wal" => Journal::WriteAhead,
+        _ => Journal::Rollback,
+    })
 }
 
 /// Ends the writing: leaves one plain file that can be copied and read from a read-only disk.
@@ -150,9 +139,7 @@ pub(super) fn with_reader<T>(
         }
         // A record that ended while a reader was in it still asks for a write-ahead log, and in a
         // folder that cannot be written none can be made. Without one nobody is writing.
-        Some(ffi::SQLITE_CANTOPEN | ffi::SQLITE_READONLY_DIRECTORY)
-            if !beside(path, "-wal").exists() =>
-        {
+        Some(ffi::SQLITE_CANTOPEN | ffi::SQLITE_READONLY_DIRECTORY) if !beside(path, "-wal").exists() => {
             attempt(immutable_uri(path), read_only | OpenFlags::SQLITE_OPEN_URI)
         }
         _ => first,
@@ -222,10 +209,7 @@ mod tests {
     use super::*;
 
     fn vfs(name: &str) -> Limits {
-        Limits {
-            vfs: Some(name.into()),
-            ..Limits::default()
-        }
+        Limits { vfs: Some(name.into()), ..Limits::default() }
     }
 
     #[test]
@@ -256,15 +240,11 @@ mod tests {
         let path = folder.path().join("a.db");
         // Stands where SQLite wants its shared memory.
         fs::create_dir(beside(&path, "-shm")).unwrap();
-        assert!(
-            lay_out_at_new_file(&path).is_err(),
-            "the way out is not tested if there is no error"
-        );
+        assert!(lay_out_at_new_file(&path).is_err(), "the way out is not tested if there is no error");
         fs::remove_file(&path).unwrap();
         let (db, journal) = create(&path, &Limits::default()).unwrap();
         assert_eq!(journal, Journal::Rollback);
-        db.execute("INSERT INTO note (text) VALUES ('x')", [])
-            .unwrap();
+        db.execute("INSERT INTO note (text) VALUES ('x')", []).unwrap();
         settle(db);
     }
 
@@ -277,14 +257,8 @@ mod tests {
     fn nothing_is_left_of_a_record_that_could_not_be_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        let limits = Limits {
-            largest_pages: Some(2),
-            ..Limits::default()
-        };
-        assert!(matches!(
-            create(&path, &limits),
-            Err(StoreError::Full { .. })
-        ));
+        let limits = Limits { largest_pages: Some(2), ..Limits::default() };
+        assert!(matches!(create(&path, &limits), Err(StoreError::Full { .. })));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -299,8 +273,7 @@ mod tests {
             let uri = immutable_uri(&path);
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
             let db = Connection::open_with_flags(uri, flags).unwrap();
-            db.query_row("SELECT count(*) FROM note", [], |_| Ok(()))
-                .unwrap();
+            db.query_row("SELECT count(*) FROM note", [], |_| Ok(())).unwrap();
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::cell::{Bits, Direction, Quantity, Real, Sizes, Word};
 use super::retention::Forget;
 use crate::model::{
-    Batch, Break, Ending, Header, Operation, Origin, Parameter, Place, Sample, Step, TensorSeen,
+    Batch, Break, Ending, Header, Operation, Optimizer, Origin, Parameter, Place, Sample, Step, TensorSeen,
 };
 use denan_numerics::Summary;
 use rusqlite::{Connection, Result, named_params, params};
@@ -22,10 +22,7 @@ pub(super) fn header(db: &Connection, header: &Header) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn parameters<'a>(
-    db: &Connection,
-    parameters: impl Iterator<Item = &'a Parameter>,
-) -> Result<()> {
+pub(super) fn parameters<'a>(db: &Connection, parameters: impl Iterator<Item = &'a Parameter>) -> Result<()> {
     let mut insert =
         db.prepare("INSERT OR REPLACE INTO parameter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for parameter in parameters {
@@ -44,10 +41,24 @@ pub(super) fn parameters<'a>(
     Ok(())
 }
 
-pub(super) fn forget(db: &Connection, forget: &[Forget]) -> Result<()> {
-    let mut samples = db.prepare(
-        "DELETE FROM batch_sample WHERE batch IN (SELECT batch FROM batch WHERE step = ?1)",
+pub(super) fn optimizer(db: &Connection, optimizer: &Optimizer) -> Result<()> {
+    let place = optimizer.place.as_ref();
+    db.execute(
+        "INSERT OR IGNORE INTO optimizer VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+        params![
+            optimizer.name,
+            place.map(|place| &place.file),
+            place.map(|place| place.line),
+            place.map(|place| place.column),
+            place.and_then(|place| place.function.as_ref()),
+        ],
     )?;
+    Ok(())
+}
+
+pub(super) fn forget(db: &Connection, forget: &[Forget]) -> Result<()> {
+    let mut samples =
+        db.prepare("DELETE FROM batch_sample WHERE batch IN (SELECT batch FROM batch WHERE step = ?1)")?;
     let mut batches = db.prepare("DELETE FROM batch WHERE step = ?1")?;
     let mut parameters = db.prepare("DELETE FROM parameter_step WHERE step = ?1")?;
     let mut steps = db.prepare("DELETE FROM step WHERE step = ?1")?;
@@ -82,9 +93,8 @@ pub(super) fn batches<'a>(db: &Connection, batches: impl Iterator<Item = &'a Bat
 }
 
 pub(super) fn steps<'a>(db: &Connection, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
-    let mut insert = db.prepare(
-        "INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?;
+    let mut insert =
+        db.prepare("INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
     // A step may be told again with fewer parameters.
     let mut clear = db.prepare("DELETE FROM parameter_step WHERE step = ?1")?;
     let mut insert_parameter = db.prepare(
@@ -287,9 +297,6 @@ pub(super) fn notes(db: &Connection, notes: &[String]) -> Result<()> {
 }
 
 pub(super) fn ending(db: &Connection, ending: Ending) -> Result<()> {
-    db.execute(
-        "INSERT OR REPLACE INTO ending VALUES (1, ?1)",
-        [Word(ending)],
-    )?;
+    db.execute("INSERT OR REPLACE INTO ending VALUES (1, ?1)", [Word(ending)])?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 use super::retention::{Forget, Limits, Retention};
 use super::{insert, parameter_rows};
 use crate::event::Event;
-use crate::model::{Batch, Break, Ending, Header, Parameter, Step};
+use crate::model::{Batch, Break, Ending, Header, Optimizer, Parameter, Step};
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -32,6 +32,7 @@ pub(super) struct Pending {
     notes: Vec<String>,
     notes_told: usize,
     ending: Option<Ending>,
+    optimizer: Option<Optimizer>,
     /// Newest step of which something may be in the file.
     newest_written: Option<u64>,
     retention: Retention,
@@ -53,6 +54,7 @@ impl Pending {
             notes: Vec::new(),
             notes_told: 0,
             ending: None,
+            optimizer: None,
             newest_written: None,
             retention: Retention::new(limits),
         }
@@ -76,6 +78,9 @@ impl Pending {
             }
             Event::Parameter(parameter) => {
                 self.parameters.insert(parameter.slot, parameter);
+            }
+            Event::Optimizer(optimizer) => {
+                self.optimizer.get_or_insert(optimizer);
             }
             Event::Batch(batch) => {
                 let forgotten = self.retention.add_batch(batch.step, batch.samples.len());
@@ -105,8 +110,7 @@ impl Pending {
                 match self.notes_told {
                     ..=MOST_NOTES => self.notes.push(text),
                     more if more == MOST_NOTES + 1 => {
-                        self.notes
-                            .push("there were more notes, which are not recorded".into());
+                        self.notes.push("there were more notes, which are not recorded".into());
                     }
                     _ => {}
                 }
@@ -159,6 +163,9 @@ impl Pending {
             transaction.execute("UPDATE break SET parameters_are_bad = 1", [])?;
         }
         insert::notes(&transaction, &self.notes)?;
+        if let Some(optimizer) = &self.optimizer {
+            insert::optimizer(&transaction, optimizer)?;
+        }
         if let Some(ending) = self.ending {
             insert::ending(&transaction, ending)?;
         }
@@ -182,5 +189,6 @@ impl Pending {
         self.parameters_lost = false;
         self.notes.clear();
         self.ending = None;
+        self.optimizer = None;
     }
 }

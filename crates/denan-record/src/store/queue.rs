@@ -47,12 +47,7 @@ pub(super) enum Taken {
 
 impl Queue {
     pub(super) fn new(most_rows: usize) -> Self {
-        Self {
-            inner: Mutex::default(),
-            filled: Condvar::new(),
-            emptied: Condvar::new(),
-            most_rows,
-        }
+        Self { inner: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new(), most_rows }
     }
 
     /// Puts an event in; waits for room, but no longer than told.
@@ -89,19 +84,13 @@ impl Queue {
         let mut inner = self.lock();
         while inner.events.is_empty() && !inner.closed {
             inner = match deadline {
-                None => self
-                    .filled
-                    .wait(inner)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         break;
                     }
-                    self.filled
-                        .wait_timeout(inner, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.filled.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
@@ -135,9 +124,7 @@ mod tests {
     const NO_TIME: Duration = Duration::ZERO;
 
     fn batch(samples: u64) -> Event {
-        let samples = (0..samples)
-            .map(|index| Sample { index, name: None })
-            .collect();
+        let samples = (0..samples).map(|index| Sample { index, name: None }).collect();
         Event::Batch(Batch { step: 0, samples })
     }
 
@@ -145,15 +132,10 @@ mod tests {
     fn what_is_put_in_comes_out_in_order() {
         let queue = Queue::new(100);
         for step in 0..5 {
-            let event = Event::Step(Step {
-                step,
-                ..Step::default()
-            });
+            let event = Event::Step(Step { step, ..Step::default() });
             assert_eq!(queue.put(event, NO_TIME), Put::Queued);
         }
-        let Taken::Events(events) = queue.take(None) else {
-            panic!("an end without a close")
-        };
+        let Taken::Events(events) = queue.take(None) else { panic!("an end without a close") };
         let steps: Vec<u64> = events
             .iter()
             .map(|event| match event {
@@ -170,11 +152,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_the_many_and_keeps_the_rare() {
         let queue = Queue::new(10);
-        assert_eq!(
-            queue.put(batch(1000), NO_TIME),
-            Put::Queued,
-            "one event always has room"
-        );
+        assert_eq!(queue.put(batch(1000), NO_TIME), Put::Queued, "one event always has room");
         let before = Instant::now();
         assert_eq!(queue.put(batch(1), Duration::from_millis(20)), Put::Dropped);
         assert!(before.elapsed() < Duration::from_secs(5));

@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::file::{ReadError, with_reader};
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use crate::model::{
-    Batch, Break, Header, Operation, Origin, Parameter, ParameterStep, Place, Run, Sample, Step,
+    Batch, Break, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Run, Sample, Step,
     TensorSeen,
 };
 use denan_numerics::{Range, Summary};
@@ -23,16 +23,10 @@ use std::path::Path;
 /// [`StoreError`].
 pub fn read(path: &Path) -> std::result::Result<Run, StoreError> {
     // Looks at the name only; see the module `file` for why the file itself is left to SQLite.
-    let metadata = fs::metadata(path).map_err(|source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let metadata = fs::metadata(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
     if metadata.is_dir() {
         let source = io::Error::from(io::ErrorKind::IsADirectory);
-        return Err(StoreError::Io {
-            path: path.to_owned(),
-            source,
-        });
+        return Err(StoreError::Io { path: path.to_owned(), source });
     }
     with_reader(path, |db| {
         // One transaction sees one state, however often the writer commits meanwhile.
@@ -49,18 +43,12 @@ pub fn read(path: &Path) -> std::result::Result<Run, StoreError> {
 fn check_version(db: &Connection, path: &Path) -> std::result::Result<(), ReadError> {
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id")? != APPLICATION_ID {
-        return Err(ReadError::Store(StoreError::NotARecord {
-            path: path.to_owned(),
-        }));
+        return Err(ReadError::Store(StoreError::NotARecord { path: path.to_owned() }));
     }
     let found = pragma("user_version")?.cast_unsigned();
     if found > SCHEMA_VERSION {
         let path = path.to_owned();
-        let error = StoreError::NewerSchema {
-            path,
-            found,
-            known: SCHEMA_VERSION,
-        };
+        let error = StoreError::NewerSchema { path, found, known: SCHEMA_VERSION };
         return Err(ReadError::Store(error));
     }
     Ok(())
@@ -70,16 +58,13 @@ fn run(db: &Connection) -> Result<Run> {
     Ok(Run {
         header: header(db)?,
         parameters: parameters(db)?,
+        optimizer: optimizer(db)?,
         steps: steps(db)?,
         batches: batches(db)?,
         first_break: first_break(db)?,
-        notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| {
-            row.get(0)
-        })?,
+        notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| row.get(0))?,
         ending: db
-            .query_row("SELECT ending FROM ending", [], |row| {
-                row.get("ending").map(word)
-            })
+            .query_row("SELECT ending FROM ending", [], |row| row.get("ending").map(word))
             .optional()?,
     })
 }
@@ -93,6 +78,13 @@ fn header(db: &Connection) -> Result<Option<Header>> {
             seed: number(row, "seed")?,
             intervention: row.get("intervention")?,
         })
+    })
+    .optional()
+}
+
+fn optimizer(db: &Connection) -> Result<Option<Optimizer>> {
+    db.query_row("SELECT * FROM optimizer", [], |row| {
+        Ok(Optimizer { name: row.get("name")?, place: place(row, ["file", "line", "column", "function"])? })
     })
     .optional()
 }
@@ -151,19 +143,11 @@ fn steps(db: &Connection) -> Result<Vec<Step>> {
     let mut waiting = steps.iter_mut().peekable();
     for (step, slot, quantity, figures) in quantities {
         while waiting.next_if(|candidate| candidate.step < step).is_some() {}
-        let Some(step) = waiting
-            .peek_mut()
-            .filter(|candidate| candidate.step == step)
-        else {
+        let Some(step) = waiting.peek_mut().filter(|candidate| candidate.step == step) else {
             continue;
         };
         if step.parameters.last().is_none_or(|last| last.slot != slot) {
-            step.parameters.push(ParameterStep {
-                slot,
-                gradient: None,
-                value: None,
-                update: None,
-            });
+            step.parameters.push(ParameterStep { slot, gradient: None, value: None, update: None });
         }
         let Some(parameter) = step.parameters.last_mut() else {
             continue;
@@ -178,8 +162,7 @@ fn steps(db: &Connection) -> Result<Vec<Step>> {
 }
 
 fn batches(db: &Connection) -> Result<Vec<Batch>> {
-    let mut samples =
-        db.prepare("SELECT * FROM batch_sample WHERE batch = ?1 ORDER BY batch_row")?;
+    let mut samples = db.prepare("SELECT * FROM batch_sample WHERE batch = ?1 ORDER BY batch_row")?;
     rows(db, "SELECT * FROM batch ORDER BY step, batch", [], |row| {
         let batch: i64 = row.get("batch")?;
         Ok(Batch {
@@ -196,17 +179,10 @@ fn first_break(db: &Connection) -> Result<Option<Break>> {
             step: number(row, "step")?,
             phase: row.get("phase").map(word)?,
             kind: row.get("kind").map(word)?,
-            producer: trail
-                .next()
-                .ok_or_else(|| no_such("producer of the break"))?,
+            producer: trail.next().ok_or_else(|| no_such("producer of the break"))?,
             trail: trail.by_ref().collect(),
             origins: origins(db)?,
-            samples: rows(
-                db,
-                "SELECT * FROM break_sample ORDER BY position",
-                [],
-                sample,
-            )?,
+            samples: rows(db, "SELECT * FROM break_sample ORDER BY position", [], sample)?,
             batch_rows: rows(db, "SELECT * FROM break_row ORDER BY position", [], |row| {
                 number(row, "batch_row")
             })?,
@@ -234,37 +210,27 @@ fn operations(db: &Connection) -> Result<Vec<Operation>> {
             },
         )
     };
-    rows(
-        db,
-        "SELECT * FROM break_operation ORDER BY position",
-        [],
-        |row| {
-            let position = row.get("position")?;
-            Ok(Operation {
-                sequence: number(row, "sequence")?,
-                op: row.get("op")?,
-                carried_out: row.get("carried_out")?,
-                phase: row.get("phase").map(word)?,
-                module: row.get("module")?,
-                parameter: row.get("parameter")?,
-                place: place(row, ["file", "line", "column", "function"])?,
-                forward_place: place(
-                    row,
-                    [
-                        "forward_file",
-                        "forward_line",
-                        "forward_column",
-                        "forward_function",
-                    ],
-                )?,
-                scalar: real(row, "scalar")?,
-                inputs: tensors(position, Direction::Input)?,
-                output: tensors(position, Direction::Output)?
-                    .pop()
-                    .ok_or_else(|| no_such("output of an operation"))?,
-            })
-        },
-    )
+    rows(db, "SELECT * FROM break_operation ORDER BY position", [], |row| {
+        let position = row.get("position")?;
+        Ok(Operation {
+            sequence: number(row, "sequence")?,
+            op: row.get("op")?,
+            carried_out: row.get("carried_out")?,
+            phase: row.get("phase").map(word)?,
+            module: row.get("module")?,
+            parameter: row.get("parameter")?,
+            place: place(row, ["file", "line", "column", "function"])?,
+            forward_place: place(
+                row,
+                ["forward_file", "forward_line", "forward_column", "forward_function"],
+            )?,
+            scalar: real(row, "scalar")?,
+            inputs: tensors(position, Direction::Input)?,
+            output: tensors(position, Direction::Output)?
+                .pop()
+                .ok_or_else(|| no_such("output of an operation"))?,
+        })
+    })
 }
 
 fn origins(db: &Connection) -> Result<Vec<Origin>> {
@@ -316,10 +282,7 @@ fn range(row: &Row<'_>) -> Result<Range> {
 }
 
 fn sample(row: &Row<'_>) -> Result<Sample> {
-    Ok(Sample {
-        index: number(row, "sample_index")?,
-        name: row.get("sample_name")?,
-    })
+    Ok(Sample { index: number(row, "sample_index")?, name: row.get("sample_name")? })
 }
 
 fn place(row: &Row<'_>, [file, line, column, function]: [&str; 4]) -> Result<Option<Place>> {
@@ -327,12 +290,7 @@ fn place(row: &Row<'_>, [file, line, column, function]: [&str; 4]) -> Result<Opt
         return Ok(None);
     };
     let (line, column) = (row.get(line)?, row.get(column)?);
-    Ok(Some(Place {
-        file,
-        line,
-        column,
-        function: row.get(function)?,
-    }))
+    Ok(Some(Place { file, line, column, function: row.get(function)? }))
 }
 
 fn number(row: &Row<'_>, column: &str) -> Result<u64> {
@@ -340,8 +298,7 @@ fn number(row: &Row<'_>, column: &str) -> Result<u64> {
 }
 
 fn real(row: &Row<'_>, column: &str) -> Result<Option<f64>> {
-    row.get(column)
-        .map(|number: Option<Real>| number.map(|number| number.0))
+    row.get(column).map(|number: Option<Real>| number.map(|number| number.0))
 }
 
 fn sizes(row: &Row<'_>, column: &str) -> Result<Vec<u64>> {

@@ -130,10 +130,7 @@ impl Retention {
             };
             self.whole_steps -= usize::from(whole.has_step);
             self.window_rows -= whole.parameter_rows + whole.batch_rows;
-            if self
-                .pinned
-                .is_some_and(|(first, last)| (first..=last).contains(&step))
-            {
+            if self.pinned.is_some_and(|(first, last)| (first..=last).contains(&step)) {
                 continue;
             }
             if whole.batch_rows > 0 {
@@ -173,13 +170,7 @@ struct Thinned {
 
 impl Thinned {
     fn new(most_steps: usize, most_rows: usize) -> Self {
-        Self {
-            stride: 1,
-            steps: BTreeMap::new(),
-            rows: 0,
-            most_steps,
-            most_rows,
-        }
+        Self { stride: 1, steps: BTreeMap::new(), rows: 0, most_steps, most_rows }
     }
 
     /// Takes a step in; returns those that go for it, itself perhaps among them.
@@ -207,12 +198,7 @@ impl Thinned {
             return Vec::new();
         }
         self.stride = stride;
-        let gone: Vec<u64> = self
-            .steps
-            .keys()
-            .copied()
-            .filter(|step| !step.is_multiple_of(stride))
-            .collect();
+        let gone: Vec<u64> = self.steps.keys().copied().filter(|step| !step.is_multiple_of(stride)).collect();
         for step in &gone {
             self.remove(*step);
         }
@@ -265,12 +251,7 @@ mod tests {
     }
 
     fn limits(whole_steps: usize, thinned_steps: usize, thinned_details: usize) -> Limits {
-        Limits {
-            whole_steps,
-            thinned_steps,
-            thinned_details,
-            ..Limits::default()
-        }
+        Limits { whole_steps, thinned_steps, thinned_details, ..Limits::default() }
     }
 
     fn list(steps: &BTreeSet<u64>) -> Vec<u64> {
@@ -310,10 +291,7 @@ mod tests {
 
     #[test]
     fn many_rows_make_the_window_shorter() {
-        let mut retention = Retention::new(Limits {
-            detail_rows: 50,
-            ..limits(256, 4096, 64)
-        });
+        let mut retention = Retention::new(Limits { detail_rows: 50, ..limits(256, 4096, 64) });
         let mut kept = Kept::default();
         for step in 0..40 {
             kept.tell(&mut retention, step, 10);
@@ -322,10 +300,7 @@ mod tests {
         assert_eq!(list(&kept.parameters), [0, 8, 16, 24, 32, 36, 37, 38, 39]);
         assert_eq!(kept.steps.len(), 40);
         kept.tell(&mut retention, 40, 1000);
-        assert!(
-            kept.parameters.contains(&40),
-            "the last step is always whole"
-        );
+        assert!(kept.parameters.contains(&40), "the last step is always whole");
     }
 
     #[test]

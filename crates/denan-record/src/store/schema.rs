@@ -37,6 +37,14 @@ CREATE TABLE parameter ( -- trainable tensors
   column INTEGER, -- 1-based column in that line, 0 if unknown
   function TEXT -- function around that line, or null
 );
+CREATE TABLE optimizer ( -- what updates the parameters; one row, or none before the first step
+  id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
+  name TEXT, -- its type, e.g. `Adam`, or null if unknown
+  file TEXT, -- file of the line that has it make a step, or null
+  line INTEGER, -- 1-based line in that file
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT -- function around that line, or null
+);
 CREATE TABLE step ( -- optimizer steps; older ones are thinned out evenly
   step INTEGER PRIMARY KEY, -- number of the step, from 0
   loss, -- value the backward pass started from

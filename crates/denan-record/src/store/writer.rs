@@ -80,26 +80,15 @@ impl Recorder {
             steps: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
-        let writing = Writing {
-            path: path.to_owned(),
-            db,
-            pending: Pending::new(limits),
-            shared: Arc::clone(&shared),
-        };
-        let thread = thread::Builder::new()
-            .name("denan-record".into())
-            .spawn(|| writing.run())
-            .map_err(|error| {
+        let writing =
+            Writing { path: path.to_owned(), db, pending: Pending::new(limits), shared: Arc::clone(&shared) };
+        let thread =
+            thread::Builder::new().name("denan-record".into()).spawn(|| writing.run()).map_err(|error| {
                 // The connection went with the thread's closure; the file is empty and ours.
                 let _ = fs::remove_file(path);
                 StoreError::Thread(error)
             })?;
-        Ok(Self {
-            path: path.to_owned(),
-            journal,
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { path: path.to_owned(), journal, shared, thread: Some(thread) })
     }
 
     /// How the record is protected while it is written.
@@ -121,9 +110,7 @@ impl Recorder {
             }
             Put::Closed => return self.shared.take_error().map_or(Ok(()), Err),
         }
-        self.shared
-            .steps
-            .fetch_add(u64::from(is_step), Ordering::Relaxed);
+        self.shared.steps.fetch_add(u64::from(is_step), Ordering::Relaxed);
         Ok(())
     }
 
@@ -134,13 +121,9 @@ impl Recorder {
     /// until then can be read all the same.
     pub fn finish(mut self) -> Result<RecorderReport, StoreError> {
         self.shared.queue.close();
-        let Some(thread) = self.thread.take() else {
-            unreachable!("only the end takes the thread")
-        };
+        let Some(thread) = self.thread.take() else { unreachable!("only the end takes the thread") };
         if thread.join().is_err() {
-            return Err(StoreError::WriterPanicked {
-                path: self.path.clone(),
-            });
+            return Err(StoreError::WriterPanicked { path: self.path.clone() });
         }
         if let Some(error) = self.shared.take_error() {
             return Err(error);
@@ -166,10 +149,7 @@ impl Drop for Recorder {
 
 impl Shared {
     fn take_error(&self) -> Option<StoreError> {
-        self.error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn fail(&self, error: StoreError) {
@@ -227,9 +207,8 @@ impl Writing {
     fn write_last(&mut self) -> rusqlite::Result<()> {
         let dropped = self.shared.dropped.load(Ordering::Relaxed);
         if dropped > 0 {
-            let note = format!(
-                "{dropped} steps or batches came faster than they could be written and are missing"
-            );
+            let note =
+                format!("{dropped} steps or batches came faster than they could be written and are missing");
             self.pending.add(Event::Note(note));
         }
         let mut written = Ok(());
@@ -244,10 +223,7 @@ impl Writing {
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 struct CloseOnDrop(Arc<Shared>);

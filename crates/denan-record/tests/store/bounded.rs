@@ -9,10 +9,7 @@ use std::path::Path;
 
 /// The record and whatever SQLite keeps beside it.
 fn bytes_in(folder: &Path) -> u64 {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().metadata().unwrap().len())
-        .sum()
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
 }
 
 #[test]
@@ -36,24 +33,14 @@ fn a_hundred_thousand_steps_stay_within_a_few_megabytes() {
 
     // Kept in full, these steps would need more than 60 MB.
     assert!(largest < 10 << 20, "{largest} bytes on the way");
-    assert!(
-        bytes_in(folder.path()) < 3 << 20,
-        "{} bytes",
-        bytes_in(folder.path())
-    );
+    assert!(bytes_in(folder.path()) < 3 << 20, "{} bytes", bytes_in(folder.path()));
 
     let run = store::read(&path).unwrap();
     let whole = 99_744..100_000;
     let steps: Vec<u64> = run.steps.iter().map(|step| step.step).collect();
     let expected: BTreeSet<u64> = (0..100_000).step_by(32).chain(whole.clone()).collect();
     assert_eq!(steps, expected.into_iter().collect::<Vec<_>>());
-    assert_eq!(
-        run.steps[1],
-        denan_record::model::Step {
-            parameters: vec![],
-            ..sample::step(32, 0)
-        }
-    );
+    assert_eq!(run.steps[1], denan_record::model::Step { parameters: vec![], ..sample::step(32, 0) });
     let detailed = run.steps.iter().filter(|step| !step.parameters.is_empty());
     let detailed: Vec<u64> = detailed.map(|step| step.step).collect();
     let expected: BTreeSet<u64> = (0..100_000).step_by(2048).chain(whole.clone()).collect();
@@ -66,11 +53,7 @@ fn a_hundred_thousand_steps_stay_within_a_few_megabytes() {
 fn what_led_to_a_break_stays_whole_although_the_training_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let limits = Limits {
-        whole_steps: 8,
-        thinned_steps: 16,
-        ..Limits::default()
-    };
+    let limits = Limits { whole_steps: 8, thinned_steps: 16, ..Limits::default() };
     let recorder = Recorder::create(&path, limits).unwrap();
     for step in 0..2000 {
         recorder.tell(Event::Batch(sample::batch(step, 4))).unwrap();
@@ -85,10 +68,7 @@ fn what_led_to_a_break_stays_whole_although_the_training_goes_on() {
     let run = store::read(&path).unwrap();
     let batches: Vec<u64> = run.batches.iter().map(|batch| batch.step).collect();
     assert_eq!(batches, (493..=500).chain(1992..2000).collect::<Vec<_>>());
-    let whole = run
-        .steps
-        .iter()
-        .filter(|step| (493..=500).contains(&step.step));
+    let whole = run.steps.iter().filter(|step| (493..=500).contains(&step.step));
     assert!(whole.clone().all(|step| step.parameters.len() == 2));
     assert_eq!(whole.count(), 8);
 }

@@ -40,34 +40,17 @@ fn a_missing_file_and_a_folder_are_errors_of_the_system() {
     for path in [folder.path().join("a.db"), folder.path().to_owned()] {
         assert!(matches!(store::read(&path), Err(StoreError::Io { .. })));
     }
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "reading makes no file"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "reading makes no file");
 }
 
 #[test]
 fn other_files_are_no_records() {
     let (_folder, other_database) = file_of(&[]);
-    Connection::open(&other_database)
-        .unwrap()
-        .execute_batch("CREATE TABLE step (step)")
-        .unwrap();
+    Connection::open(&other_database).unwrap().execute_batch("CREATE TABLE step (step)").unwrap();
     assert_eq!(message(&other_database), "`FILE` is not a denan record");
-    for bytes in [
-        &b""[..],
-        b"x",
-        b"SQLite format 3\0",
-        &[0; 5000],
-        &[0xff; 5000],
-    ] {
+    for bytes in [&b""[..], b"x", b"SQLite format 3\0", &[0; 5000], &[0xff; 5000]] {
         let (_folder, path) = file_of(bytes);
-        assert_eq!(
-            message(&path),
-            "`FILE` is not a denan record",
-            "{bytes:.20?}"
-        );
+        assert_eq!(message(&path), "`FILE` is not a denan record", "{bytes:.20?}");
     }
 }
 
@@ -91,18 +74,12 @@ fn a_record_that_was_cut_off_is_damaged_wherever_the_cut_is() {
         let (_folder, path) = file_of(&RECORD[..length]);
         let error = store::read(&path).unwrap_err();
         assert!(
-            matches!(
-                error,
-                StoreError::Damaged { .. } | StoreError::NotARecord { .. }
-            ),
+            matches!(error, StoreError::Damaged { .. } | StoreError::NotARecord { .. }),
             "cut at {length}: {error:?}"
         );
     }
     let (_folder, path) = file_of(&RECORD[..RECORD.len() / 2]);
-    assert_eq!(
-        message(&path),
-        "`FILE` is damaged: database disk image is malformed"
-    );
+    assert_eq!(message(&path), "`FILE` is damaged: database disk image is malformed");
 }
 
 #[test]
@@ -123,10 +100,7 @@ fn values_that_make_no_sense_are_damage() {
     ] {
         let (_folder, path) = changed(sql);
         let error = store::read(&path).unwrap_err();
-        assert!(
-            matches!(error, StoreError::Damaged { .. }),
-            "{sql}: {error:?}"
-        );
+        assert!(matches!(error, StoreError::Damaged { .. }), "{sql}: {error:?}");
     }
 }
 

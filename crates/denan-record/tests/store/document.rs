@@ -18,10 +18,7 @@ fn check(actual: &str, transform: impl Fn(&str) -> String) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(path, expected).unwrap();
     } else {
-        assert_eq!(
-            actual, expected,
-            "docs/record.md is out of date; see this test's file"
-        );
+        assert_eq!(actual, expected, "docs/record.md is out of date; see this test's file");
     }
 }
 
@@ -33,36 +30,25 @@ fn the_page_shows_the_tables_as_they_are_and_its_queries_work() {
     sample::write(&path, &sample::broken_run());
     let db = Connection::open(&path).unwrap();
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/record.md");
-    check(&fs::read_to_string(page).unwrap(), |page| {
-        with_answers(&with_tables(page, &db), &db)
-    });
+    check(&fs::read_to_string(page).unwrap(), |page| with_answers(&with_tables(page, &db), &db));
 }
 
 fn with_tables(page: &str, db: &Connection) -> String {
-    let (before, rest) = page
-        .split_once(TABLES_START)
-        .expect("the page has the start mark");
-    let (_, after) = rest
-        .split_once(TABLES_END)
-        .expect("the page has the end mark");
+    let (before, rest) = page.split_once(TABLES_START).expect("the page has the start mark");
+    let (_, after) = rest.split_once(TABLES_END).expect("the page has the end mark");
     format!("{before}{TABLES_START}{}{TABLES_END}{after}", tables(db))
 }
 
 /// The tables with the comments that SQLite keeps in the file.
 fn tables(db: &Connection) -> String {
     let mut text = String::new();
-    let mut query = db
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY rowid")
-        .unwrap();
+    let mut query =
+        db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").unwrap();
     let mut rows = query.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
         let (name, sql): (String, String) = (row.get(0).unwrap(), row.get(1).unwrap());
         let mut lines = sql.lines();
-        let (_, about) = lines
-            .next()
-            .unwrap()
-            .split_once(" -- ")
-            .expect("a table has a comment");
+        let (_, about) = lines.next().unwrap().split_once(" -- ").expect("a table has a comment");
         write!(text, "\n### `{name}`\n\n{}\n\n", sentence(about)).unwrap();
         text.push_str("| column | type | meaning |\n|---|---|---|\n");
         let mut key = String::new();
@@ -96,17 +82,12 @@ fn check_every_column_is_explained(db: &Connection, text: &str) {
              WHERE t.type = 'table'",
         )
         .unwrap();
-    let columns = query
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap();
+    let columns = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     for column in columns {
         let (table, column): (String, String) = column.unwrap();
         let section = text.split(&format!("### `{table}`\n")).nth(1).unwrap();
         let section = section.split("###").next().unwrap();
-        assert!(
-            section.contains(&format!("| `{column}` |")),
-            "{table}.{column} has no comment"
-        );
+        assert!(section.contains(&format!("| `{column}` |")), "{table}.{column} has no comment");
     }
 }
 
@@ -123,16 +104,9 @@ fn with_answers(page: &str, db: &Connection) -> String {
     let mut queries = 0;
     while let Some((before, after)) = rest.split_once("```sql\n") {
         let (sql, after) = after.split_once("```\n").unwrap();
-        let (_, after) = after
-            .split_once("```text\n")
-            .expect("an answer follows the query");
+        let (_, after) = after.split_once("```text\n").expect("an answer follows the query");
         let (_, after) = after.split_once("```\n").unwrap();
-        write!(
-            text,
-            "{before}```sql\n{sql}```\n\n```text\n{}```\n",
-            answer(db, sql)
-        )
-        .unwrap();
+        write!(text, "{before}```sql\n{sql}```\n\n```text\n{}```\n", answer(db, sql)).unwrap();
         rest = after;
         queries += 1;
     }
@@ -141,23 +115,12 @@ fn with_answers(page: &str, db: &Connection) -> String {
 }
 
 fn answer(db: &Connection, sql: &str) -> String {
-    let mut query = db
-        .prepare(sql)
-        .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let mut table = vec![
-        query
-            .column_names()
-            .map(ToOwned::to_owned)
-            .collect::<Vec<_>>(),
-    ];
+    let mut query = db.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let mut table = vec![query.column_names().map(ToOwned::to_owned).collect::<Vec<_>>()];
     let columns = table[0].len();
     let mut rows = query.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        table.push(
-            (0..columns)
-                .map(|column| cell(row.get_ref(column).unwrap()))
-                .collect(),
-        );
+        table.push((0..columns).map(|column| cell(row.get_ref(column).unwrap())).collect());
     }
     assert!(table.len() > 1, "no row for {sql}");
     let mut text = String::new();

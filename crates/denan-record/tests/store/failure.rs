@@ -15,10 +15,7 @@ fn a_file_that_exists_is_left_alone() {
     assert!(matches!(error, StoreError::Exists { .. }));
     assert_eq!(
         error.to_string(),
-        format!(
-            "`{}` exists already, and a record never overwrites a file",
-            path.display()
-        )
+        format!("`{}` exists already, and a record never overwrites a file", path.display())
     );
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -30,20 +27,14 @@ fn a_place_where_no_file_can_be_made_is_an_error_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    for path in [
-        file.join("a.db"),
-        folder.path().join("missing").join("a.db"),
-    ] {
+    for path in [file.join("a.db"), folder.path().join("missing").join("a.db")] {
         let error = Recorder::create(&path, Limits::default()).unwrap_err();
         assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
     }
 }
 
 fn almost_no_room() -> Limits {
-    Limits {
-        largest_pages: Some(48),
-        ..Limits::default()
-    }
+    Limits { largest_pages: Some(48), ..Limits::default() }
 }
 
 #[test]
@@ -51,9 +42,7 @@ fn a_full_disk_is_told_once_and_then_everything_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let recorder = Recorder::create(&path, almost_no_room()).unwrap();
-    recorder
-        .tell(Event::Started(sample::broken_run().header.unwrap()))
-        .unwrap();
+    recorder.tell(Event::Started(sample::broken_run().header.unwrap())).unwrap();
     let start = Instant::now();
     let mut step = 0;
     let error = loop {
@@ -61,17 +50,11 @@ fn a_full_disk_is_told_once_and_then_everything_is_ignored() {
             Ok(()) => step += 1,
             Err(error) => break error,
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "the disk never became full"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "the disk never became full");
         std::thread::sleep(Duration::from_millis(1));
     };
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    assert_eq!(
-        error.to_string(),
-        format!("no room left for `{}`", path.display())
-    );
+    assert_eq!(error.to_string(), format!("no room left for `{}`", path.display()));
     for step in step..step + 1000 {
         recorder.tell(Event::Step(sample::step(step, 40))).unwrap();
     }

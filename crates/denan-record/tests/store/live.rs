@@ -55,16 +55,10 @@ fn a_reader_sees_whole_steps_while_the_training_runs() {
             }
             is_running.store(false, Ordering::Relaxed);
             let (reads, different) = reader.join().unwrap();
-            assert!(
-                reads > 5 && different > 3,
-                "{journal:?}: {reads} reads, {different} states"
-            );
+            assert!(reads > 5 && different > 3, "{journal:?}: {reads} reads, {different} states");
         });
         let report = recorder.finish().unwrap();
-        assert_eq!(
-            (report.steps, report.dropped, report.complete),
-            (2000, 0, true)
-        );
+        assert_eq!((report.steps, report.dropped, report.complete), (2000, 0, true));
         assert_eq!(store::read(&path).unwrap().steps.len(), 2000);
     }
 }
@@ -80,10 +74,7 @@ fn child_that_tells_steps_until_it_is_killed() {
     for number in 0.. {
         let elapsed_us = start.elapsed().as_micros() as u64;
         recorder
-            .tell(Event::Step(denan_record::model::Step {
-                elapsed_us,
-                ..sample::step(number, 3)
-            }))
+            .tell(Event::Step(denan_record::model::Step { elapsed_us, ..sample::step(number, 3) }))
             .unwrap();
         // Told first, printed then: what was read from the pipe was surely told.
         let mut out = std::io::stdout().lock();
@@ -102,11 +93,7 @@ fn kill_9_loses_less_than_a_second() {
             without_shared_memory(&path);
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "live::child_that_tells_steps_until_it_is_killed",
-                "--nocapture",
-            ])
+            .args(["--exact", "live::child_that_tells_steps_until_it_is_killed", "--nocapture"])
             .env(CHILD_RECORD, &path)
             .stdout(Stdio::piped())
             .spawn()
@@ -130,18 +117,9 @@ fn kill_9_loses_less_than_a_second() {
         let run = store::read(&path).unwrap();
         let last = run.steps.last().expect("steps were told for two seconds");
         let lost_us = last_told_us.saturating_sub(last.elapsed_us);
-        assert!(
-            lost_us < 1_000_000,
-            "{journal:?}: lost {lost_us} microseconds"
-        );
+        assert!(lost_us < 1_000_000, "{journal:?}: lost {lost_us} microseconds");
         assert!(last_told_us > 2_000_000 && run.ending.is_none());
-        assert!(
-            run.steps
-                .iter()
-                .rev()
-                .take(256)
-                .all(|step| step.parameters.len() == 3)
-        );
+        assert!(run.steps.iter().rev().take(256).all(|step| step.parameters.len() == 3));
     }
 }
 
@@ -156,33 +134,19 @@ fn a_record_that_was_left_within_a_transaction_reads_as_before_it() {
 
     let killed = folder.path().join("killed.db");
     let mut writer = Connection::open(&path).unwrap();
-    writer
-        .execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1")
-        .unwrap();
+    writer.execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1").unwrap();
     let transaction = writer.transaction().unwrap();
-    transaction
-        .execute_batch("UPDATE parameter_step SET nan = 99; DELETE FROM step")
-        .unwrap();
+    transaction.execute_batch("UPDATE parameter_step SET nan = 99; DELETE FROM step").unwrap();
     fs::copy(&path, &killed).unwrap();
-    fs::copy(
-        folder.path().join("a.db-journal"),
-        folder.path().join("killed.db-journal"),
-    )
-    .unwrap();
+    fs::copy(folder.path().join("a.db-journal"), folder.path().join("killed.db-journal")).unwrap();
 
     let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let naive = Connection::open_with_flags(&killed, read_only).unwrap();
     let refusal = naive.query_row("SELECT count(*) FROM step", [], |_| Ok(()));
-    assert!(
-        refusal.is_err(),
-        "the way out is not tested if there is no error"
-    );
+    assert!(refusal.is_err(), "the way out is not tested if there is no error");
     drop(naive);
 
-    assert_eq!(
-        format!("{:?}", store::read(&killed).unwrap()),
-        format!("{run:?}")
-    );
+    assert_eq!(format!("{:?}", store::read(&killed).unwrap()), format!("{run:?}"));
 }
 
 /// A write-ahead log needs files beside the record; where none can be made the record alone is
@@ -204,10 +168,7 @@ fn a_record_in_a_read_only_folder_can_be_read() {
     assert_eq!(format!("{:?}", settled.unwrap()), format!("{run:?}"));
 
     // As if a reader had been in the file at its end.
-    Connection::open(&path)
-        .unwrap()
-        .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
-        .unwrap();
+    Connection::open(&path).unwrap().query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
     fs::set_permissions(folder.path(), read_only).unwrap();
     let unsettled = store::read(&path);
     fs::set_permissions(folder.path(), writable).unwrap();

@@ -4,7 +4,7 @@ use crate::sample;
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Break, Ending, Header, Kind, Operation, Origin, Parameter, ParameterStep, Phase, Place,
+    Batch, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase, Place,
     Role, Run, Sample, Step, TensorSeen,
 };
 use denan_record::store::{self, Limits, Recorder};
@@ -40,9 +40,7 @@ fn what_is_told_again_replaces_what_was_told_before() {
     recorder.tell(Event::Parameter(nameless)).unwrap();
     recorder.tell(Event::Step(sample::step(3, 2))).unwrap();
     wait_until_written(&path, |run| !run.steps.is_empty());
-    recorder
-        .tell(Event::Parameter(run.parameters[0].clone()))
-        .unwrap();
+    recorder.tell(Event::Parameter(run.parameters[0].clone())).unwrap();
     recorder.tell(Event::Step(sample::step(3, 1))).unwrap();
     recorder.finish().unwrap();
     let read = store::read(&path).unwrap();
@@ -57,14 +55,9 @@ fn the_first_break_counts_and_lost_parameters_are_added_to_it() {
         let path = folder.path().join(format!("{is_written_between}.db"));
         let mut first = sample::broken_run().first_break.unwrap();
         first.parameters_are_bad = false;
-        let second = Break {
-            step: 40,
-            ..first.clone()
-        };
+        let second = Break { step: 40, ..first.clone() };
         let recorder = Recorder::create(&path, Limits::default()).unwrap();
-        recorder
-            .tell(Event::Break(Box::new(first.clone())))
-            .unwrap();
+        recorder.tell(Event::Break(Box::new(first.clone()))).unwrap();
         if is_written_between {
             wait_until_written(&path, |run| run.first_break.as_ref() == Some(&first));
         }
@@ -81,11 +74,7 @@ fn a_step_may_consume_several_batches() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let run = Run {
-        batches: vec![
-            sample::batch(0, 2),
-            sample::batch(0, 3),
-            sample::batch(1, 0),
-        ],
+        batches: vec![sample::batch(0, 2), sample::batch(0, 3), sample::batch(1, 0)],
         ..Run::default()
     };
     sample::write(&path, &run);
@@ -119,6 +108,10 @@ proptest! {
 fn run() -> impl Strategy<Value = Run> {
     (
         option::of(header()),
+        option::of(
+            (option::of(any::<String>()), option::of(place()))
+                .prop_map(|(name, place)| Optimizer { name, place }),
+        ),
         btree_map(any::<u32>(), parameter(), 0..4),
         btree_map(step_number(), step(), 0..6),
         vec((step_number(), vec(a_sample(), 0..4)), 0..6),
@@ -130,32 +123,22 @@ fn run() -> impl Strategy<Value = Run> {
             Ending::StoppedAtStep,
         ])),
     )
-        .prop_map(
-            |(header, parameters, steps, mut batches, first_break, notes, ending)| {
-                batches.sort_by_key(|(step, _)| *step);
-                Run {
-                    header,
-                    parameters: parameters
-                        .into_iter()
-                        .map(|(slot, parameter)| Parameter { slot, ..parameter })
-                        .collect(),
-                    steps: steps
-                        .into_iter()
-                        .map(|(number, step)| Step {
-                            step: number,
-                            ..step
-                        })
-                        .collect(),
-                    batches: batches
-                        .into_iter()
-                        .map(|(step, samples)| Batch { step, samples })
-                        .collect(),
-                    first_break,
-                    notes,
-                    ending,
-                }
-            },
-        )
+        .prop_map(|(header, optimizer, parameters, steps, mut batches, first_break, notes, ending)| {
+            batches.sort_by_key(|(step, _)| *step);
+            Run {
+                header,
+                optimizer,
+                parameters: parameters
+                    .into_iter()
+                    .map(|(slot, parameter)| Parameter { slot, ..parameter })
+                    .collect(),
+                steps: steps.into_iter().map(|(number, step)| Step { step: number, ..step }).collect(),
+                batches: batches.into_iter().map(|(step, samples)| Batch { step, samples }).collect(),
+                first_break,
+                notes,
+                ending,
+            }
+        })
 }
 
 /// Steps are sorted by SQLite, to which numbers from 2^63 on are negative.
@@ -166,34 +149,20 @@ fn step_number() -> impl Strategy<Value = u64> {
 fn real() -> impl Strategy<Value = f64> {
     prop_oneof![
         prop::num::f64::ANY,
-        prop::sample::select(vec![
-            0.0,
-            -0.0,
-            1.0,
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY
-        ]),
+        prop::sample::select(vec![0.0, -0.0, 1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]),
     ]
 }
 
 fn header() -> impl Strategy<Value = Header> {
-    (
-        any::<String>(),
-        any::<u32>(),
-        any::<u64>(),
-        any::<u64>(),
-        option::of(any::<String>()),
+    (any::<String>(), any::<u32>(), any::<u64>(), any::<u64>(), option::of(any::<String>())).prop_map(
+        |(engine, process_id, started_unix_ms, seed, intervention)| Header {
+            engine,
+            process_id,
+            started_unix_ms,
+            seed,
+            intervention,
+        },
     )
-        .prop_map(
-            |(engine, process_id, started_unix_ms, seed, intervention)| Header {
-                engine,
-                process_id,
-                started_unix_ms,
-                seed,
-                intervention,
-            },
-        )
 }
 
 fn shape() -> impl Strategy<Value = Vec<u64>> {
@@ -201,34 +170,13 @@ fn shape() -> impl Strategy<Value = Vec<u64>> {
 }
 
 fn place() -> impl Strategy<Value = Place> {
-    (
-        any::<String>(),
-        any::<u32>(),
-        any::<u32>(),
-        option::of(any::<String>()),
-    )
-        .prop_map(|(file, line, column, function)| Place {
-            file,
-            line,
-            column,
-            function,
-        })
+    (any::<String>(), any::<u32>(), any::<u32>(), option::of(any::<String>()))
+        .prop_map(|(file, line, column, function)| Place { file, line, column, function })
 }
 
 fn parameter() -> impl Strategy<Value = Parameter> {
-    (
-        option::of(any::<String>()),
-        shape(),
-        any::<String>(),
-        option::of(place()),
-    )
-        .prop_map(|(name, shape, dtype, first_use)| Parameter {
-            slot: 0,
-            name,
-            shape,
-            dtype,
-            first_use,
-        })
+    (option::of(any::<String>()), shape(), any::<String>(), option::of(place()))
+        .prop_map(|(name, shape, dtype, first_use)| Parameter { slot: 0, name, shape, dtype, first_use })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -238,43 +186,32 @@ fn step() -> impl Strategy<Value = Step> {
         [(); 3].map(|()| any::<u64>()),
         btree_map(any::<u32>(), parameter_step(), 0..3),
     )
-        .prop_map(
-            |(reals, loss_bits, [operations, elapsed_us, watching_us], parameters)| Step {
-                step: 0,
-                loss: reals[0],
-                loss_bits,
-                learning_rate: reals[1],
-                gradient_norm: reals[2],
-                weight_norm: reals[3],
-                update_norm: reals[4],
-                largest_value: reals[5],
-                operations,
-                elapsed_us,
-                watching_us,
-                parameters: parameters
-                    .into_iter()
-                    .map(|(slot, parameter)| ParameterStep { slot, ..parameter })
-                    .collect(),
-            },
-        )
+        .prop_map(|(reals, loss_bits, [operations, elapsed_us, watching_us], parameters)| Step {
+            step: 0,
+            loss: reals[0],
+            loss_bits,
+            learning_rate: reals[1],
+            gradient_norm: reals[2],
+            weight_norm: reals[3],
+            update_norm: reals[4],
+            largest_value: reals[5],
+            operations,
+            elapsed_us,
+            watching_us,
+            parameters: parameters
+                .into_iter()
+                .map(|(slot, parameter)| ParameterStep { slot, ..parameter })
+                .collect(),
+        })
 }
 
 /// A parameter of which nothing is known leaves no row.
 fn parameter_step() -> impl Strategy<Value = ParameterStep> {
-    (
-        option::of(summary()),
-        option::of(summary()),
-        option::of(summary()),
-    )
+    (option::of(summary()), option::of(summary()), option::of(summary()))
         .prop_filter("something is known", |(gradient, value, update)| {
             gradient.is_some() || value.is_some() || update.is_some()
         })
-        .prop_map(|(gradient, value, update)| ParameterStep {
-            slot: 0,
-            gradient,
-            value,
-            update,
-        })
+        .prop_map(|(gradient, value, update)| ParameterStep { slot: 0, gradient, value, update })
 }
 
 fn summary() -> impl Strategy<Value = Summary> {
@@ -335,20 +272,9 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn tensor() -> impl Strategy<Value = TensorSeen> {
-    (
-        shape(),
-        any::<String>(),
-        range(),
-        role(),
-        option::of(any::<String>()),
+    (shape(), any::<String>(), range(), role(), option::of(any::<String>())).prop_map(
+        |(shape, dtype, range, role, parameter)| TensorSeen { shape, dtype, range, role, parameter },
     )
-        .prop_map(|(shape, dtype, range, role, parameter)| TensorSeen {
-            shape,
-            dtype,
-            range,
-            role,
-            parameter,
-        })
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -362,25 +288,23 @@ fn operation() -> impl Strategy<Value = Operation> {
         vec(tensor(), 0..3),
         tensor(),
     )
-        .prop_map(
-            |(sequence, op, texts, phase, places, scalar, inputs, output)| {
-                let [carried_out, module, parameter] = texts;
-                let [place, forward_place] = places;
-                Operation {
-                    sequence,
-                    op,
-                    carried_out,
-                    phase,
-                    module,
-                    parameter,
-                    place,
-                    forward_place,
-                    scalar,
-                    inputs,
-                    output,
-                }
-            },
-        )
+        .prop_map(|(sequence, op, texts, phase, places, scalar, inputs, output)| {
+            let [carried_out, module, parameter] = texts;
+            let [place, forward_place] = places;
+            Operation {
+                sequence,
+                op,
+                carried_out,
+                phase,
+                module,
+                parameter,
+                place,
+                forward_place,
+                scalar,
+                inputs,
+                output,
+            }
+        })
 }
 
 fn origin() -> impl Strategy<Value = Origin> {
@@ -394,18 +318,16 @@ fn origin() -> impl Strategy<Value = Origin> {
         option::of(a_sample()),
         option::of(place()),
     )
-        .prop_map(
-            |(shape, position, vector, range, columns, batch_row, sample, place)| Origin {
-                shape,
-                position,
-                vector,
-                range,
-                columns,
-                batch_row,
-                sample,
-                place,
-            },
-        )
+        .prop_map(|(shape, position, vector, range, columns, batch_row, sample, place)| Origin {
+            shape,
+            position,
+            vector,
+            range,
+            columns,
+            batch_row,
+            sample,
+            place,
+        })
 }
 
 fn a_break() -> impl Strategy<Value = Break> {

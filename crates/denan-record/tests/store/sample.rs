@@ -3,7 +3,7 @@
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Break, Ending, Header, Kind, Operation, Origin, Parameter, ParameterStep, Phase, Place,
+    Batch, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase, Place,
     Role, Run, Sample, Step, TensorSeen,
 };
 use denan_record::store::{Limits, Recorder};
@@ -25,13 +25,10 @@ pub fn events(run: &Run) -> Vec<Event> {
     let mut events = Vec::new();
     events.extend(run.header.clone().map(Event::Started));
     events.extend(run.parameters.iter().cloned().map(Event::Parameter));
+    events.extend(run.optimizer.clone().map(Event::Optimizer));
     events.extend(run.batches.iter().cloned().map(Event::Batch));
     events.extend(run.steps.iter().cloned().map(Event::Step));
-    events.extend(
-        run.first_break
-            .clone()
-            .map(|found| Event::Break(Box::new(found))),
-    );
+    events.extend(run.first_break.clone().map(|found| Event::Break(Box::new(found))));
     events.extend(run.notes.iter().cloned().map(Event::Note));
     events.extend(run.ending.map(Event::Ended));
     events
@@ -47,9 +44,7 @@ pub fn step(step: u64, parameters: u32) -> Step {
         gradient_norm: Some(1.5),
         operations: 120,
         elapsed_us: step * 1000,
-        parameters: (0..parameters)
-            .map(|slot| parameter_step(slot, 0.25))
-            .collect(),
+        parameters: (0..parameters).map(|slot| parameter_step(slot, 0.25)).collect(),
         ..Step::default()
     }
 }
@@ -57,42 +52,19 @@ pub fn step(step: u64, parameters: u32) -> Step {
 pub fn batch(step: u64, samples: u64) -> Batch {
     let sample = |row| {
         let index = (step * samples + row) * 7 % 360;
-        Sample {
-            index,
-            name: Some(format!("BloodImage_{index:05}.xml")),
-        }
+        Sample { index, name: Some(format!("BloodImage_{index:05}.xml")) }
     };
-    Batch {
-        step,
-        samples: (0..samples).map(sample).collect(),
-    }
+    Batch { step, samples: (0..samples).map(sample).collect() }
 }
 
 fn parameter_step(slot: u32, largest: f64) -> ParameterStep {
-    let figures = Summary {
-        count: 160,
-        min: -largest,
-        max: largest / 2.0,
-        m2: 0.5,
-        ..Summary::EMPTY
-    };
-    ParameterStep {
-        slot,
-        gradient: Some(figures),
-        value: Some(figures),
-        update: None,
-    }
+    let figures = Summary { count: 160, min: -largest, max: largest / 2.0, m2: 0.5, ..Summary::EMPTY };
+    ParameterStep { slot, gradient: Some(figures), value: Some(figures), update: None }
 }
 
 fn tensor(role: Role, range: Range) -> TensorSeen {
     let dtype = "float32".into();
-    TensorSeen {
-        shape: vec![4, 4],
-        dtype,
-        range,
-        role,
-        parameter: None,
-    }
+    TensorSeen { shape: vec![4, 4], dtype, range, role, parameter: None }
 }
 
 fn operation(sequence: u64, op: &str, line: u32, input: Range, output: Range) -> Operation {
@@ -103,12 +75,7 @@ fn operation(sequence: u64, op: &str, line: u32, input: Range, output: Range) ->
         phase: Phase::Forward,
         module: None,
         parameter: None,
-        place: Some(Place {
-            file: "src/loss.rs".into(),
-            line,
-            column: 9,
-            function: Some("box_loss".into()),
-        }),
+        place: Some(Place { file: "src/loss.rs".into(), line, column: 9, function: Some("box_loss".into()) }),
         forward_place: None,
         scalar: None,
         inputs: vec![tensor(Role::Activation, input)],
@@ -118,25 +85,9 @@ fn operation(sequence: u64, op: &str, line: u32, input: Range, output: Range) ->
 
 /// Forty steps; in the last one a box of no width goes through a logarithm.
 pub fn broken_run() -> Run {
-    let widths = Range {
-        count: 16,
-        zeros: 1,
-        min: 0.0,
-        max: 0.75,
-        ..Range::EMPTY
-    };
-    let logs = Range {
-        count: 16,
-        neg_inf: 1,
-        min: -3.5,
-        max: -0.2876820724517809,
-        ..Range::EMPTY
-    };
-    let loss = Range {
-        count: 1,
-        pos_inf: 1,
-        ..Range::EMPTY
-    };
+    let widths = Range { count: 16, zeros: 1, min: 0.0, max: 0.75, ..Range::EMPTY };
+    let logs = Range { count: 16, neg_inf: 1, min: -3.5, max: -0.2876820724517809, ..Range::EMPTY };
+    let loss = Range { count: 1, pos_inf: 1, ..Range::EMPTY };
     let broken_batch = batch(39, 4);
     let mut steps: Vec<Step> = (0..40).map(|number| step(number, 2)).collect();
     for step in &mut steps[37..] {
@@ -153,6 +104,7 @@ pub fn broken_run() -> Run {
             seed: u64::MAX,
             intervention: None,
         }),
+        optimizer: Some(Optimizer { name: Some("Adam".into()), place: None }),
         parameters: [(0, "backbone.weight"), (1, "head.weight")]
             .map(|(slot, name)| Parameter {
                 slot,
@@ -163,10 +115,7 @@ pub fn broken_run() -> Run {
             })
             .into(),
         steps,
-        batches: (0..39)
-            .map(|step| batch(step, 4))
-            .chain([broken_batch.clone()])
-            .collect(),
+        batches: (0..39).map(|step| batch(step, 4)).chain([broken_batch.clone()]).collect(),
         first_break: Some(Break {
             step: 39,
             phase: Phase::Forward,

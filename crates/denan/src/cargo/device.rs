@@ -39,9 +39,11 @@ fn write(folder: &Path, flex: &FlexPackage, ready: &Path) -> io::Result<()> {
     let real = folder.join("real-flex");
     copy_sources(&flex.folder, &real)?;
     let manifest = fs::read_to_string(real.join("Cargo.toml"))?;
-    let manifest = manifest
-        .replacen("name = \"burn-flex\"", "name = \"denan-real-flex\"", 1)
-        .replacen("name = \"burn_flex\"", "name = \"denan_real_flex\"", 1);
+    let manifest = manifest.replacen("name = \"burn-flex\"", "name = \"denan-real-flex\"", 1).replacen(
+        "name = \"burn_flex\"",
+        "name = \"denan_real_flex\"",
+        1,
+    );
     fs::write(real.join("Cargo.toml"), manifest)?;
     for (package, manifest) in [
         ("denan-device", DEVICE_MANIFEST),
@@ -89,6 +91,7 @@ x86-v4 = ["real_flex/x86-v4"]
 apple-amx = ["real_flex/apple-amx"]
 tracing = ["real_flex/tracing"]
 critical-section = ["real_flex/critical-section"]
+fft = ["real_flex/fft"]
 
 [dependencies]
 real_flex = { package = "denan-real-flex", path = "../real-flex", default-features = false }

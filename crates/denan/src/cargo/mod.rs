@@ -4,7 +4,10 @@
 //! no stable option for another lock file, so it is given a [`shadow`] of the workspace: the same
 //! files by symbolic link, but a `Cargo.lock` that is a copy. cargo then runs, in place of
 //! the program, `denan __capture`, which notes what would have been run and in which
-//! environment; that is what every experiment starts again.
+//! environment; a copy of that is what every experiment starts again.
+//!
+//! All workspaces share one target folder, so that burn is built once per set of features and
+//! not once per program.
 
 mod device;
 mod shadow;
@@ -48,17 +51,17 @@ pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Err
     let denan = std::env::current_exe()?;
     let mut command = Command::new(&typed.program);
     command.args(&run.toolchain).arg("run");
-    for setting in settings(&device, &denan, capture.path(), &metadata, &shadow)? {
+    for setting in settings(&device, &denan, capture.path(), &metadata) {
         command.arg("--config").arg(setting);
     }
-    if let Some(flags) = encoded_flags(&metadata, &shadow) {
+    if let Some(flags) = encoded_flags() {
         command.env("CARGO_ENCODED_RUSTFLAGS", flags);
     }
     command
         .arg("--manifest-path")
         .arg(shadow.path_of(&metadata.manifest))
         .arg("--target-dir")
-        .arg(cache::folder_for(&metadata.workspace_root, "target")?)
+        .arg(cache::folder("target")?)
         .args(&run.rest);
     say("building the program with denan's watching device (burn is built once; later runs are quick)");
     let status = command.status().map_err(|source| Error::Start { program: "cargo".to_owned(), source })?;
@@ -69,26 +72,44 @@ pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Err
                 .to_owned(),
         });
     }
-    let captured: Captured = serde_json::from_str(&text)
-        .map_err(|error| Error::Cargo { what: "run", detail: format!("what it would have run cannot be read: {error}") })?;
+    let captured: Captured = serde_json::from_str(&text).map_err(|error| Error::Cargo {
+        what: "run",
+        detail: format!("what it would have run cannot be read: {error}"),
+    })?;
+    // The next build of a program of this name, from whatever workspace, replaces the original.
+    let kept = tempfile::Builder::new().prefix("denan-program-").tempdir()?;
+    let program = kept.path().join(captured.program.file_name().unwrap_or_default());
+    std::fs::copy(&captured.program, &program)?;
     Ok(Some(Launch {
-        program: captured.program.into(),
+        program: program.into(),
+        kept: Some(kept.into()),
         arguments: captured.arguments.into_iter().map(OsString::from).collect(),
         folder: Some(captured.folder),
-        environment: captured.environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        source: Source { root: Some(metadata.workspace_root), is_watched: true },
+        environment: captured
+            .environment
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        source: Source {
+            root: Some(metadata.workspace_root),
+            built_in: Some(shadow.root().to_owned()),
+            is_watched: true,
+        },
     }))
 }
 
 /// `denan __capture FILE PROGRAM ARGS…`: notes what cargo would have run.
 pub fn capture(into: &Path, command: &[OsString]) -> Result<(), Error> {
     let (program, arguments) = command.split_first().ok_or(Error::NoCommand)?;
-    let of_cargo = |name: &str| name.starts_with("CARGO") || name.ends_with("LIBRARY_PATH") || name == "OUT_DIR";
+    let of_cargo =
+        |name: &str| name.starts_with("CARGO") || name.ends_with("LIBRARY_PATH") || name == "OUT_DIR";
     let captured = Captured {
         program: program.into(),
         arguments: arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         folder: std::env::current_dir()?,
-        environment: std::env::vars().filter(|(name, _)| of_cargo(name) && name != "CARGO_ENCODED_RUSTFLAGS").collect(),
+        environment: std::env::vars()
+            .filter(|(name, _)| of_cargo(name) && name != "CARGO_ENCODED_RUSTFLAGS")
+            .collect(),
     };
     std::fs::write(into, serde_json::to_vec(&captured).expect("strings are JSON"))?;
     Ok(())
@@ -130,7 +151,6 @@ struct Metadata {
     /// Folders of all packages that are not from a registry.
     local_packages: Vec<PathBuf>,
     packages: Vec<serde_json::Value>,
-    toolchain: Option<OsString>,
 }
 
 /// burn-flex as the user's program would get it.
@@ -157,14 +177,18 @@ impl Metadata {
                 return Ok(output.stdout);
             }
             let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(Error::Cargo { what: if arguments[0] == "metadata" { "metadata" } else { "locate-project" }, detail })
+            Err(Error::Cargo {
+                what: if arguments[0] == "metadata" { "metadata" } else { "locate-project" },
+                detail,
+            })
         };
         let broken = |detail: &str| Error::Cargo { what: "metadata", detail: detail.to_owned() };
         let located: serde_json::Value = serde_json::from_slice(&cargo(&["locate-project"])?)
             .map_err(|_| broken("its answer is no JSON"))?;
         let manifest = located["root"].as_str().ok_or_else(|| broken("no manifest found"))?.into();
-        let mut metadata: serde_json::Value = serde_json::from_slice(&cargo(&["metadata", "--format-version", "1"])?)
-            .map_err(|_| broken("its answer is no JSON"))?;
+        let mut metadata: serde_json::Value =
+            serde_json::from_slice(&cargo(&["metadata", "--format-version", "1"])?)
+                .map_err(|_| broken("its answer is no JSON"))?;
         let packages = match metadata["packages"].take() {
             serde_json::Value::Array(packages) => packages,
             _ => return Err(broken("it lists no packages")),
@@ -180,7 +204,6 @@ impl Metadata {
             host: host_triple(run)?,
             local_packages,
             packages,
-            toolchain: run.toolchain.clone(),
         })
     }
 
@@ -195,11 +218,15 @@ impl Metadata {
         let version = flex["version"].as_str().unwrap_or_default().to_owned();
         if version != device::BURN_VERSION {
             return Err(Error::NotSupported {
-                what: format!("this program uses burn-flex {version}; denan watches {}", device::BURN_VERSION),
+                what: format!(
+                    "this program uses burn-flex {version}; denan watches {}",
+                    device::BURN_VERSION
+                ),
                 help: format!("cargo update -p burn-flex --precise {}", device::BURN_VERSION),
             });
         }
-        let folder = flex["manifest_path"].as_str().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
+        let folder =
+            flex["manifest_path"].as_str().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
         folder.map(|folder| FlexPackage { version, folder }).ok_or_else(|| Error::Cargo {
             what: "metadata",
             detail: "burn-flex has no source folder".to_owned(),
@@ -222,50 +249,34 @@ fn host_triple(run: &CargoRun) -> Result<String, Error> {
 
 /// Settings that put the device in place and keep what watching needs: frame pointers to find
 /// call sites cheaply, line tables to name them.
-fn settings(
-    device: &Path,
-    denan: &Path,
-    capture: &Path,
-    metadata: &Metadata,
-    shadow: &shadow::Shadow,
-) -> Result<Vec<OsString>, Error> {
+fn settings(device: &Path, denan: &Path, capture: &Path, metadata: &Metadata) -> Vec<OsString> {
     let quoted = |path: &Path| format!("'{}'", path.display());
-    let flags = flags(metadata, shadow).into_iter().map(|flag| format!("'{flag}'")).collect::<Vec<_>>().join(", ");
+    let flags = FLAGS.map(|flag| format!("'{flag}'")).join(", ");
     let mut settings = vec![
         format!("patch.crates-io.burn-flex.path={}", quoted(device)),
-        format!(
-            "target.{}.runner=[{}, '__capture', {}]",
-            metadata.host,
-            quoted(denan),
-            quoted(capture)
-        ),
-        "profile.release.debug='line-tables-only'".to_owned(),
+        format!("target.{}.runner=[{}, '__capture', {}]", metadata.host, quoted(denan), quoted(capture)),
+        // Line tables alone leave the modules out of inlined functions' names, and with them what burn is doing.
+        "profile.release.debug='limited'".to_owned(),
         "profile.release.strip='none'".to_owned(),
     ];
     if std::env::var_os("RUSTFLAGS").is_none() && std::env::var_os("CARGO_ENCODED_RUSTFLAGS").is_none() {
         settings.push(format!("build.rustflags=[{flags}]"));
     }
-    Ok(settings.into_iter().map(OsString::from).collect())
+    settings.into_iter().map(OsString::from).collect()
 }
 
-fn flags(metadata: &Metadata, shadow: &shadow::Shadow) -> Vec<String> {
-    vec![
-        "-Cforce-frame-pointers=yes".to_owned(),
-        // Messages and debug information name the user's own files.
-        format!("--remap-path-prefix={}={}", shadow.root().display(), metadata.workspace_root.display()),
-    ]
-}
+/// Keeps frame pointers, by which the device finds call sites cheaply.
+const FLAGS: [&str; 1] = ["-Cforce-frame-pointers=yes"];
 
 /// The user's own flags from the environment, with ours behind them; cargo would ignore ours otherwise.
-fn encoded_flags(metadata: &Metadata, shadow: &shadow::Shadow) -> Option<OsString> {
-    let _ = &metadata.toolchain;
+fn encoded_flags() -> Option<OsString> {
     let mut all: Vec<String> = match (std::env::var("CARGO_ENCODED_RUSTFLAGS"), std::env::var("RUSTFLAGS")) {
         (Ok(encoded), _) => encoded.split('\u{1f}').map(str::to_owned).collect(),
         (_, Ok(plain)) => plain.split_whitespace().map(str::to_owned).collect(),
         _ => return None,
     };
     all.retain(|flag| !flag.is_empty());
-    all.extend(flags(metadata, shadow));
+    all.extend(FLAGS.map(str::to_owned));
     Some(OsStr::new(&all.join("\u{1f}")).to_owned())
 }
 
@@ -286,7 +297,8 @@ mod tests {
 
     #[test]
     fn what_belongs_to_the_training_is_left_alone() {
-        let run = parse("run --release --manifest-path a/Cargo.toml --target-dir t -- --target-dir x").unwrap();
+        let run =
+            parse("run --release --manifest-path a/Cargo.toml --target-dir t -- --target-dir x").unwrap();
         assert_eq!(run.manifest.as_deref(), Some(Path::new("a/Cargo.toml")));
         assert_eq!(run.rest, ["--release", "--", "--target-dir", "x"]);
     }

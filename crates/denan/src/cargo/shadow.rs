@@ -94,7 +94,11 @@ fn link(original: &Path, at: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn link(original: &Path, at: &Path) -> io::Result<()> {
-    if original.is_dir() { std::os::windows::fs::symlink_dir(original, at) } else { std::os::windows::fs::symlink_file(original, at) }
+    if original.is_dir() {
+        std::os::windows::fs::symlink_dir(original, at)
+    } else {
+        std::os::windows::fs::symlink_file(original, at)
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +122,11 @@ mod tests {
         fs::write(shadow.root().join("Cargo.lock"), "changed by cargo").unwrap();
         shadow.link_all(&workspace, &[]).unwrap();
         assert_eq!(fs::read_to_string(shadow.root().join("Cargo.lock")).unwrap(), "changed by cargo");
-        assert_eq!(fs::read_to_string(workspace.join("Cargo.lock")).unwrap(), "lock", "the user's own is left alone");
+        assert_eq!(
+            fs::read_to_string(workspace.join("Cargo.lock")).unwrap(),
+            "lock",
+            "the user's own is left alone"
+        );
         fs::write(workspace.join("Cargo.lock"), "lock 2").unwrap();
         shadow.link_all(&workspace, &[]).unwrap();
         assert_eq!(fs::read_to_string(shadow.root().join("Cargo.lock")).unwrap(), "lock 2");

@@ -72,7 +72,11 @@ pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> 
         source,
         help: "choose an empty folder with --data DIR".to_owned(),
     })?;
-    terminal.say(&format!("drew {} images of blood cells with annotations into {}", options.images, data.display()));
+    terminal.say(&format!(
+        "drew {} images of blood cells with annotations into {}",
+        options.images,
+        data.display()
+    ));
     let command = [
         "cargo",
         "run",
@@ -91,7 +95,7 @@ pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> 
     terminal.say("denan run -- cargo run --release --example detector -- DATA --steps 150");
     let arguments = RunArguments {
         cure: CureChoice::Auto,
-        record: None,
+        record: arguments.record.clone(),
         cure_budget: 600,
         keep_going: false,
         command: command.to_vec(),

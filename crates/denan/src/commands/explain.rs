@@ -13,8 +13,9 @@ pub fn explain(id: Option<&str>) -> Result<(), Error> {
         return Ok(());
     };
     let Some(page) = denan_diagnose::page(id) else {
-        let suggestion =
-            denan_diagnose::closest(id).map(|closest| format!(", did you mean `{closest}`?")).unwrap_or_default();
+        let suggestion = denan_diagnose::closest(id)
+            .map(|closest| format!(", did you mean `{closest}`?"))
+            .unwrap_or_default();
         return Err(Error::UnknownCause { id: id.to_owned(), suggestion });
     };
     write!(out, "{page}")?;

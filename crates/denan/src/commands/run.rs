@@ -43,18 +43,20 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     };
     let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
     let mut record_error = None;
-    let watched = session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, |event| {
-        if let Event::Break(found) = event {
-            terminal.say(&format!("the training broke at step {}; looking into it", found.step));
-        }
-    })?;
+    let watched =
+        session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, |event| {
+            if let Event::Break(found) = event {
+                terminal.say(&format!("the training broke at step {}; looking into it", found.step));
+            }
+        })?;
     let recorded = recorder.map(Recorder::finish);
     if let Some(error) = record_error.or_else(|| recorded.as_ref()?.as_ref().err().map(ToString::to_string)) {
         notes.push(format!("the record is incomplete: {error}"));
     }
 
     let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
-    let status = watched.status.filter(|_| watched.run.ending.is_none_or(|_| watched.run.first_break.is_none()));
+    let status =
+        watched.status.filter(|_| watched.run.ending.is_none_or(|_| watched.run.first_break.is_none()));
     let mut result = result::of_run(&watched.run, &annotations, status);
     result.notes.extend(notes);
     result.record = recorded.is_some().then(|| record.display().to_string());
@@ -93,18 +95,26 @@ fn refuse_python(typed: Launch) -> Result<Launch, Error> {
     Ok(typed)
 }
 
-fn cure(result: &mut RunResult, run: &Run, choice: &CureChoice, rerunner: &mut Rerunner<'_>, sources: &SourceFiles) {
+fn cure(
+    result: &mut RunResult,
+    run: &Run,
+    choice: &CureChoice,
+    rerunner: &mut Rerunner<'_>,
+    sources: &SourceFiles,
+) {
     let only = match choice {
         CureChoice::Only(ids) => Some(ids.as_slice()),
         _ => None,
     };
     let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
     for Experiment { intervention, mut cure } in experiments {
-        if let (Some(intervention), Verdict::Survived, Some(found)) = (&intervention, cure.verdict, &run.first_break) {
+        if let (Some(intervention), Verdict::Survived, Some(found)) =
+            (&intervention, cure.verdict, &run.first_break)
+        {
             let dropped = dropped(intervention, run);
             let context = PatchContext {
                 break_: found,
-                step_place: None,
+                step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
                 learning_rate: experiments::learning_rate(run),
                 dropped: &dropped,
             };
@@ -147,17 +157,20 @@ impl Rerun for Rerunner<'_> {
             return Err("the time for re-runs is used up; give more with --cure-budget SECONDS".to_owned());
         }
         let plan = Plan {
-            socket: None,
             seed: self.seed,
             stop_after_break: true,
             stop_at_step: Some(steps),
             intervention: Some(intervention.clone()),
+            ..Plan::default()
         };
         let deadline = Some(self.deadline);
         let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, &mut None, |_| {})
             .map_err(|error| error.to_string())?;
         if watched.status.is_none() {
-            return Err("the re-run took longer than the time that was left; give more with --cure-budget SECONDS".to_owned());
+            return Err(
+                "the re-run took longer than the time that was left; give more with --cure-budget SECONDS"
+                    .to_owned(),
+            );
         }
         Ok(watched.run)
     }
@@ -183,7 +196,8 @@ fn no_training(launch: &Launch) -> String {
     if launch.source.is_watched {
         "the program ran no optimizer step".to_owned()
     } else {
-        "this program was not built for watching; let denan build it: denan run -- cargo run --release".to_owned()
+        "this program was not built for watching; let denan build it: denan run -- cargo run --release"
+            .to_owned()
     }
 }
 
@@ -192,7 +206,13 @@ fn record_path(asked: Option<&Path>) -> PathBuf {
         || {
             let time = time_name();
             (0..)
-                .map(|number| PathBuf::from(if number == 0 { format!("denan-{time}.db") } else { format!("denan-{time}-{number}.db") }))
+                .map(|number| {
+                    PathBuf::from(if number == 0 {
+                        format!("denan-{time}.db")
+                    } else {
+                        format!("denan-{time}-{number}.db")
+                    })
+                })
                 .find(|path| !path.exists())
                 .unwrap_or_default()
         },
