@@ -86,29 +86,24 @@ pub(crate) fn range_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Range {
 #[inline(always)]
 fn summarize_finite<T: Lane, I: Isa>(block: &[T], absent: Absent) -> Option<Summary> {
     let finite = (block.len() as u64 - absent.total()) as f64;
-    let pivot = block[0].to_f64();
-    let (tally, kept) = if T::EXACT_SQUARES && absent.total() == 0 {
-        let (tally, Sums { sum, squares }) = I::tally_and_sum::<T, true>(block);
-        let mean = sum / finite;
-        let m2 = squares - sum * mean;
-        (tally, (m2 >= squares * LEAST_SPREAD).then_some((mean, m2)))
-    } else {
-        (I::tally(block), None)
-    };
+    let is_raw = T::EXACT_SQUARES && absent.total() == 0;
+    let (tally, sums) =
+        if is_raw { I::tally_and_sum::<T, true>(block) } else { I::tally_and_sum::<T, false>(block) };
     let (range, subnormals) = tally.finite_range(block, absent)?;
-    let (mean, m2) = match kept {
-        Some(kept) => kept,
-        None => {
-            let Sums { sum, squares } = I::sum::<T, false>(block);
-            if !sum.is_finite() {
-                return None;
-            }
-            let offset = sum / finite;
-            let m2 = if squares.is_finite() { (squares - sum * offset).max(0.0) } else { f64::INFINITY };
-            (pivot + offset, m2)
+    if is_raw {
+        let mean = sums.sum / finite;
+        let m2 = sums.squares - sums.sum * mean;
+        if m2 >= sums.squares * LEAST_SPREAD {
+            return Some(summary_of(range, subnormals, mean, m2));
         }
-    };
-    Some(summary_of(range, subnormals, mean, m2))
+    }
+    let Sums { sum, squares } = if is_raw { I::sum::<T, false>(block) } else { sums };
+    if !sum.is_finite() {
+        return None;
+    }
+    let offset = sum / finite;
+    let m2 = if squares.is_finite() { (squares - sum * offset).max(0.0) } else { f64::INFINITY };
+    Some(summary_of(range, subnormals, block[0].to_f64() + offset, m2))
 }
 
 #[inline(always)]
@@ -232,17 +227,15 @@ impl<I: Isa, const RAW: bool> Accumulator<I, RAW> {
     }
 }
 
-/// Sums of a block. The pass that `RAW` asks for comes first, and has the next block fetched
-/// meanwhile: the processor by itself looks no further than a few cache lines, and would wait for
-/// memory at the start of each block.
+/// Sums of a block that has just been tallied, so that it lies in the cache. Meanwhile the next block is
+/// fetched: the processor by itself looks no further than a few cache lines, and would wait for memory at
+/// the start of each block.
 #[inline(always)]
 pub(crate) fn sum<T: Lane, I: Isa, const RAW: bool>(block: &[T]) -> Sums {
     let mut sums = Accumulator::<I, RAW>::new(block);
     let (groups, rest) = block.as_chunks::<LANES>();
     for group in groups {
-        if RAW {
-            I::prefetch(group.as_ptr().wrapping_byte_add(size_of_val(block)));
-        }
+        I::prefetch(group.as_ptr().wrapping_byte_add(size_of_val(block)));
         sums.add(group);
     }
     sums.finish(block, rest)

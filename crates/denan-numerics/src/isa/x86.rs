@@ -15,7 +15,7 @@ use crate::range::Range;
 use crate::summary::Summary;
 
 /// Bytes between what AVX-512 reads and what it has fetched.
-const AHEAD: usize = 12288;
+const AHEAD: usize = 8192;
 
 pub(super) fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")

@@ -1,0 +1,6 @@
+//! The program as its users call it: exit codes, messages, documents.
+
+mod bad_input;
+mod explain;
+mod protocol;
+mod support;
