@@ -1,1 +1,45 @@
-fn main() {}
+//! Chores of this repository: `cargo xtask TASK`.
+//!
+//! The only one so far is [`ward`]: denan over all sick trainings of the ward and their healthy
+//! twins, compared with what it must find, as a scoreboard.
+
+mod ward;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask ward [options]
+
+Runs denan over the trainings of the ward and compares what it finds with what it must find.
+
+options:
+  --only CAUSE[/CASE]  these cases only; can be given more than once
+  --cure, --no-cure    whether cures are tried as well [default: --cure]
+  --engine burn        which engine's trainings [default: burn]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((task, options)) if task == "ward" => ward::Options::parse(options).and_then(|options| {
+            let Some(options) = options else {
+                println!("{USAGE}");
+                return Ok(true);
+            };
+            ward::run(&options)
+        }),
+        Some((task, _)) if task == "-h" || task == "--help" => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        Some((task, _)) => Err(format!("there is no task `{task}`\n\n{USAGE}")),
+        None => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+    }
+}

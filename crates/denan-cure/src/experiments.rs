@@ -1,6 +1,7 @@
 //! What to try for a diagnosis, in which order, and how far to search.
 
 use crate::verdict::{Judgement, judge, steps_to_outlive};
+use denan_finding::number::float;
 use denan_finding::{BlamedSample, Cure, Finding, Verdict};
 use denan_record::model::{Phase, Run};
 use denan_record::plan::Intervention;
@@ -17,11 +18,15 @@ const CLIPS: [f64; 7] = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
 
 /// Runs the training again.
 pub trait Rerun {
-    /// Runs it with one thing changed, until it breaks or has made `steps` steps.
+    /// Runs it once for each of the interventions, all at the same time, each until it breaks or has made
+    /// `steps` steps.
     ///
     /// # Errors
     /// It could not be run, or there is no time left; the text fits after "not run: ".
-    fn rerun(&mut self, intervention: &Intervention, steps: u64) -> Result<Run, String>;
+    fn rerun(&mut self, interventions: &[Intervention], steps: u64) -> Vec<Result<Run, String>>;
+
+    /// How many re-runs may go on at the same time.
+    fn jobs(&self) -> usize;
 
     /// Who is to blame for a re-run's break, when it is followed back to samples.
     fn blamed(&self, run: &Run) -> Vec<BlamedSample>;
@@ -85,7 +90,7 @@ fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mu
     };
     match attempt {
         Ok((intervention, judgement)) => {
-            let (args, change) = describe(&intervention, recorded, &judgement);
+            let (args, change) = describe(&intervention, recorded);
             Experiment {
                 intervention: Some(intervention),
                 cure: Cure {
@@ -127,12 +132,29 @@ fn run_one(
     rerun: &mut dyn Rerun,
     intervention: Intervention,
 ) -> Result<(Intervention, Judgement, Run), String> {
+    run_all(recorded, rerun, vec![intervention])
+        .pop()
+        .unwrap_or_else(|| Err("nothing came back from the re-run".to_owned()))
+}
+
+/// Runs several at once and judges each, in their order.
+fn run_all(
+    recorded: &Run,
+    rerun: &mut dyn Rerun,
+    interventions: Vec<Intervention>,
+) -> Vec<Result<(Intervention, Judgement, Run), String>> {
     let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
     let planned = steps_to_outlive(break_step);
-    rerun.progress(&in_words(&intervention, recorded));
-    let again = rerun.rerun(&intervention, planned)?;
-    let judgement = judge(recorded, &again, matters_from(&intervention, break_step), planned);
-    Ok((intervention, judgement, again))
+    for intervention in &interventions {
+        rerun.progress(&in_words(intervention, recorded));
+    }
+    let runs = rerun.rerun(&interventions, planned);
+    let judged = interventions.into_iter().zip(runs).map(|(intervention, again)| {
+        let again = again?;
+        let judgement = judge(recorded, &again, matters_from(&intervention, break_step), planned);
+        Ok((intervention, judgement, again))
+    });
+    judged.collect()
 }
 
 /// The first step that an intervention may change.
@@ -217,7 +239,7 @@ fn clip_gradients(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
         .filter(|step| step.step < break_step.max(1))
         .flat_map(|step| &step.parameters)
         .filter_map(|parameter| parameter.gradient.as_ref())
-        .map(denan_norm)
+        .map(|gradient| gradient.l2_norm())
         .filter(|norm| norm.is_finite() && *norm > 0.0)
         .collect();
     norms.sort_by(f64::total_cmp);
@@ -229,51 +251,58 @@ fn clip_gradients(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
     search(recorded, rerun, clips)
 }
 
-fn denan_norm(summary: &denan_numerics::Summary) -> f64 {
-    summary.l2_norm()
-}
-
 /// A number with two significant digits, which is how people write such values.
 fn two_digits(value: f64) -> f64 {
     format!("{value:.1e}").parse().unwrap_or(value)
 }
 
-/// The first of a list, mildest first, that survives, by bisection: what is stronger than a survivor survives too.
+/// The first of a list, mildest first, that survives.
+///
+/// Narrowed down like a bisection, with as many probes at once as there are jobs: what is stronger
+/// than a survivor survives too, what is milder than a break breaks too.
 fn search(recorded: &Run, rerun: &mut dyn Rerun, candidates: Vec<Intervention>) -> Attempt {
     let mut best: Option<(Intervention, Judgement)> = None;
-    let mut worst: Option<(Intervention, Judgement)> = None;
+    let mut other: Option<(Intervention, Judgement)> = None;
     let (mut low, mut high) = (0, candidates.len());
     while low < high {
-        let middle = low + (high - low) / 2;
-        let tried = run_one(recorded, rerun, candidates[middle].clone());
-        let (intervention, judgement, _) = match tried {
-            Ok(tried) => tried,
-            // Out of time: what has been found so far counts.
-            Err(reason) => return best.or(worst).ok_or(reason),
-        };
-        match judgement.verdict {
-            Verdict::Survived => {
-                best = Some((intervention, judgement));
-                high = middle;
+        let probes = probes(low, high, rerun.jobs());
+        let tried = run_all(recorded, rerun, probes.iter().map(|&at| candidates[at].clone()).collect());
+        for (at, tried) in probes.into_iter().zip(tried) {
+            if !(low..high).contains(&at) {
+                continue;
             }
-            Verdict::NotReproduced | Verdict::NotRun => return Ok((intervention, judgement)),
-            // Too strong: it survives but stands still.
-            Verdict::Unstable
-                if best.is_none()
-                    && judgement.reason.as_deref().is_some_and(|reason| {
-                        reason.contains("learns") || reason.contains("next to nothing")
-                    }) =>
-            {
-                worst = Some((intervention, judgement));
-                high = middle;
-            }
-            Verdict::Unstable | Verdict::Broke => {
-                worst = worst.or(Some((intervention, judgement)));
-                low = middle + 1;
+            let (intervention, judgement) = match tried {
+                Ok((intervention, judgement, _)) => (intervention, judgement),
+                // Out of time: what has been found so far counts.
+                Err(reason) => return best.or(other).ok_or(reason),
+            };
+            match judgement.verdict {
+                Verdict::Survived => {
+                    best = Some((intervention, judgement));
+                    high = at;
+                }
+                Verdict::NotReproduced | Verdict::NotRun => return Ok((intervention, judgement)),
+                Verdict::Unstable if judgement.stands_still => {
+                    other = Some((intervention, judgement));
+                    high = at;
+                }
+                Verdict::Unstable | Verdict::Broke => {
+                    other = other.or(Some((intervention, judgement)));
+                    low = at + 1;
+                }
             }
         }
     }
-    best.or(worst).ok_or_else(|| "nothing to try".to_owned())
+    best.or(other).ok_or_else(|| "nothing to try".to_owned())
+}
+
+/// Where to probe a range: at its middle, or at several places that part it evenly.
+fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
+    let count = jobs.clamp(1, high - low);
+    let mut probes: Vec<usize> =
+        (1..=count).map(|part| low + (high - low) * part / (count + 1)).map(|at| at.min(high - 1)).collect();
+    probes.dedup();
+    probes
 }
 
 fn in_words(intervention: &Intervention, recorded: &Run) -> String {
@@ -283,20 +312,20 @@ fn in_words(intervention: &Intervention, recorded: &Run) -> String {
         }
         Intervention::SafeOp { op, margin, .. } => match op.as_str() {
             "exp" | "sinh" | "cosh" => format!("argument of {op} at most {margin}"),
-            "div" | "recip" => format!("divisor at least {margin:e} away from 0"),
+            "div" | "recip" => format!("divisor at least {} away from 0", float(*margin)),
             "acos" | "asin" | "atanh" => {
-                format!("argument of {op} at least {margin:e} away from 1")
+                format!("argument of {op} at least {} away from 1", float(*margin))
             }
-            _ => format!("argument of {op} at least {margin:e}"),
+            _ => format!("argument of {op} at least {}", float(*margin)),
         },
         Intervention::LowerLearningRate { factor } => match learning_rate(recorded) {
-            Some(rate) => format!("learning rate {} → {}", short(rate), short(rate * factor)),
-            None => format!("learning rate × {}", short(*factor)),
+            Some(rate) => format!("learning rate {} → {}", float(rate), float(rate * factor)),
+            None => format!("learning rate × {}", float(*factor)),
         },
         Intervention::ClipGradients { max_norm } => {
-            format!("gradients clipped to norm {}", short(*max_norm))
+            format!("gradients clipped to norm {}", float(*max_norm))
         }
-        Intervention::RaiseEpsilon { epsilon } => format!("epsilon of the optimizer {epsilon:e}"),
+        Intervention::RaiseEpsilon { epsilon } => format!("epsilon of the optimizer {}", float(*epsilon)),
     }
 }
 
@@ -319,28 +348,7 @@ pub fn learning_rate(recorded: &Run) -> Option<f64> {
     recorded.steps.iter().rev().find_map(|step| step.learning_rate)
 }
 
-fn short(value: f64) -> String {
-    if value == 0.0 || (1e-3..1e4).contains(&value.abs()) {
-        let rounded = format!("{value:.4}");
-        let rounded = rounded.trim_end_matches('0').trim_end_matches('.');
-        if (rounded.parse::<f64>().unwrap_or(0.0) - value).abs() <= value.abs() * 1e-3 {
-            return rounded.to_owned();
-        }
-    }
-    let text = format!("{value:.3e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) => {
-            format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))
-        }
-        None => text,
-    }
-}
-
-fn describe(
-    intervention: &Intervention,
-    recorded: &Run,
-    judgement: &Judgement,
-) -> (Map<String, Value>, String) {
+fn describe(intervention: &Intervention, recorded: &Run) -> (Map<String, Value>, String) {
     let mut args = Map::new();
     match intervention {
         Intervention::DropSamples { indices } => {
@@ -366,6 +374,5 @@ fn describe(
             args.insert("epsilon".to_owned(), json!(epsilon));
         }
     }
-    let _ = judgement;
     (args, in_words(intervention, recorded))
 }

@@ -25,6 +25,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, where the verdict alone does not say it.
     pub reason: Option<String>,
+    /// It survived, but no longer moves: the intervention was too strong rather than too weak.
+    pub stands_still: bool,
     /// Steps the re-run made.
     pub steps: u64,
     /// Loss of its first step.
@@ -54,7 +56,8 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     let steps = again.steps.last().map_or(0, |step| step.step + 1);
     let loss_start = again.steps.first().and_then(|step| step.loss);
     let loss_end = mean_loss(tail(&again.steps));
-    let judged = |verdict, reason| Judgement { verdict, reason, steps, loss_start, loss_end };
+    let judged =
+        |verdict, reason| Judgement { verdict, reason, stands_still: false, steps, loss_start, loss_end };
     if let Err(step) = reproduces(recorded, again, matters_from) {
         return judged(
             Verdict::NotReproduced,
@@ -72,19 +75,42 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     }
     match learns(recorded, again) {
         Ok(()) => judged(Verdict::Survived, None),
-        Err(reason) => judged(Verdict::Unstable, Some(reason)),
+        Err(misbehaviour) => Judgement {
+            stands_still: misbehaviour != Misbehaviour::RunsAway,
+            ..judged(Verdict::Unstable, Some(misbehaviour.in_words(&again.steps)))
+        },
+    }
+}
+
+/// What a surviving re-run does instead of learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Misbehaviour {
+    RunsAway,
+    HardlyMoves,
+    DoesNotLearn,
+}
+
+impl Misbehaviour {
+    fn in_words(self, steps: &[Step]) -> String {
+        let ends = mean_loss(head(steps)).zip(mean_loss(tail(steps)));
+        let losses = ends.map(|(start, end)| format!(": {start:.4} → {end:.4}")).unwrap_or_default();
+        match self {
+            Self::RunsAway => format!("survives, but its loss runs away{losses}"),
+            Self::HardlyMoves => "survives, but its updates are next to nothing".to_owned(),
+            Self::DoesNotLearn => format!("survives, but no longer learns{losses}"),
+        }
     }
 }
 
 /// Whether the loss of a surviving re-run behaves; `Err` says what it does instead.
-fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
+fn learns(recorded: &Run, again: &Run) -> Result<(), Misbehaviour> {
     let (Some(start), Some(end)) = (mean_loss(head(&again.steps)), mean_loss(tail(&again.steps))) else {
         return Ok(());
     };
     // Losses may be negative (likelihoods), so what counts is the way in relation to the size.
     let size = start.abs().max(end.abs()).max(f64::MIN_POSITIVE);
     if end - start > (RUNS_AWAY - 1.0) * start.abs().max(f64::MIN_POSITIVE) && end - start > 0.5 * size {
-        return Err(format!("survives, but its loss runs away: {start:.4} → {end:.4}"));
+        return Err(Misbehaviour::RunsAway);
     }
     let ratio = again
         .steps
@@ -94,7 +120,7 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
         .filter_map(|step| Some(step.update_norm? / step.weight_norm?))
         .fold(None, |most: Option<f64>, ratio| Some(most.map_or(ratio, |most| most.max(ratio))));
     if ratio.is_some_and(|ratio| ratio < LEAST_UPDATE) {
-        return Err("survives, but its updates are next to nothing".to_owned());
+        return Err(Misbehaviour::HardlyMoves);
     }
     if (start - end) / size >= LEAST_PROGRESS {
         return Ok(());
@@ -109,7 +135,7 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), String> {
         Some(before) if end <= before + 0.1 * before.abs() => Ok(()),
         // A break in the very first steps leaves nothing to compare with.
         None if end <= start + 0.1 * size => Ok(()),
-        _ => Err(format!("survives, but no longer learns: {start:.4} → {end:.4}")),
+        _ => Err(Misbehaviour::DoesNotLearn),
     }
 }
 

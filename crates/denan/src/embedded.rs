@@ -13,9 +13,9 @@ pub struct Embedded {
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
-/// A name for this state of the files: another state has another one.
-pub fn digest(files: &[Embedded]) -> String {
+/// A name for this state of the files and of the manifests that go with them: another state has another one.
+pub fn digest(files: &[Embedded], manifests: &[&str]) -> String {
     let mut hasher = DefaultHasher::new();
-    files.hash(&mut hasher);
+    (files, manifests).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }

@@ -19,6 +19,7 @@ pub struct Launch {
     /// What denan knows of the program's source.
     pub source: Source,
     /// Folder of a copy of the program, kept as long as it may be started.
+    #[expect(dead_code, reason = "held for its end, when it removes the folder")]
     pub kept: Option<std::sync::Arc<tempfile::TempDir>>,
 }
 

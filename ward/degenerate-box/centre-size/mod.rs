@@ -108,14 +108,14 @@ impl Detector {
     }
 }
 
-/// Mean distance between the predicted boxes and those of the annotation.
+/// Mean squared distance between the predicted boxes and those of the annotation.
 fn box_loss(output: Tensor<3>, boxes: Tensor<3>) -> Tensor<1> {
     let centre = sigmoid(output.clone().slice(s![.., .., 0..2]));
     let log_size = output.slice(s![.., .., 2..4]);
-    let centre_error = (centre - boxes.clone().slice(s![.., .., 0..2])).abs().mean();
+    let centre_error = (centre - boxes.clone().slice(s![.., .., 0..2])).powi_scalar(2).mean();
     let target = boxes.slice(s![.., .., 2..4]).log();
-    let size_error = (log_size - target).abs().mean();
-    centre_error * 5.0 + size_error
+    let size_error = (log_size - target).powi_scalar(2).mean();
+    centre_error * 20.0 + size_error
 }
 
 pub fn train(healthy: bool) {

@@ -58,7 +58,7 @@ impl StarFinder {
     fn forward(&self, images: Tensor<4>, places: Tensor<3>) -> Tensor<2> {
         let count = images.dims()[0];
         let features = self.relu.forward(self.first.forward(images));
-        let heat = self.relu.forward(self.second.forward(features)).sum_dim(1);
+        let heat = self.second.forward(features).powi_scalar(2).sum_dim(1);
         let heat = heat.reshape([count, 1, SIDE * SIDE]);
         let mass = heat.clone().sum_dim(2);
         let share = heat / mass;

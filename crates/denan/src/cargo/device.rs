@@ -17,7 +17,11 @@ pub const BURN_VERSION: &str = "0.22.1";
 
 /// Folder of the package that takes burn-flex's place.
 pub fn prepare(flex: &FlexPackage) -> Result<PathBuf, Error> {
-    let folder = cache::folder(&format!("device/{}-{}", flex.version, embedded::digest(embedded::DEVICE)))?;
+    let folder = cache::folder(&format!(
+        "device/{}-{}",
+        flex.version,
+        embedded::digest(embedded::DEVICE, &MANIFESTS.map(|(_, manifest)| manifest))
+    ))?;
     let ready = folder.join("ready");
     if !ready.exists() {
         write(&folder, flex, &ready).map_err(|source| Error::File {
@@ -45,11 +49,7 @@ fn write(folder: &Path, flex: &FlexPackage, ready: &Path) -> io::Result<()> {
         1,
     );
     fs::write(real.join("Cargo.toml"), manifest)?;
-    for (package, manifest) in [
-        ("denan-device", DEVICE_MANIFEST),
-        ("denan-record", RECORD_MANIFEST),
-        ("denan-numerics", NUMERICS_MANIFEST),
-    ] {
+    for (package, manifest) in MANIFESTS {
         fs::write(folder.join(package).join("Cargo.toml"), manifest)?;
     }
     fs::write(ready, "")
@@ -72,7 +72,15 @@ fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 // Manifests of the packages as they stand in the cache. They differ from those of the workspace in
-// what a workspace gives: versions, lints, and the name under which cargo is to take the device.
+// what a workspace gives (versions, lints) and in their names: cargo is to take the device for
+// burn-flex, and a lock file admits no two packages of one name and version, should the user's
+// program have denan's own crates among its packages.
+
+const MANIFESTS: [(&str, &str); 3] = [
+    ("denan-device", DEVICE_MANIFEST),
+    ("denan-record", RECORD_MANIFEST),
+    ("denan-numerics", NUMERICS_MANIFEST),
+];
 
 const DEVICE_MANIFEST: &str = r#"[package]
 name = "burn-flex"
@@ -100,8 +108,8 @@ burn-ir = { version = "=0.22.1", default-features = false, features = ["std"] }
 burn-router = { version = "=0.22.1", default-features = false, features = ["std"] }
 burn-std = { version = "=0.22.1", default-features = false, features = ["std"] }
 backtrace = "0.3.77"
-denan-numerics = { path = "../denan-numerics", features = ["serde"] }
-denan-record = { path = "../denan-record" }
+denan-numerics = { package = "denan-device-numerics", path = "../denan-numerics", features = ["serde"] }
+denan-record = { package = "denan-device-record", path = "../denan-record" }
 half = { version = "2.7", default-features = false, features = ["std"] }
 libc = "0.2"
 rustc-hash = "2"
@@ -110,15 +118,18 @@ smallvec = "1"
 "#;
 
 const RECORD_MANIFEST: &str = r#"[package]
-name = "denan-record"
+name = "denan-device-record"
 version = "0.1.0"
 edition = "2024"
+
+[lib]
+name = "denan_record"
 
 [features]
 store = []
 
 [dependencies]
-denan-numerics = { path = "../denan-numerics", features = ["serde"] }
+denan-numerics = { package = "denan-device-numerics", path = "../denan-numerics", features = ["serde"] }
 postcard = { version = "1.1", default-features = false, features = ["use-std"] }
 serde = { version = "1", features = ["derive"] }
 serde_json = "1"
@@ -126,9 +137,12 @@ thiserror = "2"
 "#;
 
 const NUMERICS_MANIFEST: &str = r#"[package]
-name = "denan-numerics"
+name = "denan-device-numerics"
 version = "0.1.0"
 edition = "2024"
+
+[lib]
+name = "denan_numerics"
 
 [features]
 serde = ["dep:serde"]

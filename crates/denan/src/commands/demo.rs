@@ -105,7 +105,10 @@ pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> 
 
 /// Writes the demo's programs to the cache, if they are not there.
 fn programs() -> Result<PathBuf, Error> {
-    let folder = cache::folder(&format!("demo/{}", embedded::digest(embedded::DEMO)))?;
+    let folder = cache::folder(&format!(
+        "demo/{}",
+        embedded::digest(embedded::DEMO, &[WORKSPACE_MANIFEST, DENAN_BURN_MANIFEST])
+    ))?;
     let write = |path: &Path, text: &str| {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;

@@ -31,7 +31,7 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     let seed = common.seed.unwrap_or_else(random_seed);
     let mut notes = Vec::new();
     let record = record_path(arguments.record.as_deref());
-    let recorder = match Recorder::create(&record, Limits::default()) {
+    let mut recorder = match Recorder::create(&record, Limits::default()) {
         Ok(recorder) => Some(recorder),
         // An explicit path that cannot be used is a mistake of the caller; a folder that cannot be
         // written must not keep a training from running.
@@ -43,12 +43,20 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     };
     let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
     let mut record_error = None;
+    let on_event = |event: &Event| {
+        if let Event::Break(found) = event {
+            terminal.say(&format!("the training broke at step {}; looking into it", found.step));
+        }
+    };
     let watched =
-        session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, |event| {
-            if let Event::Break(found) = event {
-                terminal.say(&format!("the training broke at step {}; looking into it", found.step));
-            }
-        })?;
+        session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, on_event);
+    let is_empty = watched
+        .as_ref()
+        .map_or(true, |watched| watched.run.steps.is_empty() && watched.run.first_break.is_none());
+    if is_empty {
+        discard(recorder.take(), &record);
+    }
+    let watched = watched?;
     let recorded = recorder.map(Recorder::finish);
     if let Some(error) = record_error.or_else(|| recorded.as_ref()?.as_ref().err().map(ToString::to_string)) {
         notes.push(format!("the record is incomplete: {error}"));
@@ -62,11 +70,6 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     result.record = recorded.is_some().then(|| record.display().to_string());
     if result.outcome == Outcome::NoTraining {
         result.notes.push(no_training(&launch));
-        if recorded.is_some() {
-            // An empty record helps nobody.
-            let _ = std::fs::remove_file(&record);
-            result.record = None;
-        }
     }
     let sources = SourceFiles::of(&launch.source);
     if result.outcome == Outcome::Broke && arguments.cure != CureChoice::Off {
@@ -76,11 +79,21 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
             annotations: &annotations,
             deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
             terminal,
+            jobs: common.jobs.into(),
         };
         cure(&mut result, &watched.run, &arguments.cure, &mut rerunner, &sources);
     }
     result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
+}
+
+/// Takes back a record that holds no step: it helps nobody.
+fn discard(recorder: Option<Recorder>, path: &Path) {
+    if let Some(recorder) = recorder
+        && recorder.finish().is_ok()
+    {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// PyTorch has no adapter yet; running it unwatched would look as if it were healthy.
@@ -149,12 +162,14 @@ struct Rerunner<'a> {
     annotations: &'a AnnotationFiles,
     deadline: Instant,
     terminal: &'a Terminal,
+    jobs: usize,
 }
 
-impl Rerun for Rerunner<'_> {
-    fn rerun(&mut self, intervention: &Intervention, steps: u64) -> Result<Run, String> {
+impl Rerunner<'_> {
+    fn rerun_one(&self, intervention: &Intervention, steps: u64) -> Result<Run, String> {
+        const NO_TIME: &str = "the time for re-runs is used up; give more with --cure-budget SECONDS";
         if Instant::now() > self.deadline {
-            return Err("the time for re-runs is used up; give more with --cure-budget SECONDS".to_owned());
+            return Err(NO_TIME.to_owned());
         }
         let plan = Plan {
             seed: self.seed,
@@ -166,13 +181,27 @@ impl Rerun for Rerunner<'_> {
         let deadline = Some(self.deadline);
         let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, &mut None, |_| {})
             .map_err(|error| error.to_string())?;
-        if watched.status.is_none() {
-            return Err(
-                "the re-run took longer than the time that was left; give more with --cure-budget SECONDS"
-                    .to_owned(),
-            );
-        }
-        Ok(watched.run)
+        watched.status.map(|_| watched.run).ok_or_else(|| NO_TIME.to_owned())
+    }
+}
+
+impl Rerun for Rerunner<'_> {
+    fn rerun(&mut self, interventions: &[Intervention], steps: u64) -> Vec<Result<Run, String>> {
+        let this = &*self;
+        std::thread::scope(|scope| {
+            let running: Vec<_> = interventions
+                .iter()
+                .map(|intervention| scope.spawn(move || this.rerun_one(intervention, steps)))
+                .collect();
+            let joined = running.into_iter().map(|run| run.join());
+            joined
+                .map(|run| run.unwrap_or_else(|_| Err("denan itself failed in the re-run".to_owned())))
+                .collect()
+        })
+    }
+
+    fn jobs(&self) -> usize {
+        self.jobs
     }
 
     fn blamed(&self, run: &Run) -> Vec<BlamedSample> {

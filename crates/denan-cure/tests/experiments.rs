@@ -1,0 +1,204 @@
+//! What is tried and how far it is searched, against trainings that are made of rules.
+
+use denan_cure::experiments::{Rerun, experiment};
+use denan_finding::{BlamedSample, Finding, Verdict};
+use denan_numerics::{Range, Summary};
+use denan_record::model::{
+    Break, Ending, Kind, Operation, ParameterStep, Phase, Place, Role, Run, Sample, Step, TensorSeen,
+};
+use denan_record::plan::Intervention;
+
+/// A training that survives when a rule says so.
+struct Rules<F> {
+    survives: F,
+    jobs: usize,
+    reruns: Vec<Intervention>,
+    /// Samples that break it as long as they are not left out.
+    bad: Vec<u64>,
+}
+
+impl<F: Fn(&Intervention) -> bool> Rules<F> {
+    fn new(survives: F) -> Self {
+        Self { survives, jobs: 1, reruns: Vec::new(), bad: Vec::new() }
+    }
+}
+
+impl<F: Fn(&Intervention) -> bool> Rerun for Rules<F> {
+    fn rerun(&mut self, interventions: &[Intervention], steps: u64) -> Vec<Result<Run, String>> {
+        self.reruns.extend_from_slice(interventions);
+        interventions.iter().map(|intervention| Ok(training((self.survives)(intervention), steps))).collect()
+    }
+
+    fn jobs(&self) -> usize {
+        self.jobs
+    }
+
+    fn blamed(&self, run: &Run) -> Vec<BlamedSample> {
+        let left_out = match self.reruns.last() {
+            Some(Intervention::DropSamples { indices }) => indices.clone(),
+            _ => Vec::new(),
+        };
+        let next = self.bad.iter().find(|index| !left_out.contains(index));
+        next.filter(|_| run.first_break.is_some()).map(|&index| blamed(index)).into_iter().collect()
+    }
+
+    fn progress(&mut self, _: &str) {}
+}
+
+fn blamed(index: u64) -> BlamedSample {
+    BlamedSample { sample: Some(Sample { index, name: None }), batch_row: None, why: String::new() }
+}
+
+fn training(survives: bool, steps: u64) -> Run {
+    let breaks_at = if survives { u64::MAX } else { 9 };
+    let gradient = Summary { count: 1, min: 2.0, max: 2.0, mean: 2.0, ..Summary::EMPTY };
+    Run {
+        steps: (0..steps.min(breaks_at))
+            .map(|step| Step {
+                step,
+                loss: Some(2.0 / (1.0 + step as f64 / 10.0)),
+                loss_bits: Some(step),
+                learning_rate: Some(0.1),
+                weight_norm: Some(1.0),
+                update_norm: Some(1e-3),
+                parameters: vec![ParameterStep {
+                    slot: 0,
+                    gradient: Some(gradient),
+                    value: None,
+                    update: None,
+                }],
+                ..Step::default()
+            })
+            .collect(),
+        first_break: (!survives).then(|| broke("log")),
+        ending: Some(if survives { Ending::StoppedAtStep } else { Ending::StoppedAfterBreak }),
+        ..Run::default()
+    }
+}
+
+fn broke(op: &str) -> Break {
+    let range = Range { count: 4, nan: 0, pos_inf: 0, neg_inf: 0, zeros: 1, min: 0.0, max: 1.0 };
+    let seen = |range| TensorSeen {
+        shape: vec![4],
+        dtype: "float32".to_owned(),
+        range,
+        role: Role::Activation,
+        parameter: None,
+    };
+    Break {
+        step: 9,
+        phase: Phase::Forward,
+        kind: Kind::NegativeInfinity,
+        producer: Operation {
+            sequence: 3,
+            op: op.to_owned(),
+            carried_out: None,
+            phase: Phase::Forward,
+            module: None,
+            parameter: None,
+            place: Some(Place { file: "src/main.rs".to_owned(), line: 4, column: 9, function: None }),
+            forward_place: None,
+            scalar: None,
+            inputs: vec![seen(range)],
+            output: seen(Range { neg_inf: 1, zeros: 0, ..range }),
+        },
+        trail: Vec::new(),
+        origins: Vec::new(),
+        samples: Vec::new(),
+        batch_rows: Vec::new(),
+        loss_is_bad: true,
+        parameters_are_bad: true,
+    }
+}
+
+fn cause(interventions: &[&str]) -> Vec<Finding> {
+    vec![Finding {
+        rule: "log-of-zero".to_owned(),
+        confidence: 0.9,
+        summary: String::new(),
+        evidence: Vec::new(),
+        remedies: Vec::new(),
+        interventions: interventions.iter().map(|&id| id.to_owned()).collect(),
+    }]
+}
+
+#[test]
+fn the_highest_rate_that_survives_is_found_in_few_re_runs() {
+    let mut rules = Rules::new(
+        |intervention| matches!(intervention, Intervention::LowerLearningRate { factor } if *factor < 0.04),
+    );
+    let found = experiment(&training(false, 100), &cause(&["lower-learning-rate"]), &[], None, &mut rules);
+    assert_eq!(found[0].intervention, Some(Intervention::LowerLearningRate { factor: 0.03125 }));
+    assert_eq!(found[0].cure.verdict, Verdict::Survived);
+    assert_eq!(found[0].cure.change, "learning rate 0.1 → 0.003125");
+    assert!(rules.reruns.len() <= 4, "{:?}", rules.reruns);
+}
+
+#[test]
+fn jobs_change_how_long_a_search_takes_and_not_what_it_finds() {
+    for jobs in 1..=12 {
+        let mut rules = Rules::new(
+            |intervention| matches!(intervention, Intervention::LowerLearningRate { factor } if *factor < 0.04),
+        );
+        rules.jobs = jobs;
+        let found =
+            experiment(&training(false, 100), &cause(&["lower-learning-rate"]), &[], None, &mut rules);
+        assert_eq!(
+            found[0].intervention,
+            Some(Intervention::LowerLearningRate { factor: 0.03125 }),
+            "{jobs} jobs"
+        );
+    }
+}
+
+#[test]
+fn the_loosest_clip_and_the_smallest_epsilon_win() {
+    let mut rules = Rules::new(|intervention| match intervention {
+        Intervention::ClipGradients { max_norm } => *max_norm <= 6.0,
+        Intervention::RaiseEpsilon { epsilon } => *epsilon >= 1e-6,
+        _ => false,
+    });
+    let causes = cause(&["clip-gradients", "raise-epsilon"]);
+    let found = experiment(&training(false, 100), &causes, &[], None, &mut rules);
+    assert_eq!(found[0].intervention, Some(Intervention::ClipGradients { max_norm: 6.0 }));
+    assert_eq!(found[1].intervention, Some(Intervention::RaiseEpsilon { epsilon: 1e-6 }));
+}
+
+#[test]
+fn samples_that_come_up_later_are_left_out_as_well() {
+    let mut rules = Rules::new(
+        |intervention| matches!(intervention, Intervention::DropSamples { indices } if indices.len() == 3),
+    );
+    rules.bad = vec![5, 2, 8];
+    let found = experiment(&training(false, 100), &cause(&["drop-samples"]), &[blamed(5)], None, &mut rules);
+    assert_eq!(found[0].intervention, Some(Intervention::DropSamples { indices: vec![5, 2, 8] }));
+    assert_eq!(found[0].cure.verdict, Verdict::Survived);
+}
+
+#[test]
+fn what_survives_comes_before_what_the_cause_names_first() {
+    let mut rules = Rules::new(|intervention| matches!(intervention, Intervention::SafeOp { .. }));
+    let causes = cause(&["lower-learning-rate", "safe-op"]);
+    let found = experiment(&training(false, 100), &causes, &[], None, &mut rules);
+    let order: Vec<_> = found.iter().map(|one| (one.cure.intervention.as_str(), one.cure.verdict)).collect();
+    assert_eq!(order, [("safe-op", Verdict::Survived), ("lower-learning-rate", Verdict::Broke)]);
+}
+
+#[test]
+fn samples_nobody_named_cannot_be_left_out_and_the_way_out_is_told() {
+    let mut rules = Rules::new(|_| true);
+    let found = experiment(&training(false, 100), &cause(&["drop-samples"]), &[], None, &mut rules);
+    assert_eq!(found[0].cure.verdict, Verdict::NotRun);
+    assert!(found[0].cure.reason.as_ref().unwrap().contains("denan_burn::data::watched"));
+    assert!(rules.reruns.is_empty());
+}
+
+#[test]
+fn only_the_interventions_asked_for_are_tried() {
+    let mut rules = Rules::new(|_| true);
+    let only = ["safe-op".to_owned()];
+    let causes = cause(&["lower-learning-rate", "safe-op"]);
+    let found = experiment(&training(false, 100), &causes, &[], Some(&only), &mut rules);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].cure.intervention, "safe-op");
+}

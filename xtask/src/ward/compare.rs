@@ -1,0 +1,199 @@
+//! Compares what denan found with what it must find.
+
+use crate::ward::expected::{Case, Place};
+use crate::ward::found::{Break, Document, Found};
+use std::fs;
+
+/// What is compared, in the order of the scoreboard's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The first cause.
+    Cause,
+    /// Step, phase, operation and line of the break.
+    Place,
+    /// The blamed samples.
+    Samples,
+    /// Whether a cure survived.
+    Cure,
+    /// Whether denan is silent on the healthy twin.
+    Twin,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Cause, Self::Place, Self::Samples, Self::Cure, Self::Twin];
+
+    /// Head of the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cause => "cause",
+            Self::Place => "place",
+            Self::Samples => "samples",
+            Self::Cure => "cure",
+            Self::Twin => "twin",
+        }
+    }
+}
+
+/// What came of the checks of one case; a check without a mark does not apply.
+#[derive(Default)]
+pub struct Marks {
+    marks: Vec<(Check, Result<(), String>)>,
+}
+
+impl Marks {
+    /// Notes a check; `Err` says what was expected and what was found.
+    pub fn set(&mut self, check: Check, mark: Result<(), String>) {
+        self.marks.push((check, mark));
+    }
+
+    /// What came of a check.
+    pub fn get(&self, check: Check) -> Option<&Result<(), String>> {
+        self.marks.iter().find(|(made, _)| *made == check).map(|(_, mark)| mark)
+    }
+}
+
+/// Checks the run of a sick training.
+pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
+    let Some(expected) = &case.sick else { return };
+    let document = found.document.as_ref().filter(|document| document.outcome == "broke");
+    let (Some(document), 1) = (document, found.exit_code) else {
+        marks.set(Check::Cause, Err(format!("expected a break, {}", outcome(found))));
+        for check in [Check::Place, Check::Samples, Check::Cure] {
+            marks.set(check, Err("see cause".to_owned()));
+        }
+        return;
+    };
+    marks.set(Check::Cause, cause(&case.cause, document));
+    marks.set(Check::Place, place(case, &expected.place, document.first_break.as_ref(), found));
+    if let Some(samples) = &expected.samples {
+        marks.set(Check::Samples, self::samples(samples, document));
+    }
+    if let Some(cures) = expected.cure.as_ref().filter(|_| cure) {
+        marks.set(Check::Cure, self::cure(cures, document));
+    }
+}
+
+/// Checks the run of a healthy training: nothing must be said.
+pub fn healthy(found: &Found) -> Result<(), String> {
+    let is_silent = found.document.as_ref().is_some_and(|document| {
+        document.outcome == "healthy" && document.causes.is_empty() && document.first_break.is_none()
+    });
+    if is_silent && found.exit_code == 0 {
+        Ok(())
+    } else {
+        Err(format!("expected silence, {}", outcome(found)))
+    }
+}
+
+/// How a run ended, in words.
+fn outcome(found: &Found) -> String {
+    match &found.document {
+        Some(document) => {
+            let place = document.first_break.as_ref().map(in_words);
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+            format!(
+                "found `{}`{place}, causes: {}, exit code {}",
+                document.outcome,
+                causes(document),
+                found.exit_code
+            )
+        }
+        None => format!("found no result, exit code {}: {}", found.exit_code, found.said),
+    }
+}
+
+fn cause(expected: &str, document: &Document) -> Result<(), String> {
+    match document.causes.first() {
+        Some(first) if first.rule == expected => Ok(()),
+        _ => Err(format!("expected {expected}, found {}", causes(document))),
+    }
+}
+
+fn causes(document: &Document) -> String {
+    let causes: Vec<String> =
+        document.causes.iter().map(|cause| format!("{} {:.2}", cause.rule, cause.confidence)).collect();
+    if causes.is_empty() { "none".to_owned() } else { causes.join(", ") }
+}
+
+fn place(case: &Case, expected: &Place, found: Option<&Break>, run: &Found) -> Result<(), String> {
+    let found = found.ok_or("expected a break, found none")?;
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, expected: Option<String>, found: String| {
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            wrong.push(format!("expected {what} {expected}, found {found}"));
+        }
+    };
+    compare("step", expected.step.map(|step| step.to_string()), found.step.to_string());
+    compare("phase", expected.phase.clone(), found.phase.clone());
+    compare("op", expected.op.clone(), found.producer.op.clone());
+    let parameter = found.producer.parameter.clone().unwrap_or_else(|| "none".to_owned());
+    compare("parameter", expected.parameter.clone(), parameter);
+    if let Some(text) = &expected.line_contains {
+        let (line, place) = line(case, found, run);
+        if !line.contains(text.as_str()) {
+            wrong.push(format!("expected the line `{text}`, found {place} `{}`", line.trim()));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// The reported line, if it is one of the case's own source, and where it is.
+fn line(case: &Case, found: &Break, run: &Found) -> (String, String) {
+    let (Some(file), Some(number)) = (&found.producer.file, found.producer.line) else {
+        return (String::new(), "no line".to_owned());
+    };
+    let place = format!("{}:{number}", file.display());
+    if !run.root.join(file).ends_with(&case.source) {
+        return (String::new(), place);
+    }
+    let source = fs::read_to_string(run.root.join(&case.source)).unwrap_or_default();
+    (source.lines().nth(number.saturating_sub(1)).unwrap_or_default().to_owned(), place)
+}
+
+fn in_words(found: &Break) -> String {
+    let producer = &found.producer;
+    let place = match (&producer.file, producer.line) {
+        (Some(file), Some(line)) => format!(" at {}:{line}", file.display()),
+        _ => String::new(),
+    };
+    format!("step {}, {}, {}{place}", found.step, found.phase, producer.op)
+}
+
+fn samples(expected: &[String], document: &Document) -> Result<(), String> {
+    let mut found: Vec<String> = document
+        .samples
+        .iter()
+        .map(|sample| match (&sample.name, sample.index) {
+            (Some(name), _) => name.clone(),
+            (None, Some(index)) => index.to_string(),
+            (None, None) => "an unnamed one".to_owned(),
+        })
+        .collect();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    found.sort();
+    if expected == found {
+        return Ok(());
+    }
+    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+    Err(format!("expected {}, found {found}", expected.join(", ")))
+}
+
+fn cure(expected: &[String], document: &Document) -> Result<(), String> {
+    let survived =
+        document.cures.iter().any(|cure| cure.verdict == "survived" && expected.contains(&cure.intervention));
+    if survived {
+        return Ok(());
+    }
+    let tried: Vec<String> = document
+        .cures
+        .iter()
+        .map(|cure| match &cure.reason {
+            Some(reason) => format!("{}: {} ({reason})", cure.intervention, cure.verdict),
+            None => format!("{}: {}", cure.intervention, cure.verdict),
+        })
+        .collect();
+    let tried = if tried.is_empty() { "none".to_owned() } else { tried.join(", ") };
+    Err(format!("expected that {} survives, found {tried}", expected.join(" or ")))
+}

@@ -1,0 +1,129 @@
+//! `case.toml`: what denan must find in a training.
+
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Folder of the cases that have no sick variant.
+const HEALTHY: &str = "healthy";
+
+/// One folder of the ward.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Id of the cause; `healthy` where there is none.
+    pub cause: String,
+    /// Name of the folder.
+    #[serde(skip)]
+    pub name: String,
+    /// `ward/CAUSE/CASE/mod.rs`, from the workspace's root.
+    #[serde(skip)]
+    pub source: PathBuf,
+    /// What is wrong, in one sentence.
+    #[serde(rename = "about")]
+    _about: String,
+    /// What kind of network it is.
+    #[serde(rename = "architecture")]
+    _architecture: String,
+    /// What must be found in the sick variant.
+    pub sick: Option<Sick>,
+}
+
+/// What must be found in a sick training.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sick {
+    /// Steps it would make if nobody stopped it.
+    #[serde(rename = "steps")]
+    _steps: u64,
+    /// Where it breaks.
+    #[serde(rename = "break")]
+    pub place: Place,
+    /// Names of the samples that are to blame; absent where no sample is.
+    pub samples: Option<Vec<String>>,
+    /// Interventions of which one must survive; absent where none can be asked for.
+    pub cure: Option<Vec<String>>,
+}
+
+/// Where a training breaks. What is absent is not compared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// 0-based optimizer step.
+    pub step: Option<u64>,
+    /// Phase of the contract.
+    pub phase: Option<String>,
+    /// Operation of the contract.
+    pub op: Option<String>,
+    /// Text that the reported line of the case's source must hold.
+    pub line_contains: Option<String>,
+    /// The parameter that is updated.
+    pub parameter: Option<String>,
+}
+
+impl Case {
+    /// `CAUSE/CASE`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.cause, self.name)
+    }
+}
+
+/// All cases below a folder, by cause and name.
+pub fn read_all(ward: &Path) -> Result<Vec<Case>, String> {
+    let mut cases = Vec::new();
+    for cause in folders(ward)? {
+        for folder in folders(&cause)? {
+            let file = folder.join("case.toml");
+            if file.is_file() {
+                cases.push(read(&file).map_err(|error| format!("{}: {error}", file.display()))?);
+            }
+        }
+    }
+    Ok(cases)
+}
+
+fn read(file: &Path) -> Result<Case, String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let mut case: Case = toml::from_str(&text).map_err(|error| error.to_string())?;
+    let name = |path: Option<&Path>| {
+        path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
+    };
+    let cause = name(file.ancestors().nth(2));
+    case.name = name(file.parent());
+    case.source = ["ward", &cause, &case.name, "mod.rs"].iter().collect();
+    if case.cause != cause {
+        return Err(format!("its cause is `{}`, but it is in the folder `{cause}`", case.cause));
+    }
+    if case.sick.is_none() != (cause == HEALTHY) {
+        return Err(format!("a case has a table [sick] unless it is in the folder `{HEALTHY}`"));
+    }
+    Ok(case)
+}
+
+fn folders(inside: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries: io::Result<Vec<PathBuf>> =
+        fs::read_dir(inside).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut found = entries.map_err(|error| format!("{}: {error}", inside.display()))?;
+    found.retain(|path| path.is_dir());
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_can_be_read_and_names_a_line_of_its_source() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let cases = read_all(&root.join("ward")).expect("cases");
+        assert!(!cases.is_empty());
+        for case in cases {
+            let source = fs::read_to_string(root.join(&case.source)).expect("a source");
+            let line = case.sick.and_then(|sick| sick.place.line_contains);
+            if let Some(line) = line {
+                assert_eq!(source.matches(&line).count(), 1, "{}: `{line}`", case.source.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Runs denan over a training and reads the document `denan/run/v1` that it writes.
+
+use crate::ward::expected::Case;
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A built denan.
+pub struct Denan {
+    program: PathBuf,
+    root: PathBuf,
+}
+
+/// Which of a case's two trainings.
+#[derive(Clone, Copy)]
+pub enum Variant {
+    Sick,
+    Healthy,
+}
+
+/// What came of a run.
+pub struct Found {
+    /// denan's exit code; -1 if it was killed.
+    pub exit_code: i32,
+    /// Its result, if it wrote one.
+    pub document: Option<Document>,
+    /// The end of what it said for people.
+    pub said: String,
+    /// Where the paths of the document start.
+    pub root: PathBuf,
+}
+
+/// The keys that are compared.
+#[derive(Deserialize)]
+pub struct Document {
+    pub outcome: String,
+    #[serde(rename = "break")]
+    pub first_break: Option<Break>,
+    pub samples: Vec<Sample>,
+    pub causes: Vec<Cause>,
+    pub cures: Vec<Cure>,
+}
+
+#[derive(Deserialize)]
+pub struct Break {
+    pub step: u64,
+    pub phase: String,
+    pub producer: Producer,
+}
+
+#[derive(Deserialize)]
+pub struct Producer {
+    pub op: String,
+    pub parameter: Option<String>,
+    pub file: Option<PathBuf>,
+    pub line: Option<usize>,
+}
+
+#[derive(Deserialize)]
+pub struct Sample {
+    pub index: Option<u64>,
+    pub name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Cause {
+    pub rule: String,
+    pub confidence: f64,
+}
+
+#[derive(Deserialize)]
+pub struct Cure {
+    pub intervention: String,
+    pub verdict: String,
+    pub reason: Option<String>,
+}
+
+impl Denan {
+    /// Builds the program as users get it.
+    pub fn build(root: &Path) -> Result<Self, String> {
+        let output = Command::new("cargo")
+            .args(["build", "--release", "--package", "denan", "--message-format", "json-render-diagnostics"])
+            .current_dir(root)
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("cargo cannot be started: {error}"))?;
+        if !output.status.success() {
+            return Err("denan does not build".to_owned());
+        }
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let program = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "denan")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+        let program = program.ok_or("cargo did not say where it put denan")?;
+        Ok(Self { program, root: root.to_owned() })
+    }
+
+    /// Runs one training of a case. The record and the result go into a folder that does not outlive this call.
+    pub fn run(&self, case: &Case, variant: Variant, cure: bool) -> Result<Found, String> {
+        let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+        let result = folder.path().join("result.json");
+        let variant = match variant {
+            Variant::Sick => "sick",
+            Variant::Healthy => "healthy",
+        };
+        let output = Command::new(&self.program)
+            .args(["run", "--format", "json", "--color", "never", "--output"])
+            .arg(&result)
+            .arg("--record")
+            .arg(folder.path().join("record.db"))
+            .args(["--cure", if cure { "auto" } else { "off" }])
+            .args(["--", "cargo", "run", "--release", "--quiet", "--package", "denan-ward", "--"])
+            .arg(format!("{}/{variant}", case.path()))
+            .current_dir(&self.root)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("denan cannot be started: {error}"))?;
+        let document = match fs::read_to_string(&result) {
+            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
+                format!("the result of {}/{variant} does not keep the contract: {error}", case.path())
+            })?),
+            Err(_) => None,
+        };
+        Ok(Found {
+            exit_code: output.status.code().unwrap_or(-1),
+            document,
+            said: last_lines(&String::from_utf8_lossy(&output.stderr)),
+            root: self.root.clone(),
+        })
+    }
+}
+
+/// The end of a text, enough to tell what went wrong.
+fn last_lines(text: &str) -> String {
+    const KEPT: usize = 4;
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(KEPT)..].join(" | ")
+}

@@ -1,0 +1,78 @@
+//! `cargo xtask ward`: how good denan is, measured on trainings whose cause is known.
+
+mod compare;
+mod expected;
+mod found;
+mod scoreboard;
+
+use compare::{Check, Marks};
+use expected::Case;
+use found::{Denan, Variant};
+use scoreboard::Scoreboard;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What was asked for on the command line.
+pub struct Options {
+    /// `CAUSE` or `CAUSE/CASE`; all cases if empty.
+    only: Vec<String>,
+    cure: bool,
+}
+
+impl Options {
+    /// `None` when help was asked for.
+    pub fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
+        let mut options = Self { only: Vec::new(), cure: true };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "-h" | "--help" => return Ok(None),
+                "--only" => options.only.push(value()?.trim_end_matches('/').to_owned()),
+                "--cure" => options.cure = true,
+                "--no-cure" => options.cure = false,
+                "--engine" => match value()?.as_str() {
+                    "burn" => {}
+                    other => return Err(format!("there are no trainings for the engine `{other}` yet")),
+                },
+                other => return Err(format!("unknown option `{other}`; see `cargo xtask --help`")),
+            }
+        }
+        Ok(Some(options))
+    }
+
+    fn selects(&self, case: &Case) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| *only == case.cause || *only == case.path())
+    }
+}
+
+/// Runs the selected cases; whether all was found as it must be.
+pub fn run(options: &Options) -> Result<bool, String> {
+    let root = workspace_root();
+    let mut cases = expected::read_all(&root.join("ward"))?;
+    cases.retain(|case| options.selects(case));
+    if cases.is_empty() {
+        return Err(format!("no case is called {}", options.only.join(" or ")));
+    }
+    let denan = Denan::build(&root)?;
+    let mut scoreboard = Scoreboard::begin();
+    for case in &cases {
+        let began = Instant::now();
+        let marks = examine(&denan, case, options.cure)?;
+        scoreboard.add(case, &marks, began.elapsed());
+    }
+    Ok(scoreboard.end())
+}
+
+fn examine(denan: &Denan, case: &Case, cure: bool) -> Result<Marks, String> {
+    let mut marks = Marks::default();
+    if case.sick.is_some() {
+        compare::sick(case, &denan.run(case, Variant::Sick, cure)?, cure, &mut marks);
+    }
+    marks.set(Check::Twin, compare::healthy(&denan.run(case, Variant::Healthy, false)?));
+    Ok(marks)
+}
+
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+}

@@ -1,0 +1,113 @@
+//! The scoreboard, in 80 columns: a line per case, below it what is wrong, at the end the shares.
+
+use crate::ward::compare::{Check, Marks};
+use crate::ward::expected::Case;
+use std::time::Duration;
+
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+/// Columns for the name of a case.
+const NAME: usize = 42;
+
+/// Counts while it prints.
+pub struct Scoreboard {
+    cases: usize,
+    passed: [usize; Check::ALL.len()],
+    made: [usize; Check::ALL.len()],
+    elapsed: Duration,
+}
+
+impl Scoreboard {
+    /// Prints the head.
+    pub fn begin() -> Self {
+        let heads: String = Check::ALL.iter().map(|check| column(check.name(), *check)).collect();
+        println!("{:NAME$}{heads}     s", "case");
+        let (passed, made) = Default::default();
+        Self { cases: 0, passed, made, elapsed: Duration::ZERO }
+    }
+
+    /// Prints the line of a case and whatever is wrong with it.
+    pub fn add(&mut self, case: &Case, marks: &Marks, elapsed: Duration) {
+        let mut line = format!("{:NAME$}", case.path());
+        for (number, check) in Check::ALL.into_iter().enumerate() {
+            let mark = marks.get(check);
+            self.made[number] += usize::from(mark.is_some());
+            self.passed[number] += usize::from(mark.is_some_and(Result::is_ok));
+            line += &column(
+                match mark {
+                    Some(Ok(())) => "✓",
+                    Some(Err(_)) => "✗",
+                    None => "·",
+                },
+                check,
+            );
+        }
+        println!("{line}{:6.1}", elapsed.as_secs_f64());
+        for check in Check::ALL {
+            if let Some(Err(wrong)) = marks.get(check) {
+                println!("{}", wrapped(&format!("{}: {wrong}", check.name())));
+            }
+        }
+        self.cases += 1;
+        self.elapsed += elapsed;
+    }
+
+    /// Prints the totals; whether everything passed.
+    pub fn end(self) -> bool {
+        println!("{}", "─".repeat(WIDTH));
+        let row = |name: &str, text: &dyn Fn(usize) -> String| {
+            let columns: String = Check::ALL
+                .into_iter()
+                .enumerate()
+                .map(|(number, check)| column(&text(number), check))
+                .collect();
+            format!("{name:NAME$}{columns}")
+        };
+        let name = format!("{} cases", self.cases);
+        let counts = row(&name, &|number| format!("{}/{}", self.passed[number], self.made[number]));
+        println!("{counts}{:6.1}", self.elapsed.as_secs_f64());
+        let shares = row("", &|number| match self.made[number] {
+            0 => "·".to_owned(),
+            made => format!("{:.0} %", 100.0 * self.passed[number] as f64 / made as f64),
+        });
+        println!("{}", shares.trim_end());
+        self.passed == self.made
+    }
+}
+
+/// A text in its column, to the right.
+fn column(text: &str, check: Check) -> String {
+    let width = check.name().len().max(5) + 1;
+    format!("{text:>width$}")
+}
+
+/// A text in lines of the terminal's width, indented.
+fn wrapped(text: &str) -> String {
+    const INDENT: &str = "    ";
+    let mut lines = vec![INDENT.to_owned()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        let is_first = line.trim().is_empty();
+        if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(format!("{INDENT}{INDENT}{word}"));
+        } else {
+            if !is_first {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_explanations_stay_within_the_terminal() {
+        let text = wrapped(&"expected log-of-zero, found nothing ".repeat(6));
+        assert!(text.lines().count() > 1);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+}
