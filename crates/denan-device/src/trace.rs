@@ -380,3 +380,197 @@ pub fn forward_of(graph: &Graph, backward: NodeIndex, name: &str) -> Option<Node
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Node;
+    use burn_backend::DType;
+    use burn_ir::TensorId;
+    use denan_numerics::Range;
+    use smallvec::SmallVec;
+
+    /// Builds graphs by hand: every node is a tensor of its own.
+    struct Builder {
+        graph: Graph,
+        next: u64,
+    }
+
+    impl Builder {
+        fn new() -> Self {
+            Self { graph: Graph::default(), next: 0 }
+        }
+
+        fn add(
+            &mut self,
+            name: &'static str,
+            shape: &[usize],
+            geometry: Geometry,
+            inputs: &[NodeIndex],
+        ) -> NodeIndex {
+            let role = match name {
+                "input" => Role::Data,
+                _ if inputs.is_empty() => Role::Constant,
+                _ => Role::Activation,
+            };
+            let node = Node {
+                sequence: self.next,
+                name,
+                scalar: None,
+                geometry,
+                site: 0,
+                phase: Phase::Forward,
+                shape: Shape::from(shape.to_vec()),
+                dtype: DType::F32,
+                range: Range { count: 4, ..Range::EMPTY },
+                inputs: SmallVec::from_slice(inputs),
+                role,
+                slot: None,
+                batch: None,
+                is_new: true,
+                used_forward: false,
+                data: None,
+                indices: None,
+                bad_positions: Vec::new(),
+            };
+            self.next += 1;
+            self.graph.insert(TensorId::new(self.next), node)
+        }
+
+        fn made(&mut self, name: &'static str, inputs: &[NodeIndex]) -> NodeIndex {
+            self.add(name, &[4], Geometry::Elementwise, inputs)
+        }
+
+        fn nan(&mut self, at: NodeIndex) {
+            self.graph.node_mut(at).range.nan = 1;
+        }
+
+        fn infinite(&mut self, at: NodeIndex) {
+            self.graph.node_mut(at).range.neg_inf = 1;
+        }
+    }
+
+    fn names(graph: &Graph, path: &Path) -> (&'static str, Vec<&'static str>) {
+        (graph.node(path.producer).name, path.trail.iter().map(|&at| graph.node(at).name).collect())
+    }
+
+    #[test]
+    fn the_producer_has_finite_inputs_and_the_trail_leads_to_the_loss() {
+        let mut build = Builder::new();
+        let data = build.made("input", &[]);
+        let log = build.made("log", &[data]);
+        let mul = build.made("mul", &[log, data]);
+        let loss = build.made("mean", &[mul]);
+        build.infinite(log);
+        build.nan(mul);
+        build.nan(loss);
+        assert_eq!(names(&build.graph, &producer(&build.graph, loss)), ("log", vec!["mul", "mean"]));
+    }
+
+    #[test]
+    fn the_first_of_two_producers_counts() {
+        let mut build = Builder::new();
+        let data = build.made("input", &[]);
+        let early = build.made("div", &[data]);
+        let late = build.made("log", &[data]);
+        let loss = build.made("add", &[late, early]);
+        for at in [early, late, loss] {
+            build.nan(at);
+        }
+        assert_eq!(build.graph.node(producer(&build.graph, loss).producer).name, "div");
+    }
+
+    #[test]
+    fn a_mask_of_infinities_is_no_producer() {
+        let mut build = Builder::new();
+        let scores = build.made("matmul", &[]);
+        let masked = build.made("mask_fill", &[scores]);
+        build.graph.node_mut(masked).scalar = Some(f64::NEG_INFINITY);
+        build.infinite(masked);
+        let softmax = build.made("softmax", &[masked]);
+        build.nan(softmax);
+        let loss = build.made("mean", &[softmax]);
+        build.nan(loss);
+        assert_eq!(names(&build.graph, &producer(&build.graph, loss)), ("softmax", vec!["mean"]));
+        build.graph.node_mut(masked).scalar = Some(0.0);
+        let path = producer(&build.graph, loss);
+        assert_eq!(
+            build.graph.node(path.producer).name,
+            "mask_fill",
+            "infinities nobody asked for are a fault"
+        );
+    }
+
+    fn behind(build: &Builder, at: NodeIndex, positions: &[usize]) -> Vec<(NodeIndex, Elements)> {
+        let elements = Elements::At(positions.iter().copied().collect());
+        data_behind(&build.graph, at, elements).into_iter().map(|data| (data.node, data.elements)).collect()
+    }
+
+    fn at(positions: &[usize]) -> Elements {
+        Elements::At(positions.iter().copied().collect())
+    }
+
+    #[test]
+    fn elements_are_followed_through_views_and_broadcasts() {
+        let mut build = Builder::new();
+        // [2, 3, 4] boxes; the size is right minus left; divided by an anchor of shape [1, 2]; flattened.
+        let boxes = build.add("input", &[2, 3, 4], Geometry::Created, &[]);
+        let left = build.add("slice", &[2, 3, 2], Geometry::Slice(vec![(0, 1), (0, 1), (0, 1)]), &[boxes]);
+        let right = build.add("slice", &[2, 3, 2], Geometry::Slice(vec![(0, 1), (0, 1), (2, 1)]), &[boxes]);
+        let size = build.add("sub", &[2, 3, 2], Geometry::Elementwise, &[right, left]);
+        let anchor = build.add("full", &[1, 1, 2], Geometry::Created, &[]);
+        let ratio = build.add("div", &[2, 3, 2], Geometry::Elementwise, &[size, anchor]);
+        let flat = build.add("reshape", &[12], Geometry::Reshape, &[ratio]);
+        let turned = build.add("permute", &[2, 2, 3], Geometry::Permute(vec![0, 2, 1]), &[ratio]);
+        // Element [1, 2, 1] of the ratio: flat position 11.
+        let expected = vec![(boxes, at(&[12 + 8 + 1, 12 + 8 + 3]))];
+        assert_eq!(behind(&build, flat, &[11]), expected);
+        assert_eq!(behind(&build, turned, &[6 + 3 + 2]), expected);
+    }
+
+    #[test]
+    fn elements_become_rows_where_an_operation_mixes_them() {
+        let mut build = Builder::new();
+        let data = build.add("input", &[4, 3], Geometry::Created, &[]);
+        let weight = build.add("random", &[3, 2], Geometry::Created, &[]);
+        let hidden = build.add("matmul", &[4, 2], Geometry::Rows, &[data, weight]);
+        let exp = build.add("exp", &[4, 2], Geometry::Elementwise, &[hidden]);
+        assert_eq!(behind(&build, exp, &[5]), [(data, Elements::Rows(BTreeSet::from([2])))]);
+        let mean = build.add("mean", &[1], Geometry::Whole, &[exp]);
+        assert_eq!(behind(&build, mean, &[0]), [], "all rows are none");
+    }
+
+    #[test]
+    fn a_reduction_leads_to_all_it_added_up() {
+        let mut build = Builder::new();
+        let data = build.add("input", &[2, 3], Geometry::Created, &[]);
+        let sum = build.add("sum", &[2, 1], Geometry::Reduce(vec![1]), &[data]);
+        assert_eq!(behind(&build, sum, &[1]), [(data, at(&[3, 4, 5]))]);
+    }
+
+    #[test]
+    fn old_data_is_no_sample() {
+        let mut build = Builder::new();
+        let anchors = build.add("input", &[2], Geometry::Created, &[]);
+        build.graph.node_mut(anchors).is_new = false;
+        let log = build.add("log", &[2], Geometry::Elementwise, &[anchors]);
+        assert_eq!(behind(&build, log, &[0]), []);
+    }
+
+    #[test]
+    fn the_forward_call_of_a_gradient_shares_what_it_saved() {
+        let mut build = Builder::new();
+        let (a, b) = (build.made("input", &[]), build.made("input", &[]));
+        let first = build.made("log", &[a]);
+        let second = build.made("log", &[b]);
+        let recip = build.made("recip", &[a]);
+        build.graph.node_mut(recip).phase = Phase::Backward;
+        build.graph.node_mut(recip).site = 1;
+        let product = build.made("mul", &[recip]);
+        build.graph.node_mut(product).phase = Phase::Backward;
+        assert_eq!(forward_of(&build.graph, recip, "log"), Some(first));
+        assert_eq!(forward_of(&build.graph, product, "log"), Some(first));
+        assert_ne!(first, second);
+        assert_eq!(forward_of(&build.graph, recip, "sqrt"), None);
+    }
+}

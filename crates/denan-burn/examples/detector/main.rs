@@ -18,8 +18,9 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::Dataset;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
+use denan_burn::data::{WatchedBatcher, watched};
 
-use crate::data::{DetectionBatch, DetectionBatcher, VocDataset};
+use crate::data::{DetectionBatch, DetectionBatcher, Item, VocDataset};
 use crate::loss::DetectionLoss;
 use crate::model::{Detector, STRIDE};
 
