@@ -3,7 +3,7 @@
 use crate::verdict::{Judgement, judge, steps_to_outlive};
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Cure, Finding, Verdict};
-use denan_record::model::{Phase, Run};
+use denan_record::model::{Phase, Run, Sample};
 use denan_record::plan::Intervention;
 use serde_json::{Map, Value, json};
 
@@ -40,6 +40,8 @@ pub trait Rerun {
 pub struct Experiment {
     /// What was changed; `None` if nothing could be tried.
     pub intervention: Option<Intervention>,
+    /// The samples that were left out, with the names they were found to have.
+    pub dropped: Vec<Sample>,
     /// What came out, without a patch.
     pub cure: Cure,
 }
@@ -78,8 +80,9 @@ fn rank(verdict: Verdict) -> u8 {
 }
 
 fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Experiment {
+    let mut dropped = Vec::new();
     let attempt = match id {
-        "drop-samples" => drop_samples(recorded, blamed, rerun),
+        "drop-samples" => drop_samples(recorded, blamed, rerun, &mut dropped),
         "safe-op" => safe_op(recorded, rerun),
         "lower-learning-rate" => lower_learning_rate(recorded, rerun),
         "clip-gradients" => clip_gradients(recorded, rerun),
@@ -88,40 +91,36 @@ fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mu
         }
         other => Err(format!("denan has no intervention `{other}` yet")),
     };
+    let unchanged = Cure {
+        rule: rule.to_owned(),
+        intervention: id.to_owned(),
+        args: Map::new(),
+        change: id.replace('-', " "),
+        verdict: Verdict::NotRun,
+        reason: None,
+        steps: 0,
+        loss_start: None,
+        loss_end: None,
+        patch: None,
+    };
     match attempt {
-        Ok((intervention, judgement)) => {
-            let (args, change) = describe(&intervention, recorded);
-            Experiment {
-                intervention: Some(intervention),
-                cure: Cure {
-                    rule: rule.to_owned(),
-                    intervention: id.to_owned(),
-                    args,
-                    change,
-                    verdict: judgement.verdict,
-                    reason: judgement.reason,
-                    steps: judgement.steps,
-                    loss_start: judgement.loss_start,
-                    loss_end: judgement.loss_end,
-                    patch: None,
-                },
-            }
-        }
-        Err(reason) => Experiment {
-            intervention: None,
+        Ok((intervention, judgement)) => Experiment {
             cure: Cure {
-                rule: rule.to_owned(),
-                intervention: id.to_owned(),
-                args: Map::new(),
-                change: id.replace('-', " "),
-                verdict: Verdict::NotRun,
-                reason: Some(reason),
-                steps: 0,
-                loss_start: None,
-                loss_end: None,
-                patch: None,
+                args: arguments(&intervention, recorded, &dropped),
+                change: in_words(&intervention, recorded, &dropped),
+                verdict: judgement.verdict,
+                reason: judgement.reason,
+                steps: judgement.steps,
+                loss_start: judgement.loss_start,
+                loss_end: judgement.loss_end,
+                ..unchanged
             },
+            intervention: Some(intervention),
+            dropped,
         },
+        Err(reason) => {
+            Experiment { intervention: None, dropped, cure: Cure { reason: Some(reason), ..unchanged } }
+        }
     }
 }
 
@@ -146,59 +145,76 @@ fn run_all(
     let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
     let planned = steps_to_outlive(break_step);
     for intervention in &interventions {
-        rerun.progress(&in_words(intervention, recorded));
+        // Samples are announced by name where they are dropped.
+        if !matches!(intervention, Intervention::DropSamples { .. }) {
+            rerun.progress(&in_words(intervention, recorded, &[]));
+        }
     }
     let runs = rerun.rerun(&interventions, planned);
     let judged = interventions.into_iter().zip(runs).map(|(intervention, again)| {
         let again = again?;
-        let judgement = judge(recorded, &again, matters_from(&intervention, break_step), planned);
+        let judgement = judge(recorded, &again, matters_from(&intervention, recorded, &again), planned);
         Ok((intervention, judgement, again))
     });
     judged.collect()
 }
 
-/// The first step that an intervention may change.
-fn matters_from(intervention: &Intervention, break_step: u64) -> u64 {
+/// The first step whose loss an intervention may change: before it, the re-run has to repeat the record bit by bit.
+fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64 {
+    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
     match intervention {
-        // A sample may come up before the step it breaks; a call's argument may need moving earlier.
-        Intervention::DropSamples { .. } | Intervention::SafeOp { .. } => break_step.min(1),
-        // The first loss is computed before the first update.
+        // The batches that are still on the record tell when a sample first came up. One that came up
+        // before those was no harm then.
+        Intervention::DropSamples { indices } => recorded
+            .batches
+            .iter()
+            .filter(|batch| batch.samples.iter().any(|sample| indices.contains(&sample.index)))
+            .map(|batch| batch.step)
+            .min()
+            .map_or(break_step, |first| first.min(break_step)),
+        Intervention::SafeOp { .. } => again.intervened_at.unwrap_or(break_step),
+        // These change updates, and an update changes the next step's loss.
         Intervention::LowerLearningRate { .. }
         | Intervention::ClipGradients { .. }
-        | Intervention::RaiseEpsilon { .. } => 1,
+        | Intervention::RaiseEpsilon { .. } => again.intervened_at.map_or(break_step, |first| first + 1),
     }
-    .max(u64::from(break_step > 0))
 }
 
 /// Drops the blamed samples; when another one breaks the re-run in the same way, drops it as well.
-fn drop_samples(recorded: &Run, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Attempt {
-    let mut indices = indices(blamed);
-    if indices.is_empty() {
-        return Err("the samples of the batch are not known; wrap the data set with denan_burn::data::watched(dataset, name) \
-                    and the batcher with WatchedBatcher::new(batcher)"
+fn drop_samples(
+    recorded: &Run,
+    blamed: &[BlamedSample],
+    rerun: &mut dyn Rerun,
+    dropped: &mut Vec<Sample>,
+) -> Attempt {
+    add_samples(dropped, blamed);
+    if dropped.is_empty() {
+        return Err("the samples of the batch are not known; wrap the data set with \
+                    denan_burn::data::watched(dataset, name) and the batcher with WatchedBatcher::new(batcher)"
             .to_owned());
     }
     for _ in 0..MOST_DROPS {
-        let (intervention, judgement, again) =
-            run_one(recorded, rerun, Intervention::DropSamples { indices: indices.clone() })?;
-        let more: Vec<u64> = self::indices(&rerun.blamed(&again))
-            .into_iter()
-            .filter(|index| !indices.contains(index))
-            .collect();
-        if judgement.verdict != Verdict::Broke || more.is_empty() {
+        let indices = dropped.iter().map(|sample| sample.index).collect();
+        let intervention = Intervention::DropSamples { indices };
+        rerun.progress(&in_words(&intervention, recorded, dropped));
+        let (intervention, judgement, again) = run_one(recorded, rerun, intervention)?;
+        let found_more = add_samples(dropped, &rerun.blamed(&again));
+        if judgement.verdict != Verdict::Broke || !found_more {
             return Ok((intervention, judgement));
         }
-        indices.extend(more);
     }
     Err(format!("more than {MOST_DROPS} bad samples came up one after another; clean the data first"))
 }
 
-fn indices(blamed: &[BlamedSample]) -> Vec<u64> {
-    let mut indices: Vec<u64> =
-        blamed.iter().filter_map(|blamed| Some(blamed.sample.as_ref()?.index)).collect();
-    indices.sort_unstable();
-    indices.dedup();
-    indices
+/// Adds the samples that are not among them yet; tells whether there were any.
+fn add_samples(samples: &mut Vec<Sample>, blamed: &[BlamedSample]) -> bool {
+    let before = samples.len();
+    for sample in blamed.iter().filter_map(|blamed| blamed.sample.as_ref()) {
+        if samples.iter().all(|known| known.index != sample.index) {
+            samples.push(sample.clone());
+        }
+    }
+    samples.len() > before
 }
 
 fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
@@ -305,11 +321,9 @@ fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
     probes
 }
 
-fn in_words(intervention: &Intervention, recorded: &Run) -> String {
+fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> String {
     match intervention {
-        Intervention::DropSamples { indices } => {
-            format!("without {}", names(indices, recorded).join(", "))
-        }
+        Intervention::DropSamples { .. } => format!("without {}", names(dropped).join(", ")),
         Intervention::SafeOp { op, margin, .. } => match op.as_str() {
             "exp" | "sinh" | "cosh" => format!("argument of {op} at most {margin}"),
             "div" | "recip" => format!("divisor at least {} away from 0", float(*margin)),
@@ -329,18 +343,9 @@ fn in_words(intervention: &Intervention, recorded: &Run) -> String {
     }
 }
 
-fn names(indices: &[u64], recorded: &Run) -> Vec<String> {
-    let samples = recorded
-        .batches
-        .iter()
-        .flat_map(|batch| &batch.samples)
-        .chain(recorded.first_break.iter().flat_map(|first| &first.samples));
-    let known: std::collections::HashMap<u64, &str> =
-        samples.filter_map(|sample| Some((sample.index, sample.name.as_deref()?))).collect();
-    indices
-        .iter()
-        .map(|index| known.get(index).map_or_else(|| format!("sample {index}"), |name| (*name).to_owned()))
-        .collect()
+fn names(samples: &[Sample]) -> Vec<String> {
+    let name = |sample: &Sample| sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index));
+    samples.iter().map(name).collect()
 }
 
 /// The rate in force when the training broke.
@@ -348,12 +353,13 @@ pub fn learning_rate(recorded: &Run) -> Option<f64> {
     recorded.steps.iter().rev().find_map(|step| step.learning_rate)
 }
 
-fn describe(intervention: &Intervention, recorded: &Run) -> (Map<String, Value>, String) {
+/// The arguments of the contract's `cures[].args`.
+fn arguments(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> Map<String, Value> {
     let mut args = Map::new();
     match intervention {
         Intervention::DropSamples { indices } => {
             args.insert("indices".to_owned(), json!(indices));
-            args.insert("names".to_owned(), json!(names(indices, recorded)));
+            args.insert("names".to_owned(), json!(names(dropped)));
         }
         Intervention::SafeOp { op, file, line, margin } => {
             args.insert("op".to_owned(), json!(op));
@@ -374,5 +380,5 @@ fn describe(intervention: &Intervention, recorded: &Run) -> (Map<String, Value>,
             args.insert("epsilon".to_owned(), json!(epsilon));
         }
     }
-    (args, in_words(intervention, recorded))
+    args
 }

@@ -8,7 +8,7 @@ use burn_router::{MultiBackendBridge, RouterChannel, RouterClient, RouterTensor,
 use burn_std::future::DynFut;
 use denan_record::model::Ending;
 use real_flex::{Flex as RealFlex, FlexDevice};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ struct Behind {
     engine: Engine,
     watch: Option<Watch>,
 }
+
+/// Everything has been told; the process may end without the lock.
+pub(crate) static IS_FINISHED: AtomicBool = AtomicBool::new(false);
 
 static BEHIND: OnceLock<Mutex<Behind>> = OnceLock::new();
 
@@ -109,7 +112,11 @@ impl RouterClient for WatchClient {
     }
 
     fn read_tensor_async(&self, tensor: TensorIr) -> DynFut<Result<TensorData, ExecutionError>> {
-        behind().engine.read_tensor_async(tensor)
+        let Behind { engine, watch } = &mut *behind();
+        if let Some(watch) = watch {
+            watch.is_read(&tensor);
+        }
+        engine.read_tensor_async(tensor)
     }
 
     fn sync(&self) -> Result<(), ExecutionError> {
@@ -163,6 +170,9 @@ impl RouterClient for WatchClient {
 /// Tells the last things of a process that is ending. Another thread may be inside an operation
 /// for good, so the lock is only tried for.
 pub(crate) fn finish_watch() {
+    if IS_FINISHED.load(Ordering::Acquire) {
+        return;
+    }
     for _ in 0..100 {
         match BEHIND.get().map(Mutex::try_lock) {
             None => return,

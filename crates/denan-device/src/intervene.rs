@@ -18,6 +18,8 @@ use rustc_hash::FxHashMap;
 /// Carries the intervention of a plan out.
 pub struct Intervene {
     intervention: Option<Intervention>,
+    /// It has changed something.
+    acted: bool,
     /// Arguments that were moved away from the edge, by the tensor they stand for.
     moved: FxHashMap<TensorId, Moved>,
 }
@@ -34,7 +36,12 @@ struct Moved {
 impl Intervene {
     /// Nothing if there is no intervention, or it acts elsewhere (the data loader drops samples).
     pub fn new(intervention: Option<Intervention>) -> Self {
-        Self { intervention, moved: FxHashMap::default() }
+        Self { intervention, acted: false, moved: FxHashMap::default() }
+    }
+
+    /// Whether it has changed anything so far.
+    pub fn has_acted(&self) -> bool {
+        self.acted
     }
 
     /// A parameter's gradient is about to be read by the optimizer.
@@ -43,6 +50,7 @@ impl Intervene {
         // As burn's own clipping by norm does: per tensor; a non-finite norm is let through.
         let Some(norm) = summary.map(Summary::l2_norm).filter(|&norm| norm > max_norm) else { return };
         let Some(tensor) = float_handle(engine, gradient) else { return };
+        self.acted = true;
         let factor = max_norm / norm;
         let clipped = element::mapped(&tensor, |x| x * factor);
         drop(tensor);
@@ -65,9 +73,13 @@ impl Intervene {
         match &self.intervention {
             None | Some(Intervention::DropSamples { .. } | Intervention::ClipGradients { .. }) => op,
             Some(Intervention::LowerLearningRate { factor }) => {
+                self.acted |= phase == Phase::Optimizer;
                 lower_rate(engine, op, phase, *factor, graph, inputs)
             }
-            Some(Intervention::RaiseEpsilon { epsilon }) => raise_epsilon(op, phase, *epsilon, graph, inputs),
+            Some(Intervention::RaiseEpsilon { epsilon }) => {
+                self.acted |= phase == Phase::Optimizer;
+                raise_epsilon(op, phase, *epsilon, graph, inputs)
+            }
             Some(Intervention::SafeOp { op: name, file, line, margin }) => {
                 let is_the_call = phase == Phase::Forward
                     && call.name == name
@@ -95,11 +107,12 @@ impl Intervene {
         let Some(argument) = argument(&mut op) else { return op };
         let Some(tensor) = float_handle(engine, argument) else { return op };
         let moved = element::mapped(&tensor, |x| away_from_edge(name, x, margin));
-        let slope = element::values(&tensor)
+        let slope: Vec<f64> = element::values(&tensor)
             .into_iter()
             .map(|x| f64::from(away_from_edge(name, x, margin) == x))
             .collect();
         drop(tensor);
+        self.acted |= slope.contains(&0.0);
         let original = argument.id;
         if argument.status == TensorStatus::ReadWrite {
             engine.register_op(OperationIr::Drop(argument.clone()));

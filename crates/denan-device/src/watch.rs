@@ -1,6 +1,6 @@
 //! What is kept of each operation, and how a break is found.
 
-use crate::channel::Engine;
+use crate::channel::{Engine, IS_FINISHED};
 use crate::describe::{Call, Geometry, describe, plain_name};
 use crate::element;
 use crate::graph::{Graph, Node, NodeIndex};
@@ -23,6 +23,7 @@ use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,11 @@ pub struct Watch {
     next_batch: u32,
     first_break: Option<u64>,
     optimizer_is_told: bool,
+    intervention_is_told: bool,
+    /// Where the loss of the last step was made.
+    loss_site: Option<SiteIndex>,
+    /// A bad loss that the program has read and not gone on with.
+    bad_loss_read: Option<NodeIndex>,
     ended: bool,
 }
 
@@ -137,6 +143,9 @@ impl Watch {
             next_batch: 0,
             first_break: None,
             optimizer_is_told: false,
+            intervention_is_told: false,
+            loss_site: None,
+            bad_loss_read: None,
             ended: false,
         }
     }
@@ -186,6 +195,9 @@ impl Watch {
         };
         let place = self.sites.get(site).place.as_ref();
         let op = self.intervene.rewrite(engine, op, &call, phase, rule, place, &self.graph, &inputs);
+        if self.intervene.has_acted() && !std::mem::replace(&mut self.intervention_is_told, true) {
+            self.teller.tell(Event::Intervened(self.steps_done));
+        }
         let watched = before.elapsed();
 
         engine.register_op(op);
@@ -201,6 +213,7 @@ impl Watch {
         if self.graph.len() > MOST_NODES {
             self.graph.forget_dead();
             self.updates.clear();
+            self.bad_loss_read = None;
         }
         self.step.watching += watched + before.elapsed();
     }
@@ -254,6 +267,8 @@ impl Watch {
             .max_by_key(|&(_, index)| self.graph.node(index).sequence);
         let Some((id, index)) = loss else { return };
         let node = self.graph.node(index);
+        self.loss_site = Some(node.site);
+        self.bad_loss_read = None;
         let range = node.range;
         let ir = TensorIr { id, shape, status: TensorStatus::ReadOnly, dtype: node.dtype };
         self.step.loss = Some(most_telling(&range));
@@ -476,6 +491,7 @@ impl Watch {
         }));
         self.steps_done += 1;
         self.updates.clear();
+        self.bad_loss_read = None;
         self.graph.forget_dead();
         let live: BTreeSet<u32> =
             self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
@@ -493,8 +509,22 @@ impl Watch {
         }
     }
 
+    /// The program reads a tensor's elements. Many look at the loss and end by themselves when it is
+    /// NaN; then no backward pass follows in which it would be noticed.
+    pub fn is_read(&mut self, tensor: &TensorIr) {
+        let read = self.graph.of(tensor.id).filter(|&index| {
+            let node = self.graph.node(index);
+            node.is_bad() && node.is_new && Some(node.site) == self.loss_site
+        });
+        self.bad_loss_read = read.or(self.bad_loss_read);
+    }
+
     /// The process is ending; if it does so in the optimizer, that step is over too.
     pub fn last_step(&mut self, engine: &mut Engine) {
+        if let Some(loss) = self.bad_loss_read.take() {
+            self.step.loss_is_bad = true;
+            self.broke(loss, None);
+        }
         if self.stage == Stage::Optimizer {
             self.stage = Stage::Forward;
             self.end_step(engine);
@@ -520,6 +550,7 @@ impl Watch {
         }
         self.teller.tell(Event::Ended(ending));
         self.teller.finish();
+        IS_FINISHED.store(true, Ordering::Release);
     }
 
     /// A bad value was noticed in a loss, gradient or parameter. Only the first break is told.

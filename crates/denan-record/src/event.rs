@@ -23,6 +23,8 @@ pub enum Event {
     Break(Box<Break>),
     /// Parameters were non-finite at the end of the breaking step.
     ParametersLost,
+    /// The intervention of the plan changed something for the first time, in this step.
+    Intervened(u64),
     /// Something a user should know about the watching itself.
     Note(String),
     /// The training ended in an orderly way. Comes last.

@@ -21,6 +21,9 @@ pub struct Run {
     pub batches: Vec<Batch>,
     /// The first break, if there was one.
     pub first_break: Option<Break>,
+    /// Step in which the intervention of a re-run first changed something. Re-runs leave no record, so
+    /// this is never on one.
+    pub intervened_at: Option<u64>,
     /// Things the adapter had to say, in order.
     pub notes: Vec<String>,
     /// How the training ended; `None` while it runs and after a `kill -9`.

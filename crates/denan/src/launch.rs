@@ -58,10 +58,11 @@ impl Launch {
         command
     }
 
-    /// What file names in debug information start with, and what they should.
+    /// What file names in debug information start with, and what they should: the user's files are
+    /// told relative to the root, which [`crate::sources::SourceFiles`] knows.
     pub fn renamed(&self) -> Option<(String, String)> {
-        let folder = |path: &PathBuf| format!("{}/", path.display());
-        Some((folder(self.source.built_in.as_ref()?), folder(self.source.root.as_ref()?)))
+        let built_in = self.source.built_in.as_ref()?;
+        Some((format!("{}/", built_in.display()), String::new()))
     }
 
     /// Whether the program is the one of this name, whatever its folder.

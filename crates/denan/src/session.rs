@@ -132,6 +132,7 @@ impl Collected {
                     found.parameters_are_bad = true;
                 }
             }
+            Event::Intervened(step) => run.intervened_at = Some(step),
             Event::Note(note) => run.notes.push(note),
             Event::Ended(ending) => run.ending = Some(ending),
         }

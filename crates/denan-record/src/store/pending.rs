@@ -105,6 +105,8 @@ impl Pending {
                 self.urgent = true;
                 self.parameters_lost = true;
             }
+            // Of re-runs only, which are judged and not recorded.
+            Event::Intervened(_) => {}
             Event::Note(text) => {
                 self.notes_told += 1;
                 match self.notes_told {

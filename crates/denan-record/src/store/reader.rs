@@ -62,6 +62,7 @@ fn run(db: &Connection) -> Result<Run> {
         steps: steps(db)?,
         batches: batches(db)?,
         first_break: first_break(db)?,
+        intervened_at: None,
         notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| row.get(0))?,
         ending: db
             .query_row("SELECT ending FROM ending", [], |row| row.get("ending").map(word))

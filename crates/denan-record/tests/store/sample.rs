@@ -137,6 +137,7 @@ pub fn broken_run() -> Run {
             loss_is_bad: true,
             parameters_are_bad: true,
         }),
+        intervened_at: None,
         notes: vec!["the program set its own seed".into()],
         ending: Some(Ending::StoppedAfterBreak),
     }

@@ -14,7 +14,7 @@ use denan_cure::patch::{PatchContext, patch};
 use denan_diagnose::{Context, blamed_samples};
 use denan_finding::{BlamedSample, NextCommand, Outcome, RunResult, Verdict};
 use denan_record::event::Event;
-use denan_record::model::{Run, Sample};
+use denan_record::model::Run;
 use denan_record::plan::{Intervention, Plan};
 use denan_record::store::{Limits, Recorder};
 use std::path::{Path, PathBuf};
@@ -120,11 +120,10 @@ fn cure(
         _ => None,
     };
     let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
-    for Experiment { intervention, mut cure } in experiments {
+    for Experiment { intervention, dropped, mut cure } in experiments {
         if let (Some(intervention), Verdict::Survived, Some(found)) =
             (&intervention, cure.verdict, &run.first_break)
         {
-            let dropped = dropped(intervention, run);
             let context = PatchContext {
                 break_: found,
                 step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
@@ -138,21 +137,6 @@ fn cure(
         }
         result.cures.push(cure);
     }
-}
-
-fn dropped(intervention: &Intervention, run: &Run) -> Vec<Sample> {
-    let Intervention::DropSamples { indices } = intervention else { return Vec::new() };
-    let known = run
-        .batches
-        .iter()
-        .flat_map(|batch| &batch.samples)
-        .chain(run.first_break.iter().flat_map(|found| &found.samples));
-    let known: Vec<&Sample> = known.collect();
-    let of_index = |index: &u64| {
-        let found = known.iter().find(|sample| sample.index == *index);
-        found.map_or_else(|| Sample { index: *index, name: None }, |sample| (*sample).clone())
-    };
-    indices.iter().map(of_index).collect()
 }
 
 /// Runs the training again for the experiments.
