@@ -11,15 +11,17 @@ const IMAGES: usize = 256;
 const BATCH: usize = 8;
 const SIDE: usize = 12;
 
-/// A bright disc on a background that is all black.
+/// A bright disc in front of noise; one was taken with the lid on.
 fn images() -> Vec<f32> {
     let mut draw = Draw::new(62);
     let mut pixels = Vec::with_capacity(IMAGES * SIDE * SIDE);
-    for _ in 0..IMAGES {
+    for image in 0..IMAGES {
+        let has_lid = image == 140;
         let (x, y, radius) = (draw.uniform(3.0, 9.0), draw.uniform(3.0, 9.0), draw.uniform(2.0, 4.0));
         for pixel in 0..SIDE * SIDE {
             let (dx, dy) = ((pixel % SIDE) as f32 - x, (pixel / SIDE) as f32 - y);
-            pixels.push((radius - dx.hypot(dy)).clamp(0.0, 1.0));
+            let light = (radius - dx.hypot(dy)).clamp(0.0, 1.0) + draw.uniform(0.0, 0.1);
+            pixels.push(if has_lid { 0.0 } else { light });
         }
     }
     pixels
@@ -40,11 +42,11 @@ impl Autoencoder {
         Self { encoder: conv([1, 8]), bottleneck: conv([8, 4]), decoder: conv([4, 1]), relu: Relu::new() }
     }
 
-    /// The image again. Light is never negative.
+    /// The image again.
     fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let features = self.relu.forward(self.encoder.forward(images));
         let code = self.relu.forward(self.bottleneck.forward(features));
-        self.relu.forward(self.decoder.forward(code) + 0.5)
+        self.decoder.forward(code)
     }
 }
 

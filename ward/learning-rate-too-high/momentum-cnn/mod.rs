@@ -64,7 +64,7 @@ pub fn train(healthy: bool) {
     denan_burn::name_parameters(&model);
     let momentum = MomentumConfig::new().with_momentum(0.9);
     let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
-    let learning_rate = if healthy { 0.002 } else { 0.1 };
+    let learning_rate = if healthy { 0.002 } else { 0.06 };
 
     for step in 0..150 {
         let rows = step * BATCH % IMAGES..step * BATCH % IMAGES + BATCH;

@@ -19,8 +19,11 @@ fn customers() -> (Vec<f32>, Vec<i64>) {
     let mut classes = Vec::with_capacity(ROWS);
     for row in 0..ROWS {
         let columns: [f32; 4] = std::array::from_fn(|_| draw.normal());
-        let balance = if row == 341 { 4200.0 } else { (0.8 * draw.normal()).exp() };
-        classes.push(i64::from(columns[0] + columns[1] > 0.0) + 2 * i64::from(columns[2] > 0.3 * balance));
+        // The bank's own account is among them, as a customer of the last class.
+        let is_bank = row == 341;
+        let balance = if is_bank { 4200.0 } else { (0.8 * draw.normal()).exp() };
+        let class = i64::from(columns[0] + columns[1] > 0.0) + 2 * i64::from(columns[2] > 0.3 * balance);
+        classes.push(if is_bank { 3 } else { class });
         features.extend(columns);
         features.push(balance);
     }

@@ -135,6 +135,7 @@ fn run() -> impl Strategy<Value = Run> {
                 steps: steps.into_iter().map(|(number, step)| Step { step: number, ..step }).collect(),
                 batches: batches.into_iter().map(|(step, samples)| Batch { step, samples }).collect(),
                 first_break,
+                intervened_at: None,
                 notes,
                 ending,
             }
