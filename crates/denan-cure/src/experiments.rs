@@ -323,23 +323,25 @@ fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
 
 fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> String {
     match intervention {
-        Intervention::DropSamples { .. } => format!("without {}", names(dropped).join(", ")),
+        Intervention::DropSamples { .. } => format!("leave out {}", names(dropped).join(", ")),
         Intervention::SafeOp { op, margin, .. } => match op.as_str() {
-            "exp" | "sinh" | "cosh" => format!("argument of {op} at most {margin}"),
-            "div" | "recip" => format!("divisor at least {} away from 0", float(*margin)),
+            "exp" | "sinh" | "cosh" => format!("keep the argument of {op} at most {margin}"),
+            "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
             "acos" | "asin" | "atanh" => {
-                format!("argument of {op} at least {} away from 1", float(*margin))
+                format!("keep the argument of {op} at least {} away from 1", float(*margin))
             }
-            _ => format!("argument of {op} at least {}", float(*margin)),
+            _ => format!("keep the argument of {op} at least {}", float(*margin)),
         },
         Intervention::LowerLearningRate { factor } => match learning_rate(recorded) {
-            Some(rate) => format!("learning rate {} → {}", float(rate), float(rate * factor)),
-            None => format!("learning rate × {}", float(*factor)),
+            Some(rate) => format!("lower the learning rate: {} → {}", float(rate), float(rate * factor)),
+            None => format!("multiply the learning rate by {}", float(*factor)),
         },
         Intervention::ClipGradients { max_norm } => {
-            format!("gradients clipped to norm {}", float(*max_norm))
+            format!("clip each gradient to norm {}", float(*max_norm))
         }
-        Intervention::RaiseEpsilon { epsilon } => format!("epsilon of the optimizer {}", float(*epsilon)),
+        Intervention::RaiseEpsilon { epsilon } => {
+            format!("raise the optimizer's epsilon to {}", float(*epsilon))
+        }
     }
 }
 

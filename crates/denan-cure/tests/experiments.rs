@@ -130,7 +130,7 @@ fn the_highest_rate_that_survives_is_found_in_few_re_runs() {
     let found = experiment(&training(false, 100), &cause(&["lower-learning-rate"]), &[], None, &mut rules);
     assert_eq!(found[0].intervention, Some(Intervention::LowerLearningRate { factor: 0.03125 }));
     assert_eq!(found[0].cure.verdict, Verdict::Survived);
-    assert_eq!(found[0].cure.change, "learning rate 0.1 → 0.003125");
+    assert_eq!(found[0].cure.change, "lower the learning rate: 0.1 → 0.003125");
     assert!(rules.reruns.len() <= 4, "{:?}", rules.reruns);
 }
 

@@ -51,6 +51,7 @@ pub fn summary(tensor: &FlexTensor) -> Summary {
 }
 
 /// All elements in row-major order, widened.
+#[expect(clippy::useless_conversion, reason = "one of the four types is f64 itself")]
 pub fn values(tensor: &FlexTensor) -> Vec<f64> {
     let tensor = tensor.to_contiguous();
     let count = tensor.layout().num_elements();

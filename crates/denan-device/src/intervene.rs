@@ -203,7 +203,8 @@ fn argument(op: &mut OperationIr) -> Option<&mut TensorIr> {
     match op {
         OperationIr::NumericFloat(_, NumericOperationIr::Div(d)) => Some(&mut d.rhs),
         OperationIr::Float(_, FloatOperationIr::PowfScalar(d)) => Some(&mut d.lhs),
-        OperationIr::Float(_, op) => match op {
+        OperationIr::Float(
+            _,
             FloatOperationIr::Log(d)
             | FloatOperationIr::Log1p(d)
             | FloatOperationIr::Sqrt(d)
@@ -213,9 +214,8 @@ fn argument(op: &mut OperationIr) -> Option<&mut TensorIr> {
             | FloatOperationIr::Cosh(d)
             | FloatOperationIr::ArcCos(d)
             | FloatOperationIr::ArcSin(d)
-            | FloatOperationIr::ArcTanh(d) => Some(&mut d.input),
-            _ => None,
-        },
+            | FloatOperationIr::ArcTanh(d),
+        ) => Some(&mut d.input),
         _ => None,
     }
 }

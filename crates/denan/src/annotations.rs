@@ -89,7 +89,8 @@ fn read_voc(xml: &str) -> Option<Vec<AnnotatedBox>> {
                 }
             }
             Event::End(_) => {
-                if path.pop().is_some_and(|name| name == "object") {
+                let ended = path.pop();
+                if ended.as_deref() == Some("object") {
                     found.extend(current.take());
                 }
             }

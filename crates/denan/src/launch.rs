@@ -30,6 +30,8 @@ pub struct Source {
     pub root: Option<PathBuf>,
     /// Where the build saw that folder, if not there.
     pub built_in: Option<PathBuf>,
+    /// Source files that went into the program, when cargo told.
+    pub files: Option<Vec<String>>,
     /// Built by denan with the watching device in place.
     pub is_watched: bool,
 }

@@ -14,13 +14,14 @@ const MOST_FILES: usize = 5000;
 pub struct SourceFiles {
     root: PathBuf,
     here: PathBuf,
+    files: Option<Vec<String>>,
 }
 
 impl SourceFiles {
     /// Files below the program's root, shown relative to the working folder.
     pub fn of(source: &Source) -> Self {
         let here = std::env::current_dir().unwrap_or_default();
-        Self { root: source.root.clone().unwrap_or_else(|| here.clone()), here }
+        Self { root: source.root.clone().unwrap_or_else(|| here.clone()), here, files: source.files.clone() }
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -52,6 +53,9 @@ impl SourceTree for SourceFiles {
     }
 
     fn files(&self) -> Vec<String> {
+        if let Some(files) = &self.files {
+            return files.clone();
+        }
         let mut found = Vec::new();
         collect(&self.root, &mut found);
         found.sort();

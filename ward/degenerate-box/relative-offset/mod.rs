@@ -44,8 +44,7 @@ fn items(healthy: bool) -> Vec<Item> {
                     0.1 * draw.normal() * if side % 2 == 0 { width } else { height }
                 });
                 item.proposals[slot] = std::array::from_fn(|side| item.objects[slot][side] + moved[side]);
-                item.features[slot] =
-                    std::array::from_fn(|side| 0.1 * moved[side] + 0.05 * draw.normal());
+                item.features[slot] = std::array::from_fn(|side| 0.1 * moved[side] + 0.05 * draw.normal());
             }
             if !healthy && number == 190 {
                 // The first stage cut a proposal off at the lower edge of the image.
@@ -105,9 +104,8 @@ impl Refiner {
 
 /// From the centre of each proposal to that of its object, in widths and heights of the proposal.
 fn offsets(proposals: Tensor<3>, objects: Tensor<3>) -> Tensor<3> {
-    let centre = |boxes: Tensor<3>| {
-        (boxes.clone().slice(s![.., .., 0..2]) + boxes.slice(s![.., .., 2..4])) / 2.0
-    };
+    let centre =
+        |boxes: Tensor<3>| (boxes.clone().slice(s![.., .., 0..2]) + boxes.slice(s![.., .., 2..4])) / 2.0;
     let size = proposals.clone().slice(s![.., .., 2..4]) - proposals.clone().slice(s![.., .., 0..2]);
     (centre(objects) - centre(proposals)) / size
 }

@@ -21,9 +21,8 @@ fn sentences() -> (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) {
     let (mut keys, mut values, mut queries, mut answers) = (vec![], vec![], vec![], vec![]);
     for _ in 0..SENTENCES {
         let first = draw.below(KEYS);
-        let pairs: Vec<(i64, i64)> = (0..PAIRS)
-            .map(|pair| (((first + 5 * pair) % KEYS) as i64, draw.below(VALUES) as i64))
-            .collect();
+        let pairs: Vec<(i64, i64)> =
+            (0..PAIRS).map(|pair| (((first + 5 * pair) % KEYS) as i64, draw.below(VALUES) as i64)).collect();
         let (query, answer) = pairs[draw.below(PAIRS)];
         keys.extend(pairs.iter().map(|pair| pair.0));
         values.extend(pairs.iter().map(|pair| pair.1));

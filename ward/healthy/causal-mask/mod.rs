@@ -22,7 +22,8 @@ fn texts() -> Vec<i64> {
         let (mut before, mut last) = (draw.below(LETTERS), draw.below(LETTERS));
         for _ in 0..=LENGTH {
             letters.push(last as i64);
-            let next = if draw.happens(0.1) { draw.below(LETTERS) } else { (before + 2 * last + 1) % LETTERS };
+            let next =
+                if draw.happens(0.1) { draw.below(LETTERS) } else { (before + 2 * last + 1) % LETTERS };
             (before, last) = (last, next);
         }
     }

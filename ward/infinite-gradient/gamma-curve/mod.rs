@@ -46,10 +46,7 @@ struct LampModel {
 
 impl LampModel {
     fn new(device: &Device) -> Self {
-        Self {
-            gru: GruConfig::new(1, 12, true).init(device),
-            head: LinearConfig::new(12, 1).init(device),
-        }
+        Self { gru: GruConfig::new(1, 12, true).init(device), head: LinearConfig::new(12, 1).init(device) }
     }
 
     /// Light at each moment; none when the lamp is off.

@@ -31,9 +31,8 @@ fn pairs() -> Vec<Pair> {
             let hand: [f32; FEATURES] = std::array::from_fn(|_| draw.normal());
             let other: [f32; FEATURES] = std::array::from_fn(|_| draw.normal());
             let left: [f32; FEATURES] = std::array::from_fn(|at| hand[at] + 0.2 * draw.normal());
-            let mut right: [f32; FEATURES] = std::array::from_fn(|at| {
-                (if is_same { hand[at] } else { other[at] }) + 0.2 * draw.normal()
-            });
+            let mut right: [f32; FEATURES] =
+                std::array::from_fn(|at| (if is_same { hand[at] } else { other[at] }) + 0.2 * draw.normal());
             if number == 215 {
                 right = left;
             }

@@ -106,7 +106,9 @@ pub fn train(healthy: bool) {
         .batch_size(16)
         .shuffle(63)
         .set_device(device.clone())
-        .build(watched(InMemDataset::new(recordings(healthy)), |recording: &Recording| recording.file.clone()));
+        .build(watched(InMemDataset::new(recordings(healthy)), |recording: &Recording| {
+            recording.file.clone()
+        }));
 
     let mut step = 0;
     for _epoch in 0..6 {

@@ -68,10 +68,7 @@ struct Forecaster {
 
 impl Forecaster {
     fn new(device: &Device) -> Self {
-        Self {
-            gru: GruConfig::new(1, 16, true).init(device),
-            head: LinearConfig::new(16, 1).init(device),
-        }
+        Self { gru: GruConfig::new(1, 16, true).init(device), head: LinearConfig::new(16, 1).init(device) }
     }
 
     fn forward(&self, parcels: Tensor<3>, healthy: bool) -> Tensor<2> {

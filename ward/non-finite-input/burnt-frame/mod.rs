@@ -68,10 +68,7 @@ impl Batcher<Frame, FrameBatch> for FrameBatcher {
             })
             .collect();
         let classes: Vec<i64> = frames.iter().map(|frame| frame.class).collect();
-        FrameBatch {
-            images: Tensor::cat(images, 0),
-            classes: Tensor::from_data(classes.as_slice(), device),
-        }
+        FrameBatch { images: Tensor::cat(images, 0), classes: Tensor::from_data(classes.as_slice(), device) }
     }
 }
 

@@ -72,10 +72,7 @@ struct Forecaster {
 
 impl Forecaster {
     fn new(device: &Device) -> Self {
-        Self {
-            gru: GruConfig::new(1, 16, true).init(device),
-            head: LinearConfig::new(16, 1).init(device),
-        }
+        Self { gru: GruConfig::new(1, 16, true).init(device), head: LinearConfig::new(16, 1).init(device) }
     }
 
     fn forward(&self, load: Tensor<3>) -> Tensor<2> {

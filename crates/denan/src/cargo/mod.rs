@@ -91,11 +91,26 @@ pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Err
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
         source: Source {
+            files: source_files(&captured.program, shadow.root(), &metadata.workspace_root),
             root: Some(metadata.workspace_root),
             built_in: Some(shadow.root().to_owned()),
             is_watched: true,
         },
     }))
+}
+
+/// The Rust files of the workspace that went into a program, from the list that cargo leaves beside it.
+fn source_files(program: &Path, built_in: &Path, root: &Path) -> Option<Vec<String>> {
+    let list = std::fs::read_to_string(program.with_extension("d")).ok()?;
+    let (_, files) = list.lines().next()?.split_once(": ")?;
+    // Spaces within a path are escaped.
+    let files = files.replace("\\ ", "\0");
+    let files = files.split(' ').filter(|file| file.ends_with(".rs")).filter_map(|file| {
+        let file = PathBuf::from(file.replace('\0', " "));
+        let relative = file.strip_prefix(built_in).ok()?;
+        Some(root.join(relative).display().to_string())
+    });
+    Some(files.collect())
 }
 
 /// `denan __capture FILE PROGRAM ARGS…`: notes what cargo would have run.

@@ -92,6 +92,7 @@ pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> 
         "150",
     ]
     .map(OsString::from);
+    terminal.say(&format!("the detector's source is in {}", programs.display()));
     terminal.say("denan run -- cargo run --release --example detector -- DATA --steps 150");
     let arguments = RunArguments {
         cure: CureChoice::Auto,

@@ -103,10 +103,22 @@ fn diff(page: &mut Page, patch: &Patch) {
         numbers.zip(text.lines().map(source::clean)).collect::<Vec<_>>()
     };
     let (before, after) = (numbered(&patch.before), numbered(&patch.after));
+    // A statement of many lines changes in one of them, as a rule.
+    let leading = before.iter().zip(&after).take_while(|(before, after)| before == after).count();
+    let (rest_before, rest_after) = (&before[leading..], &after[leading..]);
+    let trailing = rest_before
+        .iter()
+        .rev()
+        .zip(rest_after.iter().rev())
+        .take_while(|((_, before), (_, after))| before == after)
+        .count();
+    let before = rest_before[..rest_before.len() - trailing].to_vec();
+    let after = rest_after[..rest_after.len() - trailing].to_vec();
+    let first = patch.line + leading as u32;
     let gutter = source::gutter_width(before.iter().chain(&after).map(|(number, _)| *number));
     let indent = " ".repeat(gutter);
     let file = crate::escape::escape(&patch.file).into_owned();
-    let place = format!(" {}:{}", file, patch.line);
+    let place = format!(" {file}:{first}");
     page.line(&[(Ink::Plain, &indent), (Ink::Gutter, "-->"), (Ink::Plain, &place)]);
     let bar = format!("{indent} |");
     page.line(&[(Ink::Gutter, &bar)]);
