@@ -74,7 +74,7 @@ pub fn plain_name(function: &str) -> &str {
     for prefix in ["float_", "int_", "bool_"] {
         name = name.strip_prefix(prefix).unwrap_or(name);
     }
-    for suffix in ["_with_indices", "_scalar", "_elem", "_dims", "_dim"] {
+    for suffix in ["_impl", "_with_indices", "_scalar", "_elem", "_dims", "_dim"] {
         name = name.strip_suffix(suffix).unwrap_or(name);
     }
     name
@@ -309,6 +309,7 @@ mod tests {
         for (function, name) in [
             ("float_log", "log"),
             ("float_powf_scalar", "powf"),
+            ("float_powf_scalar_impl", "powf"),
             ("float_sum_dim", "sum"),
             ("float_max_dim_with_indices", "max"),
             ("conv2d", "conv2d"),

@@ -56,7 +56,11 @@ pub fn values(tensor: &FlexTensor) -> Vec<f64> {
     let tensor = tensor.to_contiguous();
     let count = tensor.layout().num_elements();
     let start = tensor.layout().start_offset();
-    with_floats!(tensor, data => data[start..start + count].iter().map(|&x| f64::from(x)).collect(), else Vec::new())
+    with_floats!(
+        tensor,
+        data => data[start..start + count].iter().map(|&x| f64::from(x)).collect(),
+        else integers(&tensor).into_iter().map(|x| x as f64).collect()
+    )
 }
 
 /// Row-major positions of the first `most` non-finite elements.

@@ -1,6 +1,6 @@
 //! The operations of the current step, as a graph of the tensors they made.
 //!
-//! A node is kept for every float tensor made since the step began, dropped or not, and for the
+//! A node is kept for every tensor made since the step began, dropped or not, and for the
 //! older ones that are still alive (parameters, optimizer state, data). When a step ends the
 //! dead nodes go.
 
@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 /// Index of a node in [`Graph`].
 pub type NodeIndex = u32;
 
-/// A float tensor and the operation that made it.
+/// A tensor and the operation that made it. Only float tensors have figures.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Order of execution within its step.
@@ -38,7 +38,7 @@ pub struct Node {
     pub dtype: DType,
     /// Its values in figures.
     pub range: Range,
-    /// Tensors it was made of (float ones).
+    /// Tensors it was made of.
     pub inputs: SmallVec<[NodeIndex; 3]>,
     /// What it is to the training.
     pub role: Role,
@@ -114,6 +114,11 @@ impl Graph {
     /// Indices of all nodes, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = NodeIndex> + use<> {
         (0..self.nodes.len() as NodeIndex).rev()
+    }
+
+    /// Operations that read a tensor, in order.
+    pub fn consumers(&self, of: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
+        (of + 1..self.nodes.len() as NodeIndex).filter(move |&index| self.node(index).inputs.contains(&of))
     }
 
     /// Keeps only the nodes of live tensors, as leaves. Returns where each old node went.

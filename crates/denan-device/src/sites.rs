@@ -44,6 +44,8 @@ pub struct Site {
     pub part: Part,
     /// Innermost line of the user's own code.
     pub place: Option<Place>,
+    /// The function of burn's tensor that the user, or a layer, called: `std`, `powf_scalar`.
+    pub call: Option<String>,
 }
 
 /// All sites seen so far.
@@ -75,7 +77,7 @@ enum Walk {
 impl Sites {
     /// No site yet. File names that start with the first of `renamed` are told with the second in its place.
     pub fn new(renamed: Option<(String, String)>) -> Self {
-        let nowhere = Site { part: Part::Forward { tracked: false }, place: None };
+        let nowhere = Site { part: Part::Forward { tracked: false }, place: None, call: None };
         Self {
             by_path: FxHashMap::default(),
             sites: vec![nowhere],
@@ -143,6 +145,8 @@ impl Sites {
 #[derive(Default)]
 struct Reading {
     place: Option<Place>,
+    call: Option<String>,
+    call_is_known: bool,
     tracked: bool,
     backward: bool,
     rule: Option<String>,
@@ -156,8 +160,18 @@ impl Reading {
         if self.place.is_none()
             && let Some(place) = &frame.place
             && is_users(&place.file)
+            // What `#[derive(Module)]` writes stands at the user's line and is not the user's.
+            && !function.contains("burn_core::module::")
         {
             self.place = Some(place.clone());
+        }
+        // The outermost of the tensor's functions is the call; what it is made of lies within.
+        if function.contains("burn_tensor::tensor::") {
+            if !self.call_is_known {
+                self.call = call_of(function).or(self.call.take());
+            }
+        } else {
+            self.call_is_known |= self.call.is_some();
         }
         if function.contains("burn_autodiff::") {
             self.tracked = true;
@@ -184,7 +198,7 @@ impl Reading {
         } else {
             Part::Forward { tracked: self.tracked }
         };
-        Site { part, place: self.place }
+        Site { part, place: self.place, call: self.call }
     }
 }
 
@@ -199,6 +213,19 @@ fn rule_of(function: &str) -> Option<String> {
         .all(|c| c.is_ascii_alphanumeric() || c == '_')
         .then(|| call.to_owned())
         .filter(|call| !call.is_empty())
+}
+
+/// `burn_tensor::tensor::api::float::<impl …Tensor<_>>::powf_scalar` → `powf_scalar`.
+fn call_of(function: &str) -> Option<String> {
+    let function = function.trim_end_matches("::{{closure}}");
+    // Arguments of generics come last and may hold paths of their own.
+    let function = match function.strip_suffix('>') {
+        Some(generic) => generic.rsplit_once("::<")?.0,
+        None => function,
+    };
+    let name = function.rsplit("::").next()?;
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.is_empty();
+    is_name.then(|| name.to_owned())
 }
 
 /// `<burn_optim::optim::adam::Adam as burn_optim::optim::base::Optimizer>::step` → `Adam`.
@@ -418,6 +445,17 @@ mod tests {
                 .as_deref(),
             Some("Adam")
         );
+        for (function, call) in [
+            (
+                "burn_tensor::tensor::api::float::<impl burn_tensor::tensor::api::base::Tensor<_>>::log",
+                Some("log"),
+            ),
+            ("<burn_tensor::tensor::api::base::Tensor<_> as core::ops::arith::Div>::div", Some("div")),
+            ("burn_tensor::tensor::activation::base::softmax::<2>", Some("softmax")),
+            ("burn_tensor::tensor::api::base::Tensor<_>::sum::{{closure}}", Some("sum")),
+        ] {
+            assert_eq!(call_of(function).as_deref(), call, "{function}");
+        }
         assert_eq!(optimizer_of("burn_optim::optim::module_optimizer::ModuleOptimizer::step"), None);
     }
 }

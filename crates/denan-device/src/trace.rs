@@ -80,7 +80,9 @@ fn is_deliberate(graph: &Graph, at: NodeIndex) -> bool {
         node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
     if sources.is_empty() {
         let filled = matches!(node.name, "mask_fill" | "full") && node.scalar.is_some_and(f64::is_infinite);
-        return filled || node.role == Role::Data && node.name == "input";
+        // A mask may also be made by the program and handed over; nobody masks with plus infinity.
+        let handed_over = node.role == Role::Data && node.name == "input" && node.range.pos_inf == 0;
+        return filled || handed_over;
     }
     sources.into_iter().all(|source| is_deliberate(graph, source))
 }
@@ -341,6 +343,31 @@ fn broadcast(place: &[usize], shape: &Shape) -> Vec<usize> {
     place[skipped..].iter().zip(sizes).map(|(&at, &size)| if size == 1 { 0 } else { at }).collect()
 }
 
+/// The row of the batch that an element of a data tensor ends up in: data is often handed over flat, or
+/// sample by sample, and only then put into the shape of a batch.
+pub fn batch_row(graph: &Graph, data: NodeIndex, position: usize, batch_length: usize) -> Option<usize> {
+    let (mut at, mut position) = (data, position);
+    for _ in 0..6 {
+        let shape = graph.node(at).shape.as_slice();
+        let count: usize = shape.iter().product();
+        if shape.first() == Some(&batch_length) && batch_length > 0 {
+            return Some(position / (count / batch_length).max(1));
+        }
+        (at, position) = graph.consumers(at).find_map(|consumer| match &graph.node(consumer).geometry {
+            Geometry::Reshape => Some((consumer, position)),
+            Geometry::Cat(0) => {
+                let inputs = &graph.node(consumer).inputs;
+                let before = inputs.iter().take_while(|&&input| input != at);
+                let elements =
+                    |&input: &NodeIndex| graph.node(input).shape.as_slice().iter().product::<usize>();
+                Some((consumer, position + before.map(elements).sum::<usize>()))
+            }
+            _ => None,
+        })?;
+    }
+    None
+}
+
 /// The forward operation that an operation of the backward pass computes the gradient of: the
 /// one of the rule's name that shares a tensor with it, or the only one of that name.
 pub fn forward_of(graph: &Graph, backward: NodeIndex, name: &str) -> Option<NodeIndex> {
@@ -546,6 +573,32 @@ mod tests {
         let data = build.add("input", &[2, 3], Geometry::Created, &[]);
         let sum = build.add("sum", &[2, 1], Geometry::Reduce(vec![1]), &[data]);
         assert_eq!(behind(&build, sum, &[1]), [(data, at(&[3, 4, 5]))]);
+    }
+
+    #[test]
+    fn the_row_is_found_however_a_batch_was_put_together() {
+        let mut build = Builder::new();
+        let flat = build.add("input", &[12], Geometry::Created, &[]);
+        build.add("reshape", &[4, 3], Geometry::Reshape, &[flat]);
+        assert_eq!(batch_row(&build.graph, flat, 7, 4), Some(2));
+        let samples: Vec<NodeIndex> =
+            (0..4).map(|_| build.add("input", &[3], Geometry::Created, &[])).collect();
+        let rows: Vec<NodeIndex> =
+            samples.iter().map(|&one| build.add("reshape", &[1, 3], Geometry::Reshape, &[one])).collect();
+        build.add("cat", &[4, 3], Geometry::Cat(0), &rows);
+        assert_eq!(batch_row(&build.graph, samples[2], 1, 4), Some(2));
+        let alone = build.add("input", &[5], Geometry::Created, &[]);
+        assert_eq!(batch_row(&build.graph, alone, 1, 4), None);
+    }
+
+    #[test]
+    fn plus_infinity_in_the_data_is_a_fault() {
+        let mut build = Builder::new();
+        let data = build.made("input", &[]);
+        build.graph.node_mut(data).range.pos_inf = 1;
+        let conv = build.made("conv2d", &[data]);
+        build.nan(conv);
+        assert_eq!(build.graph.node(producer(&build.graph, conv).producer).name, "input");
     }
 
     #[test]

@@ -35,6 +35,8 @@ const KEPT_INDICES: usize = 1 << 16;
 const FOLLOWED_ELEMENTS: usize = 64;
 /// Nodes after which dead ones are forgotten even if no step ends (an evaluation loop).
 const MOST_NODES: usize = 200_000;
+/// Functions of a tensor that make or read one and are no operation of the user's.
+const READS: [&str; 5] = ["from_data", "from_floats", "into_data", "into_scalar", "to_data"];
 /// Longest trail that is told; longer ones lose their middle.
 const LONGEST_TRAIL: usize = 64;
 
@@ -181,8 +183,7 @@ impl Watch {
         let inputs: SmallVec<[NodeIndex; 3]> =
             op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, &op, phase, &inputs);
-        let outputs: SmallVec<[TensorIr; 1]> =
-            op.outputs().filter(|tensor| tensor.dtype.is_float()).cloned().collect();
+        let outputs: SmallVec<[TensorIr; 1]> = op.outputs().cloned().collect();
         let indices = index_tensor(engine, &op, &call.geometry);
         let released: SmallVec<[burn_ir::TensorId; 3]> = op
             .inputs()
@@ -260,6 +261,7 @@ impl Watch {
                 let node = self.graph.node(index);
                 node.is_new
                     && node.phase == Phase::Forward
+                    && node.dtype.is_float()
                     && node.shape == shape
                     && !node.inputs.is_empty()
                     && matches!(self.sites.get(node.site).part, Part::Forward { tracked: true })
@@ -283,9 +285,11 @@ impl Watch {
     fn note_reads(&mut self, engine: &mut Engine, op: &OperationIr, phase: Phase, inputs: &[NodeIndex]) {
         match phase {
             Phase::Forward => {
+                // The message's own tensor is made by an operation as well, which reads nothing.
                 let name = self
                     .threads
                     .get_mut(&std::thread::current().id())
+                    .filter(|_| !inputs.is_empty())
                     .and_then(|state| state.parameter.take());
                 for &input in inputs {
                     let node = self.graph.node_mut(input);
@@ -385,7 +389,7 @@ impl Watch {
         let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor };
         let same_values =
             call.geometry.is_same_values().then(|| inputs.first().map(|&input| self.graph.node(input).range));
-        let handle = float_handle(engine, &read);
+        let handle = tensor_handle(engine, &read);
         let range = match (same_values.flatten(), &handle) {
             (Some(range), _) => range,
             (None, Some(tensor)) => element::range(tensor),
@@ -622,6 +626,10 @@ impl Watch {
                 (name.to_owned(), Some(node.name), trace::forward_of(&self.graph, at, name))
             }
             Part::Optimizer { name: Some(name) } => (name.clone(), Some(node.name), None),
+            Part::Forward { .. } => {
+                let call = site.call.as_deref().map(plain_name).filter(|call| !READS.contains(call));
+                (call.unwrap_or(node.name).to_owned(), Some(node.name), None)
+            }
             _ => (node.name.to_owned(), None, None),
         };
         let forward_place =
@@ -696,12 +704,8 @@ impl Watch {
         let shape = sizes(&node.shape);
         let batch_length =
             node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
-        let is_batch = shape.first().is_some_and(|&rows| rows as usize == batch_length && rows > 0);
-        let of_row = |row: usize| {
-            let samples =
-                node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
-            is_batch.then(|| samples.get(row).cloned()).flatten()
-        };
+        let row_of = |position: usize| trace::batch_row(&self.graph, data.node, position, batch_length);
+        let samples = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
         let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
             Elements::At(positions) => {
                 positions.iter().map(|&position| (position, trace::unravel(position, &node.shape))).collect()
@@ -722,15 +726,15 @@ impl Watch {
                 continue;
             }
             let from = position / last * last;
-            let row = place_in_tensor.first().copied().unwrap_or(0);
+            let row = row_of(position);
             origins.push(Origin {
                 shape: shape.clone(),
                 position: place_in_tensor.iter().map(|&at| at as u64).collect(),
                 vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
                 range: node.range,
                 columns: columns.clone(),
-                batch_row: is_batch.then_some(row as u64),
-                sample: of_row(row),
+                batch_row: row.map(|row| row as u64),
+                sample: row.and_then(|row| samples.get(row).cloned()),
                 place: place.clone(),
             });
         }
@@ -791,6 +795,14 @@ pub(crate) fn float_handle(engine: &mut Engine, tensor: &TensorIr) -> Option<Fle
     match engine.get_tensor_handle(&read) {
         HandleKind::Float(tensor) => Some(tensor),
         _ => None,
+    }
+}
+
+/// A view of any live tensor but a quantised one.
+fn tensor_handle(engine: &mut Engine, read: &TensorIr) -> Option<FlexTensor> {
+    match engine.get_tensor_handle(read) {
+        HandleKind::Float(tensor) | HandleKind::Int(tensor) | HandleKind::Bool(tensor) => Some(tensor),
+        HandleKind::Quantized(_) => None,
     }
 }
 
