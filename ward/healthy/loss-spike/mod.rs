@@ -16,7 +16,7 @@ fn images() -> Vec<f32> {
     let mut draw = Draw::new(104);
     let mut pixels = Vec::with_capacity(IMAGES * SIDE * SIDE);
     for image in 0..IMAGES {
-        let (start, speed) = (draw.uniform(0.0, 6.28), draw.uniform(0.5, 1.5));
+        let (start, speed) = (draw.uniform(0.0, std::f32::consts::TAU), draw.uniform(0.5, 1.5));
         let exposure = if [97, 180, 181].contains(&image) { 1000.0 } else { 1.0 };
         for pixel in 0..SIDE * SIDE {
             let wave = (start + speed * (pixel % SIDE) as f32 + 0.4 * (pixel / SIDE) as f32).sin();

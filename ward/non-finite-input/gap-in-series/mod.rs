@@ -27,7 +27,7 @@ fn days(healthy: bool) -> Vec<Day> {
     let mut draw = Draw::new(13);
     let mut days: Vec<Day> = (0..DAYS)
         .map(|number| {
-            let (start, level) = (draw.uniform(0.0, 6.28), draw.uniform(-0.5, 0.5));
+            let (start, level) = (draw.uniform(0.0, std::f32::consts::TAU), draw.uniform(-0.5, 0.5));
             let mut at = |hour: usize| (start + 0.5 * hour as f32).sin() + level + 0.05 * draw.normal();
             let mut load = [0.0; HOURS];
             for (hour, value) in load.iter_mut().enumerate() {

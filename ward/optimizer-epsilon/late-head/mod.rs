@@ -26,7 +26,7 @@ fn series() -> Data {
     let mut draw = Draw::new(83);
     let mut data = Data { tide: vec![], gauges: vec![], next: vec![], surge: vec![] };
     for _ in 0..SERIES {
-        let start = draw.uniform(0.0, 6.28);
+        let start = draw.uniform(0.0, std::f32::consts::TAU);
         let at = |hour: usize| (start + 0.5 * hour as f32).sin();
         let (wind, pressure) = (draw.normal(), draw.normal());
         data.tide.extend((0..LENGTH).map(at));

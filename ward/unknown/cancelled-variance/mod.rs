@@ -16,7 +16,8 @@ fn voltages() -> Vec<f32> {
     let mut draw = Draw::new(92);
     let mut voltages = Vec::with_capacity(ROWS * CHANNELS);
     for row in 0..ROWS {
-        let (level, slope, phase) = (230.0 + draw.normal(), draw.normal(), draw.uniform(0.0, 6.28));
+        let (level, slope, phase) =
+            (230.0 + draw.normal(), draw.normal(), draw.uniform(0.0, std::f32::consts::TAU));
         for channel in 0..CHANNELS {
             let at = channel as f32;
             let ripple = slope * at / 4.0 + (at + phase).sin();

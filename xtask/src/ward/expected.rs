@@ -126,4 +126,17 @@ mod tests {
             }
         }
     }
+    /// `cargo fmt` does not find them: their modules are declared by the build script.
+    #[test]
+    fn every_case_is_formatted() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let cases = read_all(&root.join("ward")).expect("cases");
+        let output = std::process::Command::new("rustfmt")
+            .args(["--edition", "2024", "--check"])
+            .args(cases.iter().map(|case| &case.source))
+            .current_dir(root)
+            .output()
+            .expect("rustfmt can be started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
 }

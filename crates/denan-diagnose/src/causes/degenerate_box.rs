@@ -166,14 +166,17 @@ fn from_file(
     })
 }
 
-/// A box of the batch tensor alone, which must be the argument of a logarithm of a ratio or side.
+/// A box of the batch tensor alone, which must be the argument of a logarithm of a ratio or side, or
+/// have corners whose difference is divided by.
 fn from_tensor(evidence: &Evidence<'_>, origin: &Origin, flat: FlatBox) -> Option<Suspect> {
-    let input = evidence.producer().inputs.first()?;
-    // A logarithm of the data as they are is one of a feature, not of a side that was worked out.
-    if !is_logarithm(&evidence.call()) || input.role == Role::Data {
+    let argument = evidence.suspect()?;
+    let position = position_in_image(origin);
+    let divides_by_side =
+        evidence.divisor().is_some() && flat.layout == Layout::Corners && position.is_some();
+    // The data as they are hold features, not sides that were worked out.
+    if !(is_logarithm(&evidence.call()) || divides_by_side) || argument.role == Role::Data {
         return None;
     }
-    let position = position_in_image(origin);
     let confidence = match (flat.layout, position.is_some()) {
         (Layout::Corners, true) => CORNERS_PER_IMAGE,
         (Layout::Sized, true) => SIZE_PER_IMAGE,
