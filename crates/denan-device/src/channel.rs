@@ -1,21 +1,27 @@
-//! The router's plumbing: one client, one engine, one lock.
+//! The router's plumbing: one client, one set of tensors, one lock.
+//!
+//! The lock is held to look tensors up and to watch, never while an operation is carried out: flex computes
+//! on rayon's threads, and a thread that waits for them may pick up a piece of the program that calls a tensor
+//! operation itself. For the same reason nothing that is done under the lock may use rayon.
 
 use crate::watch::Watch;
 use burn_backend::backend::ExecutionError;
 use burn_backend::{Backend, DType, DTypeUsageSet, Shape, TensorData};
-use burn_ir::{GraphBindings, GraphId, HandleKind, OperationIr, TensorId, TensorIr};
+use burn_ir::{GraphBindings, GraphId, HandleKind, OperationIr, TensorId, TensorIr, TensorStatus};
 use burn_router::{MultiBackendBridge, RouterChannel, RouterClient, RouterTensor, TensorInterpreter};
 use burn_std::future::DynFut;
 use denan_record::model::Ending;
 use real_flex::{Flex as RealFlex, FlexDevice};
+use smallvec::SmallVec;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
-/// The engine that carries operations out.
+/// Tensors by id, and what carries operations on them out.
 pub type Engine = TensorInterpreter<RealFlex>;
 
-/// What lies behind the lock: the engine, and the watch if this process has a plan.
+/// What lies behind the lock: the tensors, and the watch if this process has a plan.
 struct Behind {
     engine: Engine,
     watch: Option<Watch>,
@@ -40,6 +46,62 @@ fn behind() -> MutexGuard<'static, Behind> {
 pub(crate) fn fresh_id() -> TensorId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     TensorId::new(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An operation with the tensors it reads, taken out from behind the lock.
+struct Loan {
+    engine: Engine,
+    op: OperationIr,
+}
+
+impl Loan {
+    fn take(from: &mut Engine, op: OperationIr) -> Self {
+        // An engine that is left over from this thread's last operation, unless that one is still under way.
+        let left_over = IDLE_ENGINE.try_with(Cell::take).ok().flatten();
+        let mut engine = left_over.unwrap_or_else(|| Engine::new(FlexDevice));
+        let mut taken = SmallVec::<[TensorId; 4]>::new();
+        for tensor in op.inputs().filter(|tensor| tensor.status == TensorStatus::ReadWrite) {
+            taken.push(tensor.id);
+            engine.register_tensor_to_device(tensor.id, from.get_tensor_handle(tensor));
+        }
+        for tensor in op.inputs() {
+            if !taken.contains(&tensor.id) {
+                taken.push(tensor.id);
+                engine.register_tensor_to_device(tensor.id, from.get_tensor_handle(tensor));
+            }
+        }
+        Self { engine, op }
+    }
+
+    /// What the operation made.
+    fn carry_out(mut self) -> SmallVec<[(TensorId, HandleKind<RealFlex>); 1]> {
+        let take = |engine: &mut Engine, tensor: &TensorIr| {
+            engine.get_tensor_handle(&TensorIr { status: TensorStatus::ReadWrite, ..tensor.clone() })
+        };
+        let outputs: SmallVec<[TensorIr; 1]> = self.op.outputs().cloned().collect();
+        // The engine drops what is ReadWrite by itself; what it only read is returned here.
+        let mut kept: SmallVec<[TensorIr; 3]> = SmallVec::new();
+        for tensor in self.op.inputs().filter(|tensor| tensor.status == TensorStatus::ReadOnly) {
+            let is_last = self.op.inputs().any(|other| {
+                other.id == tensor.id && other.status == TensorStatus::ReadWrite
+            });
+            if !is_last && kept.iter().all(|other| other.id != tensor.id) {
+                kept.push(tensor.clone());
+            }
+        }
+        self.engine.register_op(self.op);
+        let made = outputs.iter().map(|tensor| (tensor.id, take(&mut self.engine, tensor))).collect();
+        for tensor in &kept {
+            take(&mut self.engine, tensor);
+        }
+        // At the end of a thread its idle engine may be gone already.
+        let _ = IDLE_ENGINE.try_with(|idle| idle.set(Some(self.engine)));
+        made
+    }
+}
+
+thread_local! {
+    static IDLE_ENGINE: Cell<Option<Engine>> = const { Cell::new(None) };
 }
 
 /// Sends operations to the engine of this process.
@@ -104,10 +166,36 @@ impl RouterClient for WatchClient {
     type Device = FlexDevice;
 
     fn register_op(&self, op: OperationIr) {
-        let Behind { engine, watch } = &mut *behind();
-        match watch {
-            Some(watch) => watch.operation(engine, op),
-            None => engine.register_op(op),
+        let mut locked = behind();
+        let Behind { engine, watch } = &mut *locked;
+        if let OperationIr::Drop(tensor) = &op {
+            if let Some(watch) = watch {
+                watch.dropped(tensor.id);
+            }
+            return engine.register_op(op);
+        }
+        let (op, under_way) = match watch {
+            Some(watch) => {
+                let (op, under_way) = watch.before(engine, op);
+                (op, Some(under_way))
+            }
+            None => (op, None),
+        };
+        if let OperationIr::Init(_) = &op {
+            // The tensor has its elements already.
+            engine.register_op(op);
+        } else {
+            let loan = Loan::take(engine, op);
+            drop(locked);
+            let returned = loan.carry_out();
+            locked = behind();
+            for (id, handle) in returned {
+                locked.engine.register_tensor_to_device(id, handle);
+            }
+        }
+        let Behind { engine, watch } = &mut *locked;
+        if let (Some(watch), Some(under_way)) = (watch, under_way) {
+            watch.after(engine, under_way);
         }
     }
 
@@ -116,6 +204,7 @@ impl RouterClient for WatchClient {
         if let Some(watch) = watch {
             watch.is_read(&tensor);
         }
+        // What takes time happens when the future is polled, after the lock.
         engine.read_tensor_async(tensor)
     }
 
@@ -185,7 +274,7 @@ pub(crate) fn finish_watch() {
 
 fn finish(behind: &mut Behind) {
     if let Some(watch) = &mut behind.watch {
-        watch.last_step(&mut behind.engine);
+        watch.last_step();
         watch.finish(Ending::Completed);
     }
 }

@@ -53,14 +53,41 @@ pub fn summary(tensor: &FlexTensor) -> Summary {
 /// All elements in row-major order, widened.
 #[expect(clippy::useless_conversion, reason = "one of the four types is f64 itself")]
 pub fn values(tensor: &FlexTensor) -> Vec<f64> {
-    let tensor = tensor.to_contiguous();
-    let count = tensor.layout().num_elements();
-    let start = tensor.layout().start_offset();
+    let places = places(tensor);
     with_floats!(
         tensor,
-        data => data[start..start + count].iter().map(|&x| f64::from(x)).collect(),
-        else integers(&tensor).into_iter().map(|x| x as f64).collect()
+        data => places.iter().map(|&at| f64::from(data[at])).collect(),
+        else integers(tensor).into_iter().map(|x| x as f64).collect()
     )
+}
+
+/// Where in its storage the elements of a tensor lie, in row-major order.
+///
+/// flex can make a tensor contiguous itself, but does so on rayon's threads; see [`crate::channel`].
+fn places(tensor: &FlexTensor) -> Vec<usize> {
+    let layout = tensor.layout();
+    let count = layout.num_elements();
+    let start = layout.start_offset();
+    if let Some((start, end)) = layout.contiguous_offsets() {
+        return (start..end).collect();
+    }
+    let (sizes, strides) = (layout.shape().as_slice(), layout.strides());
+    let mut place = vec![0; sizes.len()];
+    let mut at = start as isize;
+    let mut places = Vec::with_capacity(count);
+    for _ in 0..count {
+        places.push(at as usize);
+        for dim in (0..sizes.len()).rev() {
+            place[dim] += 1;
+            at += strides[dim];
+            if place[dim] < sizes[dim] {
+                break;
+            }
+            at -= strides[dim] * sizes[dim] as isize;
+            place[dim] = 0;
+        }
+    }
+    places
 }
 
 /// Row-major positions of the first `most` non-finite elements.
@@ -70,13 +97,11 @@ pub fn nonfinite_positions(tensor: &FlexTensor, most: usize) -> Vec<usize> {
 
 /// The integers of an index tensor in row-major order.
 pub fn integers(tensor: &FlexTensor) -> Vec<i64> {
-    let tensor = tensor.to_contiguous();
-    let count = tensor.layout().num_elements();
-    let start = tensor.layout().start_offset();
+    let places = places(tensor);
     macro_rules! read {
         ($type:ty) => {{
             let data: &[$type] = tensor.storage();
-            data[start..start + count].iter().map(|&x| x as i64).collect()
+            places.iter().map(|&at| data[at] as i64).collect()
         }};
     }
     match tensor.dtype() {

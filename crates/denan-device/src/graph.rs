@@ -70,9 +70,15 @@ impl Node {
 pub struct Graph {
     nodes: Vec<Node>,
     alive: FxHashMap<TensorId, NodeIndex>,
+    generation: u64,
 }
 
 impl Graph {
+    /// How often the nodes have been numbered anew: indices of an earlier generation mean nothing.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Node of a live tensor.
     pub fn of(&self, id: TensorId) -> Option<NodeIndex> {
         self.alive.get(&id).copied()
@@ -121,11 +127,12 @@ impl Graph {
         (of + 1..self.nodes.len() as NodeIndex).filter(move |&index| self.node(index).inputs.contains(&of))
     }
 
-    /// Keeps only the nodes of live tensors, as leaves. Returns where each old node went.
-    pub fn forget_dead(&mut self) -> FxHashMap<NodeIndex, NodeIndex> {
+    /// Keeps only the nodes of live tensors, as leaves, which numbers them anew.
+    pub fn forget_dead(&mut self) {
+        self.generation += 1;
         let mut kept: Vec<(TensorId, NodeIndex)> = self.alive().collect();
         kept.sort_unstable_by_key(|&(_, index)| index);
-        let mut moved = FxHashMap::default();
+        let mut moved: FxHashMap<NodeIndex, NodeIndex> = FxHashMap::default();
         let mut nodes = Vec::with_capacity(kept.len());
         for (id, old) in kept {
             let new = *moved.entry(old).or_insert_with(|| {
@@ -142,6 +149,5 @@ impl Graph {
             self.alive.insert(id, new);
         }
         self.nodes = nodes;
-        moved
     }
 }

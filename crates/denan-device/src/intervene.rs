@@ -6,8 +6,7 @@ use crate::element;
 use crate::graph::{Graph, NodeIndex};
 use crate::watch::float_handle;
 use burn_ir::{
-    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, ScalarOpIr, TensorId, TensorIr,
-    TensorStatus,
+    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, TensorId, TensorIr, TensorStatus,
 };
 use denan_numerics::Summary;
 use denan_record::model::{Phase, Place};
@@ -242,21 +241,20 @@ fn lower_rate(
     if phase != Phase::Optimizer {
         return op;
     }
-    if let OperationIr::NumericFloat(dtype, NumericOperationIr::Sub(sub)) = &mut op
+    if let OperationIr::NumericFloat(_, NumericOperationIr::Sub(sub)) = &mut op
         && inputs
             .get(1)
             .is_some_and(|&delta| graph.node(delta).name == "mul" && graph.node(delta).scalar.is_some())
     {
-        let scaled = TensorIr { id: fresh_id(), status: TensorStatus::NotInit, ..sub.rhs.clone() };
-        engine.register_op(OperationIr::NumericFloat(
-            *dtype,
-            NumericOperationIr::MulScalar(ScalarOpIr {
-                lhs: sub.rhs.clone(),
-                rhs: ScalarIr::Float(factor),
-                out: scaled.clone(),
-            }),
-        ));
-        sub.rhs = TensorIr { status: TensorStatus::ReadWrite, ..scaled };
+        let Some(delta) = float_handle(engine, &sub.rhs) else { return op };
+        let scaled = element::mapped(&delta, |x| x * factor);
+        drop(delta);
+        if sub.rhs.status == TensorStatus::ReadWrite {
+            engine.register_op(OperationIr::Drop(sub.rhs.clone()));
+        }
+        sub.rhs.id = fresh_id();
+        sub.rhs.status = TensorStatus::ReadWrite;
+        engine.register_tensor_to_device(sub.rhs.id, HandleKind::Float(scaled));
     }
     op
 }

@@ -93,6 +93,9 @@ impl Retention {
 
     /// A step was told, with so many rows of parameters. A step that is told again replaces itself.
     pub(super) fn add_step(&mut self, step: u64, rows: usize) -> Vec<Forget> {
+        // An old step that is told again is whole again: what thins the old ones out must not see it.
+        self.thinned.remove(step);
+        self.detailed.remove(step);
         let whole = self.window.entry(step).or_default();
         self.whole_steps += usize::from(!whole.has_step);
         self.window_rows = self.window_rows - whole.parameter_rows + rows;
@@ -301,6 +304,16 @@ mod tests {
         assert_eq!(kept.steps.len(), 40);
         kept.tell(&mut retention, 40, 1000);
         assert!(kept.parameters.contains(&40), "the last step is always whole");
+    }
+
+    #[test]
+    fn an_old_step_that_is_told_again_is_whole_again() {
+        let mut retention = Retention::new(limits(2, 2, 1));
+        let mut kept = Kept::default();
+        for step in [187, 186, 126, 186, 2, 162, 86, 30, 14] {
+            kept.tell(&mut retention, step, 20);
+            assert!(kept.parameters.is_subset(&kept.steps), "{:?} {:?}", kept.parameters, kept.steps);
+        }
     }
 
     #[test]

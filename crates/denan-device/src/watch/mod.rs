@@ -1,4 +1,10 @@
-//! What is kept of each operation, and how a break is found.
+//! What is kept of each operation: the bookkeeping of steps, parameters and batches.
+//!
+//! Each operation is looked at twice, [`before`](Watch::before) and [`after`](Watch::after) it is
+//! carried out; in between other threads may carry out theirs. What is told of a break stands in
+//! [`breaking`].
+
+mod breaking;
 
 use crate::channel::{Engine, IS_FINISHED};
 use crate::describe::{Call, Geometry, describe, plain_name};
@@ -9,14 +15,12 @@ use crate::message::{self, Message};
 use crate::parameters::Updates;
 use crate::sites::{Part, SiteIndex, Sites};
 use crate::tell::Teller;
-use crate::trace::{self, Elements};
 use burn_backend::{Shape, TensorData};
-use burn_ir::{HandleKind, OperationIr, TensorIr, TensorStatus};
+use burn_ir::{HandleKind, OperationIr, TensorId, TensorIr, TensorStatus};
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase, Place,
-    Role, Sample, Step, TensorSeen,
+    Batch, Ending, Header, Kind, Optimizer, Parameter, ParameterStep, Phase, Role, Sample, Step,
 };
 use denan_record::plan::Plan;
 use real_flex::FlexTensor;
@@ -35,10 +39,6 @@ const KEPT_INDICES: usize = 1 << 16;
 const FOLLOWED_ELEMENTS: usize = 64;
 /// Nodes after which dead ones are forgotten even if no step ends (an evaluation loop).
 const MOST_NODES: usize = 200_000;
-/// Functions of a tensor that make or read one and are no operation of the user's.
-const READS: [&str; 5] = ["from_data", "from_floats", "into_data", "into_scalar", "to_data"];
-/// Longest trail that is told; longer ones lose their middle.
-const LONGEST_TRAIL: usize = 64;
 
 /// Watches the operations of one process.
 pub struct Watch {
@@ -48,7 +48,7 @@ pub struct Watch {
     sites: Sites,
     graph: Graph,
     updates: Updates,
-    pub(crate) intervene: Intervene,
+    intervene: Intervene,
     threads: FxHashMap<ThreadId, ThreadState>,
     /// The thread that runs the backward pass and the optimizer.
     trainer: Option<ThreadId>,
@@ -82,6 +82,25 @@ enum Stage {
     Forward,
     Backward,
     Optimizer,
+}
+
+/// What has to be remembered of an operation while it is carried out.
+pub struct UnderWay {
+    thread: ThreadId,
+    site: SiteIndex,
+    phase: Phase,
+    call: Call,
+    inputs: SmallVec<[NodeIndex; 3]>,
+    outputs: SmallVec<[TensorIr; 1]>,
+    indices: Option<FlexTensor>,
+    /// Tensors it reads.
+    read: SmallVec<[TensorId; 3]>,
+    /// Those of them that nobody reads after it.
+    released: SmallVec<[TensorId; 3]>,
+    /// The graph's when it began.
+    generation: u64,
+    /// Time spent watching so far.
+    watching: Duration,
 }
 
 /// Figures of the current step.
@@ -167,15 +186,16 @@ impl Watch {
         }
     }
 
-    /// Carries an operation out and looks at what it made.
-    pub fn operation(&mut self, engine: &mut Engine, op: OperationIr) {
-        if let OperationIr::Drop(tensor) = &op {
-            self.graph.release(tensor.id);
-            self.intervene.release(tensor.id);
-            engine.register_op(op);
-            return;
-        }
-        let before = Instant::now();
+    /// A tensor is gone.
+    pub fn dropped(&mut self, id: TensorId) {
+        self.graph.release(id);
+        self.intervene.release(id);
+    }
+
+    /// An operation is about to be carried out: returns the one to carry out in its place, which is
+    /// another one only if an intervention says so.
+    pub fn before(&mut self, engine: &mut Engine, op: OperationIr) -> (OperationIr, UnderWay) {
+        let began = Instant::now();
         let thread = std::thread::current().id();
         let site = self.sites.here();
         let phase = self.enter(thread, site, engine, &op);
@@ -183,31 +203,48 @@ impl Watch {
         let inputs: SmallVec<[NodeIndex; 3]> =
             op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, &op, phase, &inputs);
-        let outputs: SmallVec<[TensorIr; 1]> = op.outputs().cloned().collect();
-        let indices = index_tensor(engine, &op, &call.geometry);
-        let released: SmallVec<[burn_ir::TensorId; 3]> = op
-            .inputs()
-            .filter(|tensor| tensor.status == TensorStatus::ReadWrite)
-            .map(|tensor| tensor.id)
-            .collect();
+        let mut under_way = UnderWay {
+            thread,
+            site,
+            phase,
+            inputs,
+            outputs: op.outputs().cloned().collect(),
+            indices: index_tensor(engine, &op, &call.geometry),
+            read: op.inputs().map(|tensor| tensor.id).collect(),
+            released: op
+                .inputs()
+                .filter(|tensor| tensor.status == TensorStatus::ReadWrite)
+                .map(|tensor| tensor.id)
+                .collect(),
+            call,
+            generation: self.graph.generation(),
+            watching: Duration::ZERO,
+        };
         let rule = match &self.sites.get(site).part {
             Part::Backward { rule } => rule.as_deref().map(plain_name),
             _ => None,
         };
         let place = self.sites.get(site).place.as_ref();
-        let op = self.intervene.rewrite(engine, op, &call, phase, rule, place, &self.graph, &inputs);
+        let inputs = &under_way.inputs;
+        let op = self.intervene.rewrite(engine, op, &under_way.call, phase, rule, place, &self.graph, inputs);
         if self.intervene.has_acted() && !std::mem::replace(&mut self.intervention_is_told, true) {
             self.teller.tell(Event::Intervened(self.steps_done));
         }
-        let watched = before.elapsed();
+        under_way.watching = began.elapsed();
+        (op, under_way)
+    }
 
-        engine.register_op(op);
-
-        let before = Instant::now();
-        for tensor in outputs {
-            self.made(engine, tensor, thread, site, phase, &call, &inputs, indices.clone());
+    /// An operation has been carried out: looks at what it made.
+    pub fn after(&mut self, engine: &mut Engine, mut under_way: UnderWay) {
+        let began = Instant::now();
+        // Another thread may have ended the step in between, which numbers the nodes anew.
+        if under_way.generation != self.graph.generation() {
+            under_way.inputs = under_way.read.iter().filter_map(|&id| self.graph.of(id)).collect();
         }
-        for id in released {
+        for tensor in std::mem::take(&mut under_way.outputs) {
+            self.made(engine, tensor, &under_way);
+        }
+        for &id in &under_way.released {
             self.graph.release(id);
         }
         self.step.operations += 1;
@@ -216,7 +253,7 @@ impl Watch {
             self.updates.clear();
             self.bad_loss_read = None;
         }
-        self.step.watching += watched + before.elapsed();
+        self.step.watching += under_way.watching + began.elapsed();
     }
 
     /// Follows the training from forward to backward to optimizer and on to the next step.
@@ -234,7 +271,7 @@ impl Watch {
             return phase;
         }
         if self.stage == Stage::Optimizer && stage != Stage::Optimizer {
-            self.end_step(engine);
+            self.end_step();
         }
         if stage == Stage::Backward
             && is_ones(op)
@@ -373,18 +410,9 @@ impl Watch {
     }
 
     /// After the operation: looks at one tensor it made.
-    #[expect(clippy::too_many_arguments, reason = "one operation's facts, gathered on a hot path")]
-    fn made(
-        &mut self,
-        engine: &mut Engine,
-        tensor: TensorIr,
-        thread: ThreadId,
-        site: SiteIndex,
-        phase: Phase,
-        call: &Call,
-        inputs: &[NodeIndex],
-        indices: Option<FlexTensor>,
-    ) {
+    fn made(&mut self, engine: &mut Engine, tensor: TensorIr, under_way: &UnderWay) {
+        let UnderWay { site, phase, call, inputs, .. } = under_way;
+        let (site, phase) = (*site, *phase);
         let id = tensor.id;
         let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor };
         let same_values =
@@ -415,7 +443,7 @@ impl Watch {
             _ if inputs.is_empty() => Role::Constant,
             _ => Role::Activation,
         };
-        let batch = if is_data { self.threads.get(&thread).and_then(|state| state.batch) } else { None };
+        let batch = if is_data { self.threads.get(&under_way.thread).and_then(|state| state.batch) } else { None };
         let small = read.shape.num_elements() <= KEPT_ELEMENTS;
         let node = Node {
             sequence: self.step.operations,
@@ -427,14 +455,14 @@ impl Watch {
             shape: read.shape,
             dtype: read.dtype,
             range,
-            inputs: SmallVec::from_slice(inputs),
+            inputs: inputs.clone(),
             role,
             slot: None,
             batch,
             is_new: true,
             used_forward: false,
             data: if is_data && small { handle.clone() } else { None },
-            indices,
+            indices: under_way.indices.clone(),
             bad_positions,
         };
         let index = self.graph.insert(id, node);
@@ -447,7 +475,7 @@ impl Watch {
     }
 
     /// An optimizer step is over.
-    fn end_step(&mut self, _engine: &mut Engine) {
+    fn end_step(&mut self) {
         let number = self.steps_done;
         let updates: Vec<_> = self.updates.all().to_vec();
         let mut rows = Vec::with_capacity(updates.len());
@@ -524,14 +552,14 @@ impl Watch {
     }
 
     /// The process is ending; if it does so in the optimizer, that step is over too.
-    pub fn last_step(&mut self, engine: &mut Engine) {
+    pub fn last_step(&mut self) {
         if let Some(loss) = self.bad_loss_read.take() {
             self.step.loss_is_bad = true;
             self.broke(loss, None);
         }
         if self.stage == Stage::Optimizer {
             self.stage = Stage::Forward;
-            self.end_step(engine);
+            self.end_step();
         }
     }
 
@@ -556,202 +584,6 @@ impl Watch {
         self.teller.finish();
         IS_FINISHED.store(true, Ordering::Release);
     }
-
-    /// A bad value was noticed in a loss, gradient or parameter. Only the first break is told.
-    fn broke(&mut self, noticed: NodeIndex, slot: Option<u32>) {
-        if self.first_break.is_some() {
-            return;
-        }
-        self.first_break = Some(self.steps_done);
-        let path = trace::producer(&self.graph, noticed);
-        let made = self.graph.node(path.producer);
-        let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
-        let phase = match made.phase {
-            _ if !made.is_new && matches!(made.role, Role::Parameter | Role::Constant) => Phase::Parameter,
-            _ if made.name == "input" => Phase::Input,
-            Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
-            phase => phase,
-        };
-        let parameter = slot
-            .map(|slot| self.parameter_name(slot))
-            .or_else(|| self.parameter_being_updated(path.producer));
-        let producer = self.tell_operation(path.producer, phase, parameter);
-        let mut trail: Vec<Operation> =
-            path.trail.iter().map(|&at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();
-        if trail.len() > LONGEST_TRAIL {
-            trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
-        }
-        let samples: Vec<Sample> =
-            self.step.batches.iter().filter_map(|batch| self.batches.get(batch)).flatten().cloned().collect();
-        let origins = self.origins(path.producer, &samples);
-        let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
-        self.teller.tell(Event::Break(Box::new(Break {
-            step: self.steps_done,
-            phase,
-            kind,
-            producer,
-            trail,
-            origins,
-            samples,
-            batch_rows: batch_rows.into_iter().collect(),
-            loss_is_bad: self.step.loss_is_bad,
-            parameters_are_bad: false,
-        })));
-    }
-
-    fn parameter_name(&self, slot: u32) -> String {
-        self.parameters
-            .get(&slot)
-            .and_then(|parameter| parameter.name.clone())
-            .unwrap_or_else(|| format!("parameter {slot}"))
-    }
-
-    /// The parameter whose gradient or value an operation of the optimizer works on.
-    fn parameter_being_updated(&self, at: NodeIndex) -> Option<String> {
-        (self.graph.node(at).phase == Phase::Optimizer).then_some(())?;
-        let update = self.updates.all().last()?;
-        let slot = update.before.and_then(|before| self.graph.node(before).slot);
-        Some(slot.map_or_else(
-            || format!("parameter {}", self.updates.all().len() - 1),
-            |slot| self.parameter_name(slot),
-        ))
-    }
-
-    fn tell_operation(&self, at: NodeIndex, phase: Phase, parameter: Option<String>) -> Operation {
-        let node = self.graph.node(at);
-        let site = self.sites.get(node.site);
-        let (op, carried_out, forward) = match &site.part {
-            Part::Backward { rule: Some(rule) } => {
-                let name = plain_name(rule);
-                (name.to_owned(), Some(node.name), trace::forward_of(&self.graph, at, name))
-            }
-            Part::Optimizer { name: Some(name) } => (name.clone(), Some(node.name), None),
-            Part::Forward { .. } => {
-                let call = site.call.as_deref().map(plain_name).filter(|call| !READS.contains(call));
-                (call.unwrap_or(node.name).to_owned(), Some(node.name), None)
-            }
-            _ => (node.name.to_owned(), None, None),
-        };
-        let forward_place =
-            forward.and_then(|forward| self.sites.get(self.graph.node(forward).site).place.clone());
-        Operation {
-            sequence: node.sequence,
-            carried_out: carried_out.filter(|name| *name != op).map(str::to_owned),
-            op,
-            phase,
-            module: self.module_of(forward.unwrap_or(at)),
-            parameter,
-            place: site.place.clone(),
-            forward_place,
-            scalar: node.scalar,
-            inputs: node.inputs.iter().map(|&input| self.tell_tensor(input)).collect(),
-            output: self.tell_tensor(at),
-        }
-    }
-
-    /// The module whose named parameter an operation reads: `head.weight` → `head`.
-    fn module_of(&self, at: NodeIndex) -> Option<String> {
-        self.graph.node(at).inputs.iter().find_map(|&input| {
-            let name = self.parameters.get(&self.graph.node(input).slot?)?.name.as_deref()?;
-            Some(name.rsplit_once('.')?.0.to_owned())
-        })
-    }
-
-    fn tell_tensor(&self, at: NodeIndex) -> TensorSeen {
-        let node = self.graph.node(at);
-        TensorSeen {
-            shape: sizes(&node.shape),
-            dtype: element::dtype_name(node.dtype).to_owned(),
-            range: node.range,
-            role: node.role,
-            parameter: node.slot.map(|slot| self.parameter_name(slot)),
-        }
-    }
-
-    /// The batch elements that the producer's bad elements were made of.
-    fn origins(&self, producer: NodeIndex, samples: &[Sample]) -> Vec<Origin> {
-        let node = self.graph.node(producer);
-        let mut start = producer;
-        let mut positions: BTreeSet<usize> = node.bad_positions.iter().copied().collect();
-        // A gradient has the shape of the forward tensor it belongs to, so its elements are followed from there.
-        if let Part::Backward { rule: Some(rule) } = &self.sites.get(node.site).part
-            && let Some(forward) = trace::forward_of(&self.graph, producer, plain_name(rule))
-        {
-            let same = |at: NodeIndex| self.graph.node(at).shape == node.shape;
-            let inputs = &self.graph.node(forward).inputs;
-            match inputs.iter().copied().find(|&input| same(input)) {
-                Some(input) => start = input,
-                None if same(forward) => start = forward,
-                None => positions.clear(),
-            }
-        }
-        if positions.is_empty() {
-            return Vec::new();
-        }
-        let mut origins = Vec::new();
-        for data in trace::data_behind(&self.graph, start, Elements::At(positions)) {
-            self.tell_origins(data, samples, &mut origins);
-        }
-        // Tensors of the batch first; values the program made on the way (anchors, weights) after them.
-        origins.sort_by_key(|origin: &Origin| origin.sample.is_none());
-        origins.truncate(32);
-        origins
-    }
-
-    fn tell_origins(&self, data: trace::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
-        let node = self.graph.node(data.node);
-        let place: Option<Place> = self.sites.get(node.site).place.clone();
-        let shape = sizes(&node.shape);
-        let batch_length =
-            node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
-        let row_of = |position: usize| trace::batch_row(&self.graph, data.node, position, batch_length);
-        let samples = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
-        let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
-            Elements::At(positions) => {
-                positions.iter().map(|&position| (position, trace::unravel(position, &node.shape))).collect()
-            }
-            Elements::Rows(rows) => {
-                let length: usize = node.shape.as_slice().iter().skip(1).product();
-                rows.iter().map(|&row| (row * length, vec![row])).collect()
-            }
-        };
-        let width = node.shape.as_slice().last().copied().unwrap_or(1).clamp(1, 32);
-        let last = node.shape.as_slice().last().copied().unwrap_or(1).max(1);
-        let values = node.data.as_ref().map(element::values).unwrap_or_default();
-        let columns = column_ranges(&values, last, width);
-        let mut told = BTreeSet::new();
-        for (position, place_in_tensor) in elements {
-            // One origin per vector: its other elements say nothing new.
-            if !told.insert(position / last) || told.len() > 8 {
-                continue;
-            }
-            let from = position / last * last;
-            let row = row_of(position);
-            origins.push(Origin {
-                shape: shape.clone(),
-                position: place_in_tensor.iter().map(|&at| at as u64).collect(),
-                vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
-                range: node.range,
-                columns: columns.clone(),
-                batch_row: row.map(|row| row as u64),
-                sample: row.and_then(|row| samples.get(row).cloned()),
-                place: place.clone(),
-            });
-        }
-    }
-}
-
-/// Smallest and largest value per column of the last dimension.
-fn column_ranges(values: &[f64], last: usize, width: usize) -> Vec<Range> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    (0..width)
-        .map(|column| {
-            let column: Vec<f64> = values.iter().skip(column).step_by(last).copied().collect();
-            denan_numerics::range(&column)
-        })
-        .collect()
 }
 
 /// The value of a one-element tensor; the gravest of several.

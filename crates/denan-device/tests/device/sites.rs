@@ -9,7 +9,7 @@ fn a_site_names_the_line_it_was_called_from() {
     let second = sites.here();
     assert_ne!(first, second);
     let place = sites.get(first).place.clone().expect("tests are built with line tables");
-    assert!(place.file.ends_with("tests/sites.rs"), "{place:?}");
+    assert!(place.file.ends_with("tests/device/sites.rs"), "{place:?}");
     assert_eq!(place.line, line);
 }
 

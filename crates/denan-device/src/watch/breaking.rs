@@ -1,0 +1,215 @@
+//! The telling of a break: the producer, the trail from it, and the batch elements behind it.
+
+use super::{Watch, sizes};
+use crate::describe::plain_name;
+use crate::element;
+use crate::graph::NodeIndex;
+use crate::sites::Part;
+use crate::trace::{self, Elements};
+use denan_numerics::Range;
+use denan_record::event::Event;
+use denan_record::model::{Break, Kind, Operation, Origin, Phase, Place, Role, Sample, TensorSeen};
+use std::collections::BTreeSet;
+
+/// Functions of a tensor that make or read one and are no operation of the user's.
+const READS: [&str; 5] = ["from_data", "from_floats", "into_data", "into_scalar", "to_data"];
+/// Longest trail that is told; longer ones lose their middle.
+const LONGEST_TRAIL: usize = 64;
+
+impl Watch {
+    /// A bad value was noticed in a loss, gradient or parameter. Only the first break is told.
+    pub(super) fn broke(&mut self, noticed: NodeIndex, slot: Option<u32>) {
+        if self.first_break.is_some() {
+            return;
+        }
+        self.first_break = Some(self.steps_done);
+        let path = trace::producer(&self.graph, noticed);
+        let made = self.graph.node(path.producer);
+        let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
+        let phase = match made.phase {
+            _ if !made.is_new && matches!(made.role, Role::Parameter | Role::Constant) => Phase::Parameter,
+            _ if made.name == "input" => Phase::Input,
+            Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
+            phase => phase,
+        };
+        let parameter = slot
+            .map(|slot| self.parameter_name(slot))
+            .or_else(|| self.parameter_being_updated(path.producer));
+        let producer = self.tell_operation(path.producer, phase, parameter);
+        let mut trail: Vec<Operation> =
+            path.trail.iter().map(|&at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();
+        if trail.len() > LONGEST_TRAIL {
+            trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
+        }
+        let samples: Vec<Sample> =
+            self.step.batches.iter().filter_map(|batch| self.batches.get(batch)).flatten().cloned().collect();
+        let origins = self.origins(path.producer, &samples);
+        let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
+        self.teller.tell(Event::Break(Box::new(Break {
+            step: self.steps_done,
+            phase,
+            kind,
+            producer,
+            trail,
+            origins,
+            samples,
+            batch_rows: batch_rows.into_iter().collect(),
+            loss_is_bad: self.step.loss_is_bad,
+            parameters_are_bad: false,
+        })));
+    }
+
+    fn parameter_name(&self, slot: u32) -> String {
+        self.parameters
+            .get(&slot)
+            .and_then(|parameter| parameter.name.clone())
+            .unwrap_or_else(|| format!("parameter {slot}"))
+    }
+
+    /// The parameter whose gradient or value an operation of the optimizer works on.
+    fn parameter_being_updated(&self, at: NodeIndex) -> Option<String> {
+        (self.graph.node(at).phase == Phase::Optimizer).then_some(())?;
+        let update = self.updates.all().last()?;
+        let slot = update.before.and_then(|before| self.graph.node(before).slot);
+        Some(slot.map_or_else(
+            || format!("parameter {}", self.updates.all().len() - 1),
+            |slot| self.parameter_name(slot),
+        ))
+    }
+
+    fn tell_operation(&self, at: NodeIndex, phase: Phase, parameter: Option<String>) -> Operation {
+        let node = self.graph.node(at);
+        let site = self.sites.get(node.site);
+        let (op, carried_out, forward) = match &site.part {
+            Part::Backward { rule: Some(rule) } => {
+                let name = plain_name(rule);
+                (name.to_owned(), Some(node.name), trace::forward_of(&self.graph, at, name))
+            }
+            Part::Optimizer { name: Some(name) } => (name.clone(), Some(node.name), None),
+            Part::Forward { .. } => {
+                let call = site.call.as_deref().map(plain_name).filter(|call| !READS.contains(call));
+                (call.unwrap_or(node.name).to_owned(), Some(node.name), None)
+            }
+            _ => (node.name.to_owned(), None, None),
+        };
+        let forward_place =
+            forward.and_then(|forward| self.sites.get(self.graph.node(forward).site).place.clone());
+        Operation {
+            sequence: node.sequence,
+            carried_out: carried_out.filter(|name| *name != op).map(str::to_owned),
+            op,
+            phase,
+            module: self.module_of(forward.unwrap_or(at)),
+            parameter,
+            place: site.place.clone(),
+            forward_place,
+            scalar: node.scalar,
+            inputs: node.inputs.iter().map(|&input| self.tell_tensor(input)).collect(),
+            output: self.tell_tensor(at),
+        }
+    }
+
+    /// The module whose named parameter an operation reads: `head.weight` → `head`.
+    fn module_of(&self, at: NodeIndex) -> Option<String> {
+        self.graph.node(at).inputs.iter().find_map(|&input| {
+            let name = self.parameters.get(&self.graph.node(input).slot?)?.name.as_deref()?;
+            Some(name.rsplit_once('.')?.0.to_owned())
+        })
+    }
+
+    fn tell_tensor(&self, at: NodeIndex) -> TensorSeen {
+        let node = self.graph.node(at);
+        TensorSeen {
+            shape: sizes(&node.shape),
+            dtype: element::dtype_name(node.dtype).to_owned(),
+            range: node.range,
+            role: node.role,
+            parameter: node.slot.map(|slot| self.parameter_name(slot)),
+        }
+    }
+
+    /// The batch elements that the producer's bad elements were made of.
+    fn origins(&self, producer: NodeIndex, samples: &[Sample]) -> Vec<Origin> {
+        let node = self.graph.node(producer);
+        let mut start = producer;
+        let mut positions: BTreeSet<usize> = node.bad_positions.iter().copied().collect();
+        // A gradient has the shape of the forward tensor it belongs to, so its elements are followed from there.
+        if let Part::Backward { rule: Some(rule) } = &self.sites.get(node.site).part
+            && let Some(forward) = trace::forward_of(&self.graph, producer, plain_name(rule))
+        {
+            let same = |at: NodeIndex| self.graph.node(at).shape == node.shape;
+            let inputs = &self.graph.node(forward).inputs;
+            match inputs.iter().copied().find(|&input| same(input)) {
+                Some(input) => start = input,
+                None if same(forward) => start = forward,
+                None => positions.clear(),
+            }
+        }
+        if positions.is_empty() {
+            return Vec::new();
+        }
+        let mut origins = Vec::new();
+        for data in trace::data_behind(&self.graph, start, Elements::At(positions)) {
+            self.tell_origins(data, samples, &mut origins);
+        }
+        // Tensors of the batch first; values the program made on the way (anchors, weights) after them.
+        origins.sort_by_key(|origin: &Origin| origin.sample.is_none());
+        origins.truncate(32);
+        origins
+    }
+
+    fn tell_origins(&self, data: trace::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
+        let node = self.graph.node(data.node);
+        let place: Option<Place> = self.sites.get(node.site).place.clone();
+        let shape = sizes(&node.shape);
+        let batch_length =
+            node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
+        let row_of = |position: usize| trace::batch_row(&self.graph, data.node, position, batch_length);
+        let samples = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
+        let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
+            Elements::At(positions) => {
+                positions.iter().map(|&position| (position, trace::unravel(position, &node.shape))).collect()
+            }
+            Elements::Rows(rows) => {
+                let length: usize = node.shape.as_slice().iter().skip(1).product();
+                rows.iter().map(|&row| (row * length, vec![row])).collect()
+            }
+        };
+        let width = node.shape.as_slice().last().copied().unwrap_or(1).clamp(1, 32);
+        let last = node.shape.as_slice().last().copied().unwrap_or(1).max(1);
+        let values = node.data.as_ref().map(element::values).unwrap_or_default();
+        let columns = column_ranges(&values, last, width);
+        let mut told = BTreeSet::new();
+        for (position, place_in_tensor) in elements {
+            // One origin per vector: its other elements say nothing new.
+            if !told.insert(position / last) || told.len() > 8 {
+                continue;
+            }
+            let from = position / last * last;
+            let row = row_of(position);
+            origins.push(Origin {
+                shape: shape.clone(),
+                position: place_in_tensor.iter().map(|&at| at as u64).collect(),
+                vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
+                range: node.range,
+                columns: columns.clone(),
+                batch_row: row.map(|row| row as u64),
+                sample: row.and_then(|row| samples.get(row).cloned()),
+                place: place.clone(),
+            });
+        }
+    }
+}
+
+/// Smallest and largest value per column of the last dimension.
+fn column_ranges(values: &[f64], last: usize, width: usize) -> Vec<Range> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    (0..width)
+        .map(|column| {
+            let column: Vec<f64> = values.iter().skip(column).step_by(last).copied().collect();
+            denan_numerics::range(&column)
+        })
+        .collect()
+}

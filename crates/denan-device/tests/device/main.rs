@@ -1,0 +1,4 @@
+//! The device from outside: where calls come from, and programs with several threads.
+
+mod sites;
+mod threads;
