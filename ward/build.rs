@@ -1,6 +1,7 @@
-//! Finds the cases of the ward: every folder `CAUSE/CASE` that holds a `mod.rs` and a `case.toml`.
+//! Finds the cases of the ward: every folder `CAUSE/CASE` that holds a `mod.rs` and a `case.toml`, and
+//! the examples on the pages of the causes.
 //!
-//! What it writes is included by `src/main.rs`, so adding a folder adds a case.
+//! What it writes is included by `src/main.rs`, so adding a folder or a page adds a case.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -8,25 +9,95 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let ward = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     println!("cargo::rerun-if-changed={}", ward.display());
-
-    let mut modules = String::new();
-    let mut list = String::new();
+    let mut cases = Cases::default();
     for cause in folders(&ward)? {
         for case in folders(&cause)? {
             let source = case.join("mod.rs");
-            if !source.is_file() || !case.join("case.toml").is_file() {
-                continue;
+            if source.is_file() && case.join("case.toml").is_file() {
+                cases.add_folder(&name(&cause), &name(&case), &source);
             }
-            let (cause, case) = (name(&cause), name(&case));
-            let module = format!("{cause}_{case}").replace('-', "_");
-            writeln!(modules, "#[path = {source:?}]\nmod {module};").expect("a string takes text");
-            writeln!(list, "    Case {{ cause: {cause:?}, name: {case:?}, train: {module}::train }},")
-                .expect("a string takes text");
         }
     }
-    let cases = format!("{modules}\nstatic CASES: &[Case] = &[\n{list}];\n");
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("cases.rs"), cases)
+    // The demo takes the ward along without the pages.
+    let pages = ward.join("../crates/denan-diagnose/pages");
+    if pages.is_dir() {
+        println!("cargo::rerun-if-changed={}", pages.display());
+        let mut entries = fs::read_dir(&pages)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::path);
+        for entry in entries {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                cases.add_page(&id, &fs::read_to_string(&path)?, &out)?;
+            }
+        }
+    }
+    let Cases { modules, list } = cases;
+    fs::write(out.join("cases.rs"), format!("{modules}\nstatic CASES: &[Case] = &[\n{list}];\n"))
+}
+
+/// What `src/main.rs` includes.
+#[derive(Default)]
+struct Cases {
+    modules: String,
+    list: String,
+}
+
+impl Cases {
+    fn add_folder(&mut self, cause: &str, case: &str, source: &Path) {
+        let module = format!("{cause}_{case}").replace('-', "_");
+        self.module(&module, source);
+        self.case(cause, case, &format!("{module}::train"));
+    }
+
+    /// The example of a page, and the same with the page's change applied.
+    fn add_page(&mut self, id: &str, page: &str, out: &Path) -> io::Result<()> {
+        let sick = block(page, "## An example that breaks\n\n```rust\n");
+        let healthy = patched(sick, block(page, "## The same, healthy\n\n```diff\n"));
+        let module = format!("page_{}", id.replace('-', "_"));
+        for (variant, text) in [("sick", sick), ("healthy", healthy.as_str())] {
+            let file = out.join(format!("{module}_{variant}.rs"));
+            fs::write(&file, text.replace("\nfn main()", "\npub fn main()"))?;
+            self.module(&format!("{module}_{variant}"), &file);
+        }
+        let train =
+            format!("|healthy| if healthy {{ {module}_healthy::main() }} else {{ {module}_sick::main() }}");
+        self.case(id, "page-example", &train);
+        Ok(())
+    }
+
+    fn module(&mut self, module: &str, source: &Path) {
+        writeln!(self.modules, "#[path = {source:?}]\nmod {module};").expect("a string takes text");
+    }
+
+    fn case(&mut self, cause: &str, name: &str, train: &str) {
+        writeln!(self.list, "    Case {{ cause: {cause:?}, name: {name:?}, train: {train} }},")
+            .expect("a string takes text");
+    }
+}
+
+/// The code block that begins with `start`.
+fn block<'a>(page: &'a str, start: &str) -> &'a str {
+    let (_, rest) = page.split_once(start).unwrap_or_else(|| panic!("a page lacks `{start}`"));
+    rest.split_once("```").unwrap_or_else(|| panic!("a block of a page has no end")).0
+}
+
+/// A text with a change applied: lines to remove, followed by the lines that take their place.
+fn patched(text: &str, change: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut at = 0;
+    for line in change.lines() {
+        if let Some(removed) = line.strip_prefix('-') {
+            at = lines.iter().position(|known| *known == removed).expect("the page's own line");
+            lines.remove(at);
+        } else if let Some(added) = line.strip_prefix('+') {
+            lines.insert(at, added);
+            at += 1;
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The folders inside of a folder, by name.

@@ -4,7 +4,7 @@ use crate::verdict::{Judgement, judge, steps_to_outlive};
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Cure, Finding, Verdict};
 use denan_record::model::{Phase, Run, Sample};
-use denan_record::plan::Intervention;
+use denan_record::plan::{Intervention, exponent_limit};
 use serde_json::{Map, Value, json};
 
 /// Rates are tried down to this power of two of the user's.
@@ -226,18 +226,44 @@ fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
         _ => None,
     }
     .ok_or("the line of the call is not known")?;
-    let half = producer.inputs.first().is_some_and(|input| input.dtype == "float16");
-    let margin = match producer.op.as_str() {
-        "exp" | "sinh" | "cosh" if half => 10.0,
-        "exp" | "sinh" | "cosh" => 80.0,
-        "sqrt" | "powf" if !half => 1e-12,
-        "log" | "log1p" | "div" | "recip" | "sqrt" | "powf" | "acos" | "asin" | "atanh" if half => 1e-3,
-        "log" | "log1p" | "div" | "recip" | "acos" | "asin" | "atanh" => 1e-7,
+    let dtype = producer.inputs.first().map_or("float32", |input| input.dtype.as_str());
+    let half = dtype == "float16";
+    // The mildest first.
+    let margins: &[f64] = match producer.op.as_str() {
+        "exp" | "sinh" | "cosh" => &[exponent_limit(dtype), 20.0, 5.0],
+        "sqrt" | "powf" if !half => &[1e-12, 1e-8, 1e-4],
+        "log" | "log1p" | "div" | "recip" | "sqrt" | "powf" | "acos" | "asin" | "atanh" if half => {
+            &[1e-3, 1e-2]
+        }
+        "log" | "log1p" | "div" | "recip" | "acos" | "asin" | "atanh" => &[1e-7, 1e-5, 1e-3],
         other => return Err(format!("there is no safer form of {other}")),
     };
-    let intervention =
-        Intervention::SafeOp { op: producer.op.clone(), file: place.file.clone(), line: place.line, margin };
-    run_one(recorded, rerun, intervention).map(|(intervention, judgement, _)| (intervention, judgement))
+    let margins = margins.iter().copied().filter(|&margin| margin <= exponent_limit(dtype));
+    let candidates = margins
+        .map(|margin| {
+            let (op, file) = (producer.op.clone(), place.file.clone());
+            Intervention::SafeOp { op, file, line: place.line, margin }
+        })
+        .collect();
+    mildest(recorded, rerun, candidates)
+}
+
+/// The first of a list that survives, mildest first: tried in this order, since the mildest mostly does.
+fn mildest(recorded: &Run, rerun: &mut dyn Rerun, candidates: Vec<Intervention>) -> Attempt {
+    let mut first: Option<(Intervention, Judgement)> = None;
+    for candidate in candidates {
+        let (intervention, judgement) = match run_one(recorded, rerun, candidate) {
+            Ok((intervention, judgement, _)) => (intervention, judgement),
+            Err(reason) => return first.ok_or(reason),
+        };
+        match judgement.verdict {
+            Verdict::Survived | Verdict::NotReproduced | Verdict::NotRun => {
+                return Ok((intervention, judgement));
+            }
+            Verdict::Unstable | Verdict::Broke => first = first.or(Some((intervention, judgement))),
+        }
+    }
+    first.ok_or_else(|| "nothing to try".to_owned())
 }
 
 fn lower_learning_rate(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
@@ -325,7 +351,8 @@ fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> 
     match intervention {
         Intervention::DropSamples { .. } => format!("leave out {}", names(dropped).join(", ")),
         Intervention::SafeOp { op, margin, .. } => match op.as_str() {
-            "exp" | "sinh" | "cosh" => format!("keep the argument of {op} at most {margin}"),
+            "exp" => format!("keep the argument of exp at most {margin}"),
+            "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
             "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
             "acos" | "asin" | "atanh" => {
                 format!("keep the argument of {op} at least {} away from 1", float(*margin))

@@ -84,6 +84,7 @@ fn broke(op: &str) -> Break {
         range,
         role: Role::Activation,
         parameter: None,
+        made_by: None,
     };
     Break {
         step: 9,

@@ -82,9 +82,10 @@ impl Loan {
         // The engine drops what is ReadWrite by itself; what it only read is returned here.
         let mut kept: SmallVec<[TensorIr; 3]> = SmallVec::new();
         for tensor in self.op.inputs().filter(|tensor| tensor.status == TensorStatus::ReadOnly) {
-            let is_last = self.op.inputs().any(|other| {
-                other.id == tensor.id && other.status == TensorStatus::ReadWrite
-            });
+            let is_last = self
+                .op
+                .inputs()
+                .any(|other| other.id == tensor.id && other.status == TensorStatus::ReadWrite);
             if !is_last && kept.iter().all(|other| other.id != tensor.id) {
                 kept.push(tensor.clone());
             }

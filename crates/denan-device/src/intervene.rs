@@ -10,7 +10,7 @@ use burn_ir::{
 };
 use denan_numerics::Summary;
 use denan_record::model::{Phase, Place};
-use denan_record::plan::Intervention;
+use denan_record::plan::{Intervention, exponent_limit};
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 
@@ -105,11 +105,11 @@ impl Intervene {
     ) -> OperationIr {
         let Some(argument) = argument(&mut op) else { return op };
         let Some(tensor) = float_handle(engine, argument) else { return op };
-        let moved = element::mapped(&tensor, |x| away_from_edge(name, x, margin));
-        let slope: Vec<f64> = element::values(&tensor)
-            .into_iter()
-            .map(|x| f64::from(away_from_edge(name, x, margin) == x))
-            .collect();
+        let limit = exponent_limit(element::dtype_name(tensor.dtype()));
+        let away_from_edge = |x| away_from_edge(name, x, margin, limit);
+        let moved = element::mapped(&tensor, away_from_edge);
+        let slope: Vec<f64> =
+            element::values(&tensor).into_iter().map(|x| f64::from(away_from_edge(x) == x)).collect();
         drop(tensor);
         self.acted |= slope.contains(&0.0);
         let original = argument.id;
@@ -126,54 +126,36 @@ impl Intervene {
 
     /// Gives the gradient of the call the moved argument too, and the slope of the move: 0 where it moved.
     fn use_moved(&mut self, engine: &mut Engine, mut op: OperationIr, name: &str) -> OperationIr {
-        let slot =
-            op.inputs().position(|tensor| self.moved.get(&tensor.id).is_some_and(|moved| moved.op == name));
-        let Some(slot) = slot else { return op };
-        let mut number = 0;
-        let mut found = None;
-        visit_tensors(&mut op, |tensor| {
-            if number == slot {
-                found = Some(tensor.clone());
+        let mut is_moved =
+            |tensor: &&TensorIr| self.moved.get(&tensor.id).is_some_and(|moved| moved.op == name);
+        let Some(original) = op.inputs().find(&mut is_moved).cloned() else { return op };
+        let Some(moved) = self.moved.get(&original.id) else { return op };
+        let slots = op.inputs().filter(|tensor| tensor.id == original.id).count();
+        let is_last_use =
+            op.inputs().any(|tensor| tensor.id == original.id && tensor.status == TensorStatus::ReadWrite);
+        let replacement = match vanishing(name, &op, slots) {
+            None => moved.argument.clone(),
+            Some(vanishing) => {
+                let slope = &moved.slope;
+                let at = std::cell::Cell::new(0);
+                element::mapped(&moved.argument, |x| {
+                    let index = at.replace(at.get() + 1);
+                    if slope.get(index).is_some_and(|&slope| slope == 0.0) { vanishing } else { x }
+                })
             }
-            number += 1;
-        });
-        let Some(tensor) = found else { return op };
-        let Some(moved) = self.moved.get(&tensor.id) else { return op };
-        // `recip(x)` and `x^p` carry the singularity into a product with the incoming gradient. An
-        // argument at which they are 0 makes that product 0.
-        let vanishing = match &op {
-            OperationIr::Float(_, FloatOperationIr::Recip(_)) => f64::INFINITY,
-            OperationIr::Float(_, FloatOperationIr::PowfScalar(d)) if d.rhs.elem::<f64>() < 0.0 => {
-                f64::INFINITY
-            }
-            OperationIr::NumericFloat(_, NumericOperationIr::PowiScalar(_)) => f64::INFINITY,
-            OperationIr::NumericFloat(_, NumericOperationIr::Mul(_)) => 0.0,
-            _ => f64::NAN,
-        };
-        let keeps_argument = vanishing.is_nan()
-            || name == "div" && matches!(op, OperationIr::Float(_, FloatOperationIr::Recip(_)));
-        let replacement = if keeps_argument {
-            moved.argument.clone()
-        } else {
-            let slope = &moved.slope;
-            let at = std::cell::Cell::new(0);
-            element::mapped(&moved.argument, |x| {
-                let index = at.replace(at.get() + 1);
-                if slope.get(index).is_some_and(|&slope| slope == 0.0) { vanishing } else { x }
-            })
         };
         let id = fresh_id();
         engine.register_tensor_to_device(id, HandleKind::Float(replacement));
-        if tensor.status == TensorStatus::ReadWrite {
-            engine.register_op(OperationIr::Drop(tensor));
+        if is_last_use {
+            engine.register_op(OperationIr::Drop(original.clone()));
         }
-        let mut number = 0;
+        let mut left = slots;
         visit_tensors(&mut op, |tensor| {
-            if number == slot {
+            if tensor.id == original.id {
+                left -= 1;
                 tensor.id = id;
-                tensor.status = TensorStatus::ReadWrite;
+                tensor.status = if left == 0 { TensorStatus::ReadWrite } else { TensorStatus::ReadOnly };
             }
-            number += 1;
         });
         op
     }
@@ -184,12 +166,44 @@ impl Intervene {
     }
 }
 
+/// What the gradient of a call has to read in the place of an argument that was moved, so that the slope
+/// there becomes 0, the slope of a clamp; `None` if the moved argument itself will do.
+///
+/// `recip(x)`, `x^p` and `x * x` carry the singularity into a product with the incoming gradient. An
+/// argument at which they are 0, or by which is divided and which is infinite, makes that product 0.
+fn vanishing(name: &str, op: &OperationIr, slots: usize) -> Option<f64> {
+    if matches!(name, "acos" | "asin" | "atanh" | "sinh") {
+        // Their slope is 1 / sqrt(1 - x^2) or the like, which no argument makes 0.
+        return None;
+    }
+    match op {
+        OperationIr::Float(_, FloatOperationIr::Exp(_)) => Some(f64::NEG_INFINITY),
+        OperationIr::Float(_, FloatOperationIr::Sinh(_)) => Some(0.0),
+        // 1 / (1 + x).
+        OperationIr::NumericFloat(_, NumericOperationIr::AddScalar(_)) if name == "log1p" => {
+            Some(f64::INFINITY)
+        }
+        // That of a quotient by its numerator, 1 / divisor, stays as it is.
+        OperationIr::Float(_, FloatOperationIr::Recip(_)) if name == "div" => None,
+        OperationIr::Float(_, FloatOperationIr::Recip(_)) => Some(f64::INFINITY),
+        OperationIr::Float(_, FloatOperationIr::PowfScalar(d)) => {
+            (d.rhs.elem::<f64>() < 0.0).then_some(f64::INFINITY)
+        }
+        OperationIr::NumericFloat(_, NumericOperationIr::PowiScalar(_)) => Some(f64::INFINITY),
+        // The square by which is divided.
+        OperationIr::NumericFloat(_, NumericOperationIr::Mul(_)) if slots == 2 => Some(f64::INFINITY),
+        OperationIr::NumericFloat(_, NumericOperationIr::Mul(_)) => Some(0.0),
+        _ => None,
+    }
+}
+
 /// The nearest argument at which the call and its gradient are finite.
-fn away_from_edge(name: &str, x: f64, margin: f64) -> f64 {
+fn away_from_edge(name: &str, x: f64, margin: f64, exponent_limit: f64) -> f64 {
     match name {
         "log" | "sqrt" | "powf" => x.max(margin),
         "log1p" => x.max(margin - 1.0),
-        "exp" | "sinh" | "cosh" => x.min(margin),
+        "exp" => x.clamp(-exponent_limit, margin),
+        "sinh" | "cosh" => x.clamp(-margin, margin),
         "acos" | "asin" | "atanh" => x.clamp(margin - 1.0, 1.0 - margin),
         // Which is what the patch can say in one call of burn's, `mask_fill`.
         _ if x.abs() < margin => margin,

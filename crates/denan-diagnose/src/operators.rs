@@ -15,6 +15,9 @@ const POWERS: &[&str] = &["powf", "powi"];
 /// Functions that grow exponentially.
 const EXPONENTIALS: &[&str] = &["exp", "exp2", "expm1", "sinh", "cosh"];
 
+/// Functions that make probabilities, which round to an exact 0 or 1.
+const SATURATING: &[&str] = &["softmax", "softmin", "sigmoid", "hard_sigmoid"];
+
 /// Functions whose slope is infinite at an edge where their value is finite.
 const STEEP: &[&str] =
     &["sqrt", "norm", "powf", "powi", "std", "cdist", "acos", "asin", "acosh", "cbrt", "hypot", "atan2"];
@@ -103,6 +106,11 @@ pub(crate) fn is_logarithm(plain: &str) -> bool {
     LOGARITHMS.contains(&plain)
 }
 
+/// Whether the operation is infinite at an edge as a logarithm is.
+pub(crate) fn has_logarithm(plain: &str) -> bool {
+    is_logarithm(plain) || plain == "log1p"
+}
+
 /// Whether the operation divides one value by another.
 pub(crate) fn is_division(plain: &str) -> bool {
     DIVISIONS.contains(&plain)
@@ -121,6 +129,11 @@ pub(crate) fn is_power(plain: &str) -> bool {
 /// Whether the operation grows exponentially.
 pub(crate) fn is_exponential(plain: &str) -> bool {
     EXPONENTIALS.contains(&plain)
+}
+
+/// Whether the operation makes probabilities that may round to an exact 0 or 1.
+pub(crate) fn is_saturating(plain: &str) -> bool {
+    SATURATING.contains(&plain)
 }
 
 /// Whether the operation has an infinite slope at a point where its value is finite.

@@ -243,6 +243,8 @@ pub struct TensorSeen {
     pub role: Role,
     /// Path in the model if it is a named parameter.
     pub parameter: Option<String>,
+    /// Plain name of the call that made its values, views of them left out; none for data and parameters.
+    pub made_by: Option<String>,
 }
 
 /// One operation near a break.

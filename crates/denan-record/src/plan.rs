@@ -52,7 +52,8 @@ pub enum Intervention {
         /// Data-set indices, as in [`crate::model::Sample::index`].
         indices: Vec<u64>,
     },
-    /// One call, at one line, gets its argument moved away from the edge of its domain.
+    /// One call, at one line, gets its argument moved away from the edge of its domain, or an exponential
+    /// one its argument kept between minus [`exponent_limit`] and the margin.
     SafeOp {
         /// Plain name of the call.
         op: String,
@@ -60,7 +61,7 @@ pub enum Intervention {
         file: String,
         /// Line of the call.
         line: u32,
-        /// How far the argument stays away from the edge.
+        /// How far the argument stays away from the edge; for an exponential its largest argument.
         margin: f64,
     },
     /// Every update is multiplied by this factor (0 < factor < 1), which is what a lower rate does.
@@ -78,6 +79,17 @@ pub enum Intervention {
         /// Its new value.
         epsilon: f64,
     },
+}
+
+/// The largest argument of an exponential that leaves room for a sum, and minus the least one that is not
+/// rounded to 0, by element type: e^10 is 22026 of 65504 and e^-10 is 4.5e-5; e^80 is 5.5e34 of 3.4e38 and
+/// e^-80 is 1.8e-35; e^700 is 1e304 of 1.8e308.
+pub fn exponent_limit(dtype: &str) -> f64 {
+    match dtype {
+        "float16" => 10.0,
+        "float64" => 700.0,
+        _ => 80.0,
+    }
 }
 
 impl Intervention {

@@ -97,8 +97,8 @@ pub struct RunArguments {
 /// Arguments of `denan demo`.
 #[derive(Args, Debug)]
 pub struct DemoArguments {
-    /// Plays another cause of the ward.
-    #[arg(long, value_name = "ID")]
+    /// Plays another cause: the first training of the ward that has it, or the one named after it.
+    #[arg(long, value_name = "ID[/CASE]")]
     pub cause: Option<String>,
     /// Folder for the generated data set (default: a new one in the system's temporary folder).
     #[arg(long, value_name = "DIR")]

@@ -60,6 +60,17 @@ impl Launch {
         command
     }
 
+    /// As it could be typed.
+    pub fn in_words(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.arguments);
+        let quoted = words.map(|word| {
+            let word = word.to_string_lossy();
+            let is_plain = word.chars().all(|c| c.is_alphanumeric() || "-_./=:+,@".contains(c));
+            if is_plain && !word.is_empty() { word.into_owned() } else { format!("'{word}'") }
+        });
+        quoted.collect::<Vec<_>>().join(" ")
+    }
+
     /// What file names in debug information start with, and what they should: the user's files are
     /// told relative to the root, which [`crate::sources::SourceFiles`] knows.
     pub fn renamed(&self) -> Option<(String, String)> {

@@ -15,7 +15,7 @@ pub enum Check {
     Samples,
     /// Whether a cure survived.
     Cure,
-    /// Whether denan is silent on the healthy twin.
+    /// Whether denan is silent on the healthy twin, and leaves its numbers alone.
     Twin,
 }
 
@@ -74,16 +74,28 @@ pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
     }
 }
 
-/// Checks the run of a healthy training: nothing must be said.
-pub fn healthy(found: &Found) -> Result<(), String> {
+/// Checks the run of a healthy training: nothing must be said, and it must print what it prints without denan.
+pub fn healthy(found: &Found, without: &str) -> Result<(), String> {
     let is_silent = found.document.as_ref().is_some_and(|document| {
         document.outcome == "healthy" && document.causes.is_empty() && document.first_break.is_none()
     });
     if is_silent && found.exit_code == 0 {
-        Ok(())
+        same_numbers(&found.printed, without)
     } else {
         Err(format!("expected silence, {}", outcome(found)))
     }
+}
+
+/// Checks that a training computes what it computes without denan, as far as it prints it.
+fn same_numbers(watched: &str, plain: &str) -> Result<(), String> {
+    if watched == plain && !plain.is_empty() {
+        return Ok(());
+    }
+    let mut pairs = watched.lines().zip(plain.lines());
+    Err(match pairs.find(|(watched, plain)| watched != plain) {
+        Some((watched, plain)) => format!("expected `{plain}` as without denan, found `{watched}`"),
+        None => format!("expected {} bytes as without denan, found {}", plain.len(), watched.len()),
+    })
 }
 
 /// How a run ended, in words.

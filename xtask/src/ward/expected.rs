@@ -4,6 +4,10 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// Where the pages of the causes are. Each page's example is a case of its own.
+const PAGES: &str = "crates/denan-diagnose/pages";
+/// What that case is called.
+const PAGE_EXAMPLE: &str = "page-example";
 /// Folder of the cases that have no sick variant.
 const HEALTHY: &str = "healthy";
 
@@ -13,10 +17,10 @@ const HEALTHY: &str = "healthy";
 pub struct Case {
     /// Id of the cause; `healthy` where there is none.
     pub cause: String,
-    /// Name of the folder.
+    /// Name of the folder, or `page-example`.
     #[serde(skip)]
     pub name: String,
-    /// `ward/CAUSE/CASE/mod.rs`, from the workspace's root.
+    /// `ward/CAUSE/CASE/mod.rs` or the page, from the workspace's root.
     #[serde(skip)]
     pub source: PathBuf,
     /// What is wrong, in one sentence.
@@ -30,7 +34,7 @@ pub struct Case {
 }
 
 /// What must be found in a sick training.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sick {
     /// Steps it would make if nobody stopped it.
@@ -46,7 +50,7 @@ pub struct Sick {
 }
 
 /// Where a training breaks. What is absent is not compared.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// 0-based optimizer step.
@@ -68,10 +72,10 @@ impl Case {
     }
 }
 
-/// All cases below a folder, by cause and name.
-pub fn read_all(ward: &Path) -> Result<Vec<Case>, String> {
-    let mut cases = Vec::new();
-    for cause in folders(ward)? {
+/// All cases of the workspace, by cause and name.
+pub fn read_all(root: &Path) -> Result<Vec<Case>, String> {
+    let mut cases = of_pages(&root.join(PAGES))?;
+    for cause in folders(&root.join("ward"))? {
         for folder in folders(&cause)? {
             let file = folder.join("case.toml");
             if file.is_file() {
@@ -79,7 +83,24 @@ pub fn read_all(ward: &Path) -> Result<Vec<Case>, String> {
             }
         }
     }
+    cases.sort_by_key(Case::path);
     Ok(cases)
+}
+
+/// The examples of the pages, of which nothing but the cause is expected.
+fn of_pages(folder: &Path) -> Result<Vec<Case>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let pages = entries.flatten().map(|entry| entry.path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let case = |page: PathBuf| Case {
+        cause: page.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        name: PAGE_EXAMPLE.to_owned(),
+        source: Path::new(PAGES).join(page.file_name().unwrap_or_default()),
+        _about: String::new(),
+        _architecture: String::new(),
+        sick: Some(Sick::default()),
+    };
+    Ok(pages.map(case).collect())
 }
 
 fn read(file: &Path) -> Result<Case, String> {
@@ -116,7 +137,7 @@ mod tests {
     #[test]
     fn every_case_can_be_read_and_names_a_line_of_its_source() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
-        let cases = read_all(&root.join("ward")).expect("cases");
+        let cases = read_all(root).expect("cases");
         assert!(!cases.is_empty());
         for case in cases {
             let source = fs::read_to_string(root.join(&case.source)).expect("a source");
@@ -130,10 +151,11 @@ mod tests {
     #[test]
     fn every_case_is_formatted() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
-        let cases = read_all(&root.join("ward")).expect("cases");
+        let cases = read_all(root).expect("cases");
+        let sources = cases.iter().map(|case| &case.source);
         let output = std::process::Command::new("rustfmt")
             .args(["--edition", "2024", "--check"])
-            .args(cases.iter().map(|case| &case.source))
+            .args(sources.filter(|source| source.extension().is_some_and(|extension| extension == "rs")))
             .current_dir(root)
             .output()
             .expect("rustfmt can be started");

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A built denan.
+/// A built denan, and the trainings as they are without it.
 pub struct Denan {
     program: PathBuf,
+    plain: PathBuf,
     root: PathBuf,
 }
 
@@ -25,7 +26,9 @@ pub struct Found {
     pub exit_code: i32,
     /// Its result, if it wrote one.
     pub document: Option<Document>,
-    /// The end of what it said for people.
+    /// What the training printed.
+    pub printed: String,
+    /// The end of what denan said for people.
     pub said: String,
     /// Where the paths of the document start.
     pub root: PathBuf,
@@ -79,23 +82,18 @@ pub struct Cure {
 impl Denan {
     /// Builds the program as users get it.
     pub fn build(root: &Path) -> Result<Self, String> {
-        let output = Command::new("cargo")
-            .args(["build", "--release", "--package", "denan", "--message-format", "json-render-diagnostics"])
-            .current_dir(root)
-            .stderr(Stdio::inherit())
+        let program = build(root, "denan", "denan")?;
+        Ok(Self { program, plain: build(root, "denan-ward", "ward")?, root: root.to_owned() })
+    }
+
+    /// What the healthy training of a case prints without denan.
+    pub fn printed_without(&self, case: &Case) -> Result<String, String> {
+        let output = Command::new(&self.plain)
+            .arg(format!("{}/healthy", case.path()))
+            .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("cargo cannot be started: {error}"))?;
-        if !output.status.success() {
-            return Err("denan does not build".to_owned());
-        }
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let program = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "denan")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        let program = program.ok_or("cargo did not say where it put denan")?;
-        Ok(Self { program, root: root.to_owned() })
+            .map_err(|error| format!("the ward cannot be started: {error}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Runs one training of a case. The record and the result go into a folder that does not outlive this call.
@@ -127,10 +125,31 @@ impl Denan {
         Ok(Found {
             exit_code: output.status.code().unwrap_or(-1),
             document,
+            printed: String::from_utf8_lossy(&output.stdout).into_owned(),
             said: last_lines(&String::from_utf8_lossy(&output.stderr)),
             root: self.root.clone(),
         })
     }
+}
+
+/// Where the program of a package is after it has been built.
+fn build(root: &Path, package: &str, program: &str) -> Result<PathBuf, String> {
+    let output = Command::new("cargo")
+        .args(["build", "--release", "--package", package, "--message-format", "json-render-diagnostics"])
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{package} does not build"));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let found = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == program)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    found.ok_or_else(|| format!("cargo did not say where it put {program}"))
 }
 
 /// The end of a text, enough to tell what went wrong.

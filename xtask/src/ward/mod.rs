@@ -49,7 +49,7 @@ impl Options {
 /// Runs the selected cases; whether all was found as it must be.
 pub fn run(options: &Options) -> Result<bool, String> {
     let root = workspace_root();
-    let mut cases = expected::read_all(&root.join("ward"))?;
+    let mut cases = expected::read_all(&root)?;
     cases.retain(|case| options.selects(case));
     if cases.is_empty() {
         return Err(format!("no case is called {}", options.only.join(" or ")));
@@ -69,7 +69,8 @@ fn examine(denan: &Denan, case: &Case, cure: bool) -> Result<Marks, String> {
     if case.sick.is_some() {
         compare::sick(case, &denan.run(case, Variant::Sick, cure)?, cure, &mut marks);
     }
-    marks.set(Check::Twin, compare::healthy(&denan.run(case, Variant::Healthy, false)?));
+    let healthy = denan.run(case, Variant::Healthy, false)?;
+    marks.set(Check::Twin, compare::healthy(&healthy, &denan.printed_without(case)?));
     Ok(marks)
 }
 

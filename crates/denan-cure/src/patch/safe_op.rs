@@ -6,6 +6,7 @@ use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, number, walk};
 use denan_finding::Patch;
 use denan_record::model::{Operation, Phase, TensorSeen};
+use denan_record::plan::exponent_limit;
 use syn::{BinOp, Expr, ExprMethodCall};
 
 /// The call as the intervention names it.
@@ -31,7 +32,7 @@ pub(super) fn patch(
     };
     let by_hand = function.advice(call.op);
     let refuse = |why: String| NoPatch::new(why, by_hand.clone());
-    if dtype_flushes(dtype, call.margin) && !matches!(function, Function::Exp(_)) {
+    if dtype_flushes(dtype, call.margin) && !matches!(function, Function::Exp { .. }) {
         return Err(refuse(format!("a margin of {} is 0 in {dtype}", number::short(call.margin))));
     }
 
@@ -102,8 +103,11 @@ pub(super) fn patch(
                 None => return Err(refuse("the exponent is not known".to_owned())),
             }
         }
-        (Function::Exp(ceiling), Site::Receiver(method)) => {
-            guard_receiver(&source, method, Guard::AtMost(ceiling))
+        (Function::Exp { least, most }, Site::Receiver(method)) => {
+            match widen_clamp(&method.receiver, Guard::AtMost(most)) {
+                Some(edit) => vec![edit],
+                None => guard_receiver(&source, method, Guard::Within(least, most)),
+            }
         }
         (Function::Domain(guard), Site::Receiver(method)) => guard_receiver(&source, method, guard),
         (_, Site::Divisor(_)) => {
@@ -118,8 +122,8 @@ pub(super) fn patch(
 enum Function {
     /// A domain with edges.
     Domain(Guard),
-    /// Overflows above this argument.
-    Exp(f64),
+    /// Overflows above some argument, is 0 below another.
+    Exp { least: f64, most: f64 },
     /// Undefined at 0, defined on both sides of it.
     Divide,
     /// Depends on the exponent.
@@ -143,7 +147,7 @@ impl Function {
             "log1p" => Self::Domain(Guard::AtLeast(-1.0 + near_one)),
             "acosh" => Self::Domain(Guard::AtLeast(1.0 + near_one)),
             "acos" | "asin" | "atanh" => Self::Domain(Guard::Within(-1.0 + near_one, 1.0 - near_one)),
-            "exp" => Self::Exp(exp_ceiling(dtype)),
+            "exp" => Self::Exp { least: -exponent_limit(dtype), most: margin },
             "div" | "recip" => Self::Divide,
             "powf" | "powi" => Self::Power,
             _ => return None,
@@ -155,8 +159,8 @@ impl Function {
             Self::Domain(guard) => {
                 format!("keep the argument of {op} inside its domain, e.g. with {}", guard.method())
             }
-            Self::Exp(ceiling) => {
-                format!("keep the argument of {op} small, e.g. with {}", Guard::AtMost(ceiling).method())
+            Self::Exp { least, most } => {
+                format!("keep the argument of {op} small, e.g. with {}", Guard::Within(least, most).method())
             }
             Self::Divide => {
                 "keep the divisor away from 0, e.g. with .clamp_min(1e-7) if it is never negative".to_owned()
@@ -349,15 +353,6 @@ fn without_clone(expr: &Expr) -> &Expr {
     match expr {
         Expr::MethodCall(call) if call.method == "clone" && call.args.is_empty() => &call.receiver,
         _ => expr,
-    }
-}
-
-/// The largest argument of exp that leaves room for a sum: e^80 is 5.5e34 of 3.4e38, e^10 is 22026 of 65504.
-fn exp_ceiling(dtype: &str) -> f64 {
-    match dtype {
-        "float16" | "f16" => 10.0,
-        "float64" | "f64" => 700.0,
-        _ => 80.0,
     }
 }
 

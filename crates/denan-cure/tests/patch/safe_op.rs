@@ -70,7 +70,6 @@ fn each_function_is_kept_inside_its_domain() {
             "sqrt",
             "    let loss = (x.clone() * x).clamp_min(1e-7).sqrt();",
         ),
-        ("exp", "    let loss = -x.exp() + y;", "exp", "    let loss = -x.clamp_max(80.0).exp() + y;"),
         ("log1p", "    let loss = x.log1p();", "log1p", "    let loss = x.clamp_min(-0.9999999).log1p();"),
         (
             "acos",
@@ -169,7 +168,7 @@ fn the_limits_follow_the_dtype() {
         margin,
         ..Sick::new(op, statement, at)
     };
-    half("exp", "    let loss = x.exp();", "exp", 1e-7).becomes("    let loss = x.clamp_max(10.0).exp();");
+    half("exp", "    let loss = x.exp();", "exp", 5.0).becomes("    let loss = x.clamp(-10.0, 5.0).exp();");
     half("log", "    let loss = x.log();", "log", 1e-12).stays("a margin of 1e-12 is 0 in float16");
 }
 
@@ -223,8 +222,10 @@ fn a_clamp_that_is_there_gets_another_number() {
     ] {
         Sick::new("log", statement, "log").becomes(after);
     }
-    Sick::new("exp", "    let loss = x.clamp_max(100.0).exp();", "exp")
-        .becomes("    let loss = x.clamp_max(80.0).exp();");
+    let exp = |statement| Sick { margin: 20.0, ..Sick::new("exp", statement, "exp") };
+    exp("    let loss = x.clamp_max(100.0).exp();").becomes("    let loss = x.clamp_max(20.0).exp();");
+    exp("    let loss = x.clamp(-9.0, 100.0).exp();").becomes("    let loss = x.clamp(-9.0, 20.0).exp();");
+    exp("    let loss = -x.exp() + y;").becomes("    let loss = -x.clamp(-80.0, 20.0).exp() + y;");
 }
 
 #[test]

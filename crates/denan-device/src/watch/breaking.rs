@@ -1,7 +1,7 @@
 //! The telling of a break: the producer, the trail from it, and the batch elements behind it.
 
 use super::{Watch, sizes};
-use crate::describe::plain_name;
+use crate::describe::{Geometry, plain_name};
 use crate::element;
 use crate::graph::NodeIndex;
 use crate::sites::Part;
@@ -80,23 +80,16 @@ impl Watch {
     fn tell_operation(&self, at: NodeIndex, phase: Phase, parameter: Option<String>) -> Operation {
         let node = self.graph.node(at);
         let site = self.sites.get(node.site);
-        let (op, carried_out, forward) = match &site.part {
-            Part::Backward { rule: Some(rule) } => {
-                let name = plain_name(rule);
-                (name.to_owned(), Some(node.name), trace::forward_of(&self.graph, at, name))
-            }
-            Part::Optimizer { name: Some(name) } => (name.clone(), Some(node.name), None),
-            Part::Forward { .. } => {
-                let call = site.call.as_deref().map(plain_name).filter(|call| !READS.contains(call));
-                (call.unwrap_or(node.name).to_owned(), Some(node.name), None)
-            }
-            _ => (node.name.to_owned(), None, None),
+        let op = self.call_name(at);
+        let forward = match &site.part {
+            Part::Backward { rule: Some(_) } => trace::forward_of(&self.graph, at, &op),
+            _ => None,
         };
         let forward_place =
             forward.and_then(|forward| self.sites.get(self.graph.node(forward).site).place.clone());
         Operation {
             sequence: node.sequence,
-            carried_out: carried_out.filter(|name| *name != op).map(str::to_owned),
+            carried_out: (node.name != op).then(|| node.name.to_owned()),
             op,
             phase,
             module: self.module_of(forward.unwrap_or(at)),
@@ -106,6 +99,39 @@ impl Watch {
             scalar: node.scalar,
             inputs: node.inputs.iter().map(|&input| self.tell_tensor(input)).collect(),
             output: self.tell_tensor(at),
+        }
+    }
+
+    /// The call as the user knows it: in the backward pass the one whose gradient is computed, in the
+    /// optimizer the optimizer.
+    fn call_name(&self, at: NodeIndex) -> String {
+        let node = self.graph.node(at);
+        let site = self.sites.get(node.site);
+        let name = match &site.part {
+            Part::Backward { rule: Some(rule) } => plain_name(rule),
+            Part::Optimizer { name: Some(name) } => name,
+            Part::Forward { .. } => {
+                let call = site.call.as_deref().map(plain_name).filter(|call| !READS.contains(call));
+                call.unwrap_or(node.name)
+            }
+            _ => node.name,
+        };
+        name.to_owned()
+    }
+
+    /// The call that made a tensor's values; views of it are looked through.
+    fn made_by(&self, mut at: NodeIndex) -> Option<String> {
+        loop {
+            let node = self.graph.node(at);
+            match node.geometry {
+                Geometry::Reshape | Geometry::Permute(_) | Geometry::Flip(_) | Geometry::Slice(_)
+                    if !node.inputs.is_empty() =>
+                {
+                    at = node.inputs[0];
+                }
+                _ if node.inputs.is_empty() => return None,
+                _ => return Some(self.call_name(at)),
+            }
         }
     }
 
@@ -125,6 +151,7 @@ impl Watch {
             range: node.range,
             role: node.role,
             parameter: node.slot.map(|slot| self.parameter_name(slot)),
+            made_by: self.made_by(at),
         }
     }
 

@@ -443,7 +443,8 @@ impl Watch {
             _ if inputs.is_empty() => Role::Constant,
             _ => Role::Activation,
         };
-        let batch = if is_data { self.threads.get(&under_way.thread).and_then(|state| state.batch) } else { None };
+        let batch =
+            if is_data { self.threads.get(&under_way.thread).and_then(|state| state.batch) } else { None };
         let small = read.shape.num_elements() <= KEPT_ELEMENTS;
         let node = Node {
             sequence: self.step.operations,

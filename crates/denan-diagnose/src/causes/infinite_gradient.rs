@@ -2,7 +2,7 @@
 
 use crate::cause::{Cause, Identity, cause};
 use crate::evidence::{Divisor, Evidence};
-use crate::operators::{is_division, is_logarithm, is_steep};
+use crate::operators::{has_logarithm, is_division, is_logarithm, is_steep};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -36,6 +36,10 @@ impl Cause for InfiniteGradient {
         }
         let is_known = is_steep(&call) || is_logarithm(&call);
         let (edge, input) = edge(evidence, &call)?;
+        // A logarithm is not finite there itself, which is the cause log-of-zero.
+        if has_logarithm(&call) && matches!(edge, Edge::On(_)) {
+            return None;
+        }
         let confidence = match (&edge, is_known) {
             (Edge::On(_), true) => ON_THE_EDGE,
             (Edge::Near(_), true) => NEAR_THE_EDGE,
@@ -56,7 +60,7 @@ impl Cause for InfiniteGradient {
             }
         };
         Some(Finding {
-            evidence: observations(evidence, input, &call),
+            evidence: observations(evidence, input),
             remedies: remedies(evidence, &call),
             interventions: vec!["safe-op".to_owned()],
             ..self.finding(confidence, summary)
@@ -115,16 +119,13 @@ fn edge<'a>(evidence: &Evidence<'a>, call: &str) -> Option<(Edge, &'a TensorSeen
     inputs.first().filter(is_ordinary).filter(|_| is_spread).map(|seen| (Edge::Hidden, seen))
 }
 
-fn observations(evidence: &Evidence<'_>, input: &TensorSeen, call: &str) -> Vec<String> {
+fn observations(evidence: &Evidence<'_>, input: &TensorSeen) -> Vec<String> {
     let mut seen = vec![evidence.input_in_words(input)];
     match evidence.history.losses.last() {
         Some((step, loss)) if *step == evidence.broken.step => {
             seen.push(format!("the loss of this step is finite: {}", float(*loss)));
         }
         _ => seen.push("the loss of this step is finite".to_owned()),
-    }
-    if is_logarithm(call) {
-        seen.push("a value that log turned into -inf must have been masked forwards; a mask does not stop its gradient".to_owned());
     }
     seen.extend(evidence.origin_in_words());
     seen.extend(evidence.path_in_words());

@@ -29,7 +29,18 @@ fn log_of_zero_needs_a_value_outside_its_domain() {
             "log-of-zero 0.93",
             "log at src/loss.rs:42 read an exact 0, which looks like a saturated probability",
         ),
-        ("log", activation(&[0.0, 7.0]), "log-of-zero 0.93", "log at src/loss.rs:42 read an exact 0"),
+        (
+            "log",
+            made_by("softmax", activation(&[0.0, 1.0])),
+            "log-of-zero 0.93",
+            "log at src/loss.rs:42 read an exact 0: the softmax before it is saturated",
+        ),
+        (
+            "log",
+            made_by("relu", activation(&[0.0, 7.0])),
+            "log-of-zero 0.93",
+            "log at src/loss.rs:42 read an exact 0",
+        ),
         (
             "ln",
             activation(&[-2.0, 7.0]),
@@ -213,9 +224,10 @@ fn an_infinite_gradient_lies_at_the_edge_of_a_steep_function() {
             "sqrt is finite at 0, but its gradient there is not at src/loss.rs:42",
         ),
         (
-            carried_out(operation("log", vec![activation(&[0.0, 4.0])]), "recip"),
-            "infinite-gradient 0.93",
-            "log is finite at 0, but its gradient there is not at src/loss.rs:42",
+            // The logarithm is finite, one over its argument is not.
+            carried_out(operation("log", vec![activation(&[1e-40, 4.0])]), "recip"),
+            "infinite-gradient 0.75",
+            "the gradient of log overflows for an argument of 1e-40 at src/loss.rs:42",
         ),
         (
             operation("acos", vec![activation(&[-0.5, 1.0])]),
@@ -262,9 +274,19 @@ fn an_infinite_gradient_needs_a_finite_loss() {
 }
 
 #[test]
-fn a_gradient_of_log_is_no_log_of_zero() {
-    let run = backward(operation("log", vec![activation(&[0.0, 4.0])]));
-    assert_eq!(verdict(&findings(&run)), "infinite-gradient 0.93");
+fn a_log_of_zero_that_the_loss_did_not_see_comes_back_with_the_gradient() {
+    for producer in [
+        operation("log", vec![activation(&[0.0, 4.0])]),
+        carried_out(operation("log", vec![activation(&[0.0, 4.0])]), "recip"),
+        carried_out(operation("log1p", vec![activation(&[0.0, 4.0])]), "recip"),
+    ] {
+        let run = backward(producer);
+        assert_eq!(verdict(&findings(&run)), "log-of-zero 0.9");
+        let run = run.with(|broken| broken.loss_is_bad = true);
+        assert_eq!(verdict(&findings(&run)), "unknown 0.05");
+    }
+    let other = carried_out(operation("log", vec![activation(&[0.0, 4.0])]), "mul");
+    assert_eq!(verdict(&findings(&backward(other))), "unknown 0.05", "zeros in a product mean nothing");
 }
 
 #[test]

@@ -128,12 +128,17 @@ pub fn tensor(values: &[f64], role: Role) -> TensorSeen {
         range: range(values),
         role,
         parameter: None,
+        made_by: None,
     }
 }
 
 /// Values made in the forward pass.
 pub fn activation(values: &[f64]) -> TensorSeen {
     tensor(values, Role::Activation)
+}
+
+pub fn made_by(call: &str, seen: TensorSeen) -> TensorSeen {
+    TensorSeen { made_by: Some(call.to_owned()), ..seen }
 }
 
 pub fn with_dtype(seen: TensorSeen, dtype: &str) -> TensorSeen {

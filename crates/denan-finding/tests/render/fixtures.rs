@@ -5,7 +5,7 @@ use crate::parts::{
     tensor, with_loss,
 };
 use denan_finding::{BlamedSample, Cure, Outcome, Overhead, RunResult, Verdict};
-use denan_record::model::{Kind, Phase, Role, Sample};
+use denan_record::model::{Kind, Phase, Role, Sample, TensorSeen};
 use serde_json::json;
 
 /// Two boxes without area: log of 0 in the forward pass.
@@ -13,7 +13,8 @@ pub fn degenerate_box() -> RunResult {
     let mut producer = operation("log", Phase::Forward, Some(place(LOSS, 41, 52)), bad(768, 0, 0, 2));
     producer.output.shape = vec![16, 24, 2];
     producer.module = Some("head.loss".to_owned());
-    producer.inputs = vec![tensor(&[16, 24, 2], Role::Activation, finite(768, 0.0, 3.41, 2))];
+    let input = tensor(&[16, 24, 2], Role::Activation, finite(768, 0.0, 3.41, 2));
+    producer.inputs = vec![TensorSeen { made_by: Some("div".to_owned()), ..input }];
     let step = |op, phase, line, range| operation(op, phase, Some(place(LOSS, line, 9)), range);
     let trail = vec![
         step("sub", Phase::Forward, 44, bad(768, 0, 2, 0)),

@@ -40,7 +40,14 @@ pub fn finite(count: u64, min: f64, max: f64, zeros: u64) -> Range {
 }
 
 pub fn tensor(shape: &[u64], role: Role, range: Range) -> TensorSeen {
-    TensorSeen { shape: shape.to_vec(), dtype: "float32".to_owned(), range, role, parameter: None }
+    TensorSeen {
+        shape: shape.to_vec(),
+        dtype: "float32".to_owned(),
+        range,
+        role,
+        parameter: None,
+        made_by: None,
+    }
 }
 
 /// An operation of no inputs whose output is one bad number.

@@ -219,13 +219,14 @@ fn tensor(
 ) -> Result<()> {
     db.execute(
         "INSERT INTO break_tensor VALUES \
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             Bits(position),
             Word(direction),
             Bits(argument),
             Word(seen.role),
             seen.parameter,
+            seen.made_by,
             Sizes::text(&seen.shape),
             seen.dtype,
             Bits(seen.range.count),

@@ -207,6 +207,7 @@ fn operations(db: &Connection) -> Result<Vec<Operation>> {
                     range: range(row)?,
                     role: row.get("role").map(word)?,
                     parameter: row.get("parameter")?,
+                    made_by: row.get("made_by")?,
                 })
             },
         )

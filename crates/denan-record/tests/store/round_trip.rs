@@ -273,8 +273,16 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn tensor() -> impl Strategy<Value = TensorSeen> {
-    (shape(), any::<String>(), range(), role(), option::of(any::<String>())).prop_map(
-        |(shape, dtype, range, role, parameter)| TensorSeen { shape, dtype, range, role, parameter },
+    let texts = [(); 2].map(|()| option::of(any::<String>()));
+    (shape(), any::<String>(), range(), role(), texts).prop_map(
+        |(shape, dtype, range, role, [parameter, made_by])| TensorSeen {
+            shape,
+            dtype,
+            range,
+            role,
+            parameter,
+            made_by,
+        },
     )
 }
 

@@ -64,7 +64,7 @@ fn parameter_step(slot: u32, largest: f64) -> ParameterStep {
 
 fn tensor(role: Role, range: Range) -> TensorSeen {
     let dtype = "float32".into();
-    TensorSeen { shape: vec![4, 4], dtype, range, role, parameter: None }
+    TensorSeen { shape: vec![4, 4], dtype, range, role, parameter: None, made_by: None }
 }
 
 fn operation(sequence: u64, op: &str, line: u32, input: Range, output: Range) -> Operation {

@@ -17,42 +17,51 @@ pub const BURN_VERSION: &str = "0.22.1";
 
 /// Folder of the package that takes burn-flex's place.
 pub fn prepare(flex: &FlexPackage) -> Result<PathBuf, Error> {
-    let folder = cache::folder(&format!(
-        "device/{}-{}",
-        flex.version,
-        embedded::digest(embedded::DEVICE, &MANIFESTS.map(|(_, manifest)| manifest))
-    ))?;
+    // A folder of its own, so that another denan does not build it again: it takes longest of all.
+    let real = made_once(&format!("real-flex/{}", flex.version), |folder| write_real_flex(flex, folder))?;
+    let digest = embedded::digest(embedded::DEVICE, &MANIFESTS.map(|(_, manifest)| manifest));
+    let device =
+        made_once(&format!("device/{}-{digest}", flex.version), |folder| write_device(folder, &real))?;
+    Ok(device.join("denan-device"))
+}
+
+/// A folder of the cache, filled unless that has been done before.
+fn made_once(name: &str, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<PathBuf, Error> {
+    let folder = cache::folder(name)?;
     let ready = folder.join("ready");
     if !ready.exists() {
-        write(&folder, flex, &ready).map_err(|source| Error::File {
+        fill(&folder).and_then(|()| fs::write(&ready, "")).map_err(|source| Error::File {
             action: "prepare",
             path: folder.clone(),
             source,
             help: "set DENAN_CACHE to a folder that can be written".to_owned(),
         })?;
     }
-    Ok(folder.join("denan-device"))
+    Ok(folder)
 }
 
-fn write(folder: &Path, flex: &FlexPackage, ready: &Path) -> io::Result<()> {
-    for Embedded { path, text } in embedded::DEVICE {
-        let at = folder.join(path);
-        fs::create_dir_all(at.parent().unwrap_or(folder))?;
-        fs::write(at, text)?;
-    }
-    let real = folder.join("real-flex");
-    copy_sources(&flex.folder, &real)?;
-    let manifest = fs::read_to_string(real.join("Cargo.toml"))?;
+fn write_real_flex(flex: &FlexPackage, folder: &Path) -> io::Result<()> {
+    copy_sources(&flex.folder, folder)?;
+    let manifest = fs::read_to_string(folder.join("Cargo.toml"))?;
     let manifest = manifest.replacen("name = \"burn-flex\"", "name = \"denan-real-flex\"", 1).replacen(
         "name = \"burn_flex\"",
         "name = \"denan_real_flex\"",
         1,
     );
-    fs::write(real.join("Cargo.toml"), manifest)?;
+    fs::write(folder.join("Cargo.toml"), manifest)
+}
+
+fn write_device(folder: &Path, real_flex: &Path) -> io::Result<()> {
+    for Embedded { path, text } in embedded::DEVICE {
+        let at = folder.join(path);
+        fs::create_dir_all(at.parent().unwrap_or(folder))?;
+        fs::write(at, text)?;
+    }
     for (package, manifest) in MANIFESTS {
+        let manifest = manifest.replacen("REAL_FLEX", &real_flex.display().to_string(), 1);
         fs::write(folder.join(package).join("Cargo.toml"), manifest)?;
     }
-    fs::write(ready, "")
+    Ok(())
 }
 
 fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
@@ -102,7 +111,7 @@ critical-section = ["real_flex/critical-section"]
 fft = ["real_flex/fft"]
 
 [dependencies]
-real_flex = { package = "denan-real-flex", path = "../real-flex", default-features = false }
+real_flex = { package = "denan-real-flex", path = 'REAL_FLEX', default-features = false }
 burn-backend = { version = "=0.22.1", default-features = false, features = ["std"] }
 burn-ir = { version = "=0.22.1", default-features = false, features = ["std"] }
 burn-router = { version = "=0.22.1", default-features = false, features = ["std"] }

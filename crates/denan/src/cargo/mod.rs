@@ -9,6 +9,7 @@
 //! All workspaces share one target folder, so that burn is built once per set of features and
 //! not once per program.
 
+mod built;
 mod device;
 mod shadow;
 
@@ -36,8 +37,18 @@ struct CargoRun {
     rest: Vec<OsString>,
 }
 
-/// Builds what `cargo run …` would build, but watched; `None` if the command is not `cargo run`.
+/// Builds what `cargo run …` would build, but watched; `None` if the command is neither that nor a program
+/// that cargo has built.
 pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Error> {
+    let rebuilt = built::as_cargo_run(typed);
+    if let Some(rebuilt) = &rebuilt {
+        say(&format!(
+            "{} has no watching device in it; building it again, with its default features: {}",
+            typed.program.display(),
+            rebuilt.in_words()
+        ));
+    }
+    let typed = rebuilt.as_ref().unwrap_or(typed);
     if !typed.is("cargo") {
         return Ok(None);
     }
@@ -99,18 +110,11 @@ pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Err
     }))
 }
 
-/// The Rust files of the workspace that went into a program, from the list that cargo leaves beside it.
+/// The Rust files of the workspace that went into a program.
 fn source_files(program: &Path, built_in: &Path, root: &Path) -> Option<Vec<String>> {
-    let list = std::fs::read_to_string(program.with_extension("d")).ok()?;
-    let (_, files) = list.lines().next()?.split_once(": ")?;
-    // Spaces within a path are escaped.
-    let files = files.replace("\\ ", "\0");
-    let files = files.split(' ').filter(|file| file.ends_with(".rs")).filter_map(|file| {
-        let file = PathBuf::from(file.replace('\0', " "));
-        let relative = file.strip_prefix(built_in).ok()?;
-        Some(root.join(relative).display().to_string())
-    });
-    Some(files.collect())
+    let files = built::sources(program)?;
+    let ours = files.iter().filter_map(|file| file.strip_prefix(built_in).ok());
+    Some(ours.map(|relative| root.join(relative).display().to_string()).collect())
 }
 
 /// `denan __capture FILE PROGRAM ARGS…`: notes what cargo would have run.

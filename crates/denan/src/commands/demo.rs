@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Workspace of the demo's programs.
 const WORKSPACE_MANIFEST: &str = r#"[workspace]
-members = ["denan-burn"]
+members = ["denan-burn", "ward"]
 resolver = "3"
 
 [profile.release]
@@ -40,35 +40,78 @@ name = "detector"
 path = "examples/detector/main.rs"
 "#;
 
+/// The sick trainings and their twins; stands in for `ward/Cargo.toml`, which inherits from a workspace.
+const WARD_MANIFEST: &str = r#"[package]
+name = "denan-ward"
+version = "0.1.0"
+edition = "2024"
+
+[[bin]]
+name = "ward"
+path = "src/main.rs"
+
+[dependencies]
+burn = { version = "=0.22.1", default-features = false, features = ["std", "flex", "autodiff", "optim", "simd", "rayon", "dataset"] }
+denan-burn = { path = "../denan-burn" }
+"#;
+
+const MANIFESTS: [(&str, &str); 3] = [
+    ("Cargo.toml", WORKSPACE_MANIFEST),
+    ("denan-burn/Cargo.toml", DENAN_BURN_MANIFEST),
+    ("ward/Cargo.toml", WARD_MANIFEST),
+];
+
+/// The cause of the detector's break.
+const CAUSE_OF_DETECTOR: &str = "degenerate-box";
+
 /// Plays the demo.
 pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Error> {
-    if let Some(cause) = &arguments.cause
-        && cause != "degenerate-box"
-    {
-        let known = denan_diagnose::ids().contains(&cause.as_str());
-        return Err(if known {
-            Error::NotSupported {
-                what: format!("there is no demo of `{cause}` yet"),
-                help: format!("denan explain {cause}, or the demo of `degenerate-box`: denan demo"),
-            }
-        } else {
-            let suggestion = denan_diagnose::closest(cause).map(|id| format!(", did you mean `{id}`?"));
-            Error::UnknownCause { id: cause.clone(), suggestion: suggestion.unwrap_or_default() }
-        });
-    }
-    let programs = programs()?;
-    let kept;
-    let data = match &arguments.data {
-        Some(folder) => folder.clone(),
-        None => {
-            kept = tempfile::Builder::new().prefix("denan-demo-").tempdir()?;
-            kept.path().join("cells")
-        }
+    let case = match arguments.cause.as_deref() {
+        None | Some(CAUSE_OF_DETECTOR) => None,
+        Some(cause) => Some(case_of(cause)?),
     };
+    let programs = programs()?;
+    let manifest = |package: &str| programs.join(package).join("Cargo.toml").into_os_string();
+    let mut command: Vec<OsString> =
+        ["cargo", "run", "--quiet", "--release", "--manifest-path"].map(OsString::from).to_vec();
+    // Held until the training and its re-runs are over.
+    let mut drawn = None;
+    match &case {
+        Some(case) => {
+            terminal.say(&format!("{}: {}", case.path, case.about));
+            terminal.say(&format!("its source is {}", programs.join(case.source).display()));
+            command.extend([manifest("ward"), "--".into(), (&case.path).into()]);
+        }
+        None => {
+            let data = match &arguments.data {
+                Some(folder) => folder.clone(),
+                None => drawn
+                    .insert(tempfile::Builder::new().prefix("denan-demo-").tempdir()?)
+                    .path()
+                    .join("cells"),
+            };
+            draw(&data, terminal)?;
+            terminal.say(&format!("the detector's source is in {}", programs.display()));
+            terminal.say("denan run -- cargo run --release --example detector -- DATA --steps 150");
+            command.extend([manifest("denan-burn"), "--example".into(), "detector".into(), "--".into()]);
+            command.extend([data.into(), "--steps".into(), "150".into()]);
+        }
+    }
+    let arguments = RunArguments {
+        cure: CureChoice::Auto,
+        record: arguments.record.clone(),
+        cure_budget: 600,
+        keep_going: false,
+        command,
+    };
+    run::run(&arguments, common, terminal)
+}
+
+fn draw(data: &Path, terminal: &Terminal) -> Result<(), Error> {
     let options = demo_data::Options::default();
-    demo_data::generate(&data, &options).map_err(|source| Error::File {
+    demo_data::generate(data, &options).map_err(|source| Error::File {
         action: "write the demo's data set to",
-        path: data.clone(),
+        path: data.to_owned(),
         source,
         help: "choose an empty folder with --data DIR".to_owned(),
     })?;
@@ -77,38 +120,58 @@ pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> 
         options.images,
         data.display()
     ));
-    let command = [
-        "cargo",
-        "run",
-        "--quiet",
-        "--release",
-        "--manifest-path",
-        &programs.join("denan-burn/Cargo.toml").to_string_lossy(),
-        "--example",
-        "detector",
-        "--",
-        &data.to_string_lossy(),
-        "--steps",
-        "150",
-    ]
-    .map(OsString::from);
-    terminal.say(&format!("the detector's source is in {}", programs.display()));
-    terminal.say("denan run -- cargo run --release --example detector -- DATA --steps 150");
-    let arguments = RunArguments {
-        cure: CureChoice::Auto,
-        record: arguments.record.clone(),
-        cure_budget: 600,
-        keep_going: false,
-        command: command.to_vec(),
-    };
-    run::run(&arguments, common, terminal)
+    Ok(())
+}
+
+/// A sick training of the ward.
+struct Case {
+    /// `CAUSE/CASE`.
+    path: String,
+    /// Its source, below the demo's programs.
+    source: &'static str,
+    /// What is wrong with it, in one sentence.
+    about: &'static str,
+}
+
+/// The first case of a cause, or the one that is named as `CAUSE/CASE`.
+fn case_of(asked: &str) -> Result<Case, Error> {
+    let (cause, name) = asked.split_once('/').unwrap_or((asked, ""));
+    let mut of_cause = cases().filter(|case| case.path.split_once('/').is_some_and(|(of, _)| of == cause));
+    let found = of_cause.find(|case| name.is_empty() || case.path == asked);
+    found.ok_or_else(|| {
+        let names: Vec<String> =
+            cases().map(|case| case.path).filter(|path| path.starts_with(cause)).collect();
+        if !names.is_empty() {
+            let what = format!("there is no training `{asked}`");
+            return Error::NotSupported { what, help: format!("there are {}", names.join(", ")) };
+        }
+        if denan_diagnose::ids().contains(&cause) {
+            let what = format!("there is no demo of `{cause}` yet");
+            return Error::NotSupported { what, help: format!("denan explain {cause}") };
+        }
+        let suggestion = denan_diagnose::closest(cause).map(|id| format!(", did you mean `{id}`?"));
+        Error::UnknownCause { id: cause.to_owned(), suggestion: suggestion.unwrap_or_default() }
+    })
+}
+
+/// The sick trainings that travel inside the binary.
+fn cases() -> impl Iterator<Item = Case> {
+    let text_of = |path: &str| embedded::DEMO.iter().find(|file| file.path == path).map(|file| file.text);
+    embedded::DEMO.iter().filter_map(move |Embedded { path, .. }| {
+        let case = path.strip_prefix("ward/")?.strip_suffix("/mod.rs").filter(|case| case.contains('/'))?;
+        let about = text_of(&format!("ward/{case}/case.toml"))?
+            .lines()
+            .find_map(|line| line.strip_prefix("about = \"")?.strip_suffix('"'))?;
+        let is_sick = !case.starts_with("healthy/");
+        is_sick.then(|| Case { path: case.to_owned(), source: path, about })
+    })
 }
 
 /// Writes the demo's programs to the cache, if they are not there.
 fn programs() -> Result<PathBuf, Error> {
     let folder = cache::folder(&format!(
         "demo/{}",
-        embedded::digest(embedded::DEMO, &[WORKSPACE_MANIFEST, DENAN_BURN_MANIFEST])
+        embedded::digest(embedded::DEMO, &MANIFESTS.map(|(_, manifest)| manifest))
     ))?;
     let write = |path: &Path, text: &str| {
         if let Some(parent) = path.parent() {
@@ -119,9 +182,9 @@ fn programs() -> Result<PathBuf, Error> {
         }
         std::fs::write(path, text)
     };
-    let manifests = [("Cargo.toml", WORKSPACE_MANIFEST), ("denan-burn/Cargo.toml", DENAN_BURN_MANIFEST)];
     let sources = embedded::DEMO.iter().map(|Embedded { path, text }| (*path, *text));
-    for (path, text) in manifests.into_iter().chain(sources) {
+    let sources = sources.filter(|(path, _)| MANIFESTS.iter().all(|(manifest, _)| manifest != path));
+    for (path, text) in MANIFESTS.into_iter().chain(sources) {
         write(&folder.join(path), text).map_err(|source| Error::File {
             action: "write",
             path: folder.join(path),
@@ -130,4 +193,27 @@ fn programs() -> Result<PathBuf, Error> {
         })?;
     }
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_can_be_played_and_its_case_says_what_it_is_about() {
+        for cause in denan_diagnose::ids() {
+            let case = case_of(cause).unwrap_or_else(|error| panic!("{cause}: {error}"));
+            assert!(case.path.starts_with(cause) && case.about.ends_with('.'), "{}", case.path);
+        }
+    }
+
+    #[test]
+    fn a_training_can_be_asked_for_by_name() {
+        let case = case_of("exp-overflow/raw-scores").unwrap();
+        assert_eq!(case.source, "ward/exp-overflow/raw-scores/mod.rs");
+        let error = case_of("exp-overflow/raw-score").err().unwrap().to_string();
+        assert!(error.contains("exp-overflow/raw-scores"), "{error}");
+        let error = case_of("exp-overflo").err().unwrap().to_string();
+        assert!(error.contains("did you mean `exp-overflow`?"), "{error}");
+    }
 }

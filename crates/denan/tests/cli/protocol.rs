@@ -82,6 +82,7 @@ fn bad_input(step: u64) -> Break {
                 range,
                 role: Role::Data,
                 parameter: None,
+                made_by: None,
             },
         },
         trail: Vec::new(),

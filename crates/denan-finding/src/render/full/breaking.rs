@@ -54,7 +54,11 @@ pub(super) fn place(page: &mut Page, broken: &Break, style: &Style<'_>) {
         if !role.is_empty() {
             line = line.add(Ink::Plain, " (").add_text(role).add(Ink::Plain, ")");
         }
-        fact(&line.add(Ink::Plain, ": ").add_text(words::tensor(input)));
+        line = line.add(Ink::Plain, ": ").add_text(words::tensor(input));
+        if let Some(call) = &input.made_by {
+            line = line.add(Ink::Plain, &format!(", made by\u{a0}{call}"));
+        }
+        fact(&line);
     }
     fact(&text(Ink::Plain, "output: ").add_text(words::tensor(&producer.output)));
     if broken.parameters_are_bad {

@@ -1,0 +1,28 @@
+//! What a page of a cause shows as an example breaks, and what it shows as the cure does not.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_examples_of_the_pages_break_and_their_healthy_versions_do_not() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/denan-diagnose/pages");
+    let mut pages: Vec<_> = std::fs::read_dir(pages).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.sort();
+    assert!(!pages.is_empty());
+    for page in pages {
+        let id = page.file_stem().unwrap().to_str().unwrap();
+        assert!(breaks(id, "sick"), "the example of {id} trains without NaN or infinity");
+        assert!(!breaks(id, "healthy"), "the healthy version of {id} breaks");
+    }
+}
+
+/// Whether a loss that the program prints is NaN or infinite.
+fn breaks(id: &str, variant: &str) -> bool {
+    let output = Command::new(env!("CARGO_BIN_EXE_ward"))
+        .arg(format!("{id}/page-example/{variant}"))
+        .output()
+        .expect("the ward can be started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("loss"), "{id}/{variant}: {text}");
+    text.contains("NaN") || text.contains("inf")
+}
