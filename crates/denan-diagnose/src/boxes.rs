@@ -37,6 +37,10 @@ impl FlatBox {
     /// and a logarithm that read an exact 0 speaks against the inverted one.
     pub(crate) fn read(origin: &Origin, has_zero: bool, has_negative: bool) -> Option<Self> {
         let vector = &origin.vector;
+        // A block of a longer vector is no box.
+        if origin.shape.last().is_some_and(|last| *last != vector.len() as u64) {
+            return None;
+        }
         if !(SIDES..=LONGEST).contains(&vector.len()) || origin.columns.len() < vector.len() {
             return None;
         }

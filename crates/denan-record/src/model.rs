@@ -285,11 +285,12 @@ pub struct Origin {
     pub shape: Vec<u64>,
     /// Position of the element in it.
     pub position: Vec<u64>,
-    /// The element's vector along the last dimension (at most 32 values).
+    /// The element's vector along the last dimension; of one longer than [`Origin::LONGEST_VECTOR`] the
+    /// block of that length that holds the element.
     pub vector: Vec<f64>,
     /// Values of the whole tensor in figures.
     pub range: Range,
-    /// The vectors beside it, for comparison: smallest and largest value per column (at most 32).
+    /// The vectors beside it, for comparison: smallest and largest value per column of `vector`.
     pub columns: Vec<Range>,
     /// Row of the batch the element belongs to, when the tensor's first dimension is the batch.
     pub batch_row: Option<u64>,
@@ -297,6 +298,17 @@ pub struct Origin {
     pub sample: Option<Sample>,
     /// Where the tensor entered the engine.
     pub place: Option<Place>,
+}
+
+impl Origin {
+    /// Values of a vector that are kept.
+    pub const LONGEST_VECTOR: usize = 32;
+
+    /// Where the element is in `vector` and `columns`.
+    pub fn place_in_vector(&self) -> Option<usize> {
+        let place = usize::try_from(*self.position.last()?).ok()? % Self::LONGEST_VECTOR;
+        (place < self.vector.len()).then_some(place)
+    }
 }
 
 /// The first step in which a value on the way to loss, gradient or parameter became non-finite.

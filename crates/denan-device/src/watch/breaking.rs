@@ -202,24 +202,24 @@ impl Watch {
                 rows.iter().map(|&row| (row * length, vec![row])).collect()
             }
         };
-        let width = node.shape.as_slice().last().copied().unwrap_or(1).clamp(1, 32);
         let last = node.shape.as_slice().last().copied().unwrap_or(1).max(1);
         let values = node.data.as_ref().map(element::values).unwrap_or_default();
-        let columns = column_ranges(&values, last, width);
         let mut told = BTreeSet::new();
         for (position, place_in_tensor) in elements {
-            // One origin per vector: its other elements say nothing new.
-            if !told.insert(position / last) || told.len() > 8 {
+            let first = position % last / Origin::LONGEST_VECTOR * Origin::LONGEST_VECTOR;
+            let width = (last - first).min(Origin::LONGEST_VECTOR);
+            let from = position / last * last + first;
+            let row = row_of(position);
+            // One origin per vector and sample: its other elements say nothing new.
+            if !told.insert((from, row)) || told.len() > 8 {
                 continue;
             }
-            let from = position / last * last;
-            let row = row_of(position);
             origins.push(Origin {
                 shape: shape.clone(),
                 position: place_in_tensor.iter().map(|&at| at as u64).collect(),
                 vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
                 range: node.range,
-                columns: columns.clone(),
+                columns: column_ranges(&values, last, first, width),
                 batch_row: row.map(|row| row as u64),
                 sample: row.and_then(|row| samples.get(row).cloned()),
                 place: place.clone(),
@@ -228,12 +228,12 @@ impl Watch {
     }
 }
 
-/// Smallest and largest value per column of the last dimension.
-fn column_ranges(values: &[f64], last: usize, width: usize) -> Vec<Range> {
+/// Smallest and largest value of each of `width` columns of the last dimension, from the column `first` on.
+fn column_ranges(values: &[f64], last: usize, first: usize, width: usize) -> Vec<Range> {
     if values.is_empty() {
         return Vec::new();
     }
-    (0..width)
+    (first..first + width)
         .map(|column| {
             let column: Vec<f64> = values.iter().skip(column).step_by(last).copied().collect();
             denan_numerics::range(&column)

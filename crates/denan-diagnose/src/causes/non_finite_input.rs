@@ -121,8 +121,7 @@ fn observations(evidence: &Evidence<'_>, origin: Option<&Origin>, range: &Range)
 
 /// What stands in the same column of the other rows.
 fn ordinary_column(origin: &Origin) -> Option<String> {
-    let column = usize::try_from(*origin.position.last()?).ok()?;
-    let range = origin.columns.get(column)?;
+    let range = origin.columns.get(origin.place_in_vector()?)?;
     let (min, max) = (range.min_opt()?, range.max_opt()?);
     Some(format!("the finite values of that column lie between {} and {}", float(min), float(max)))
 }

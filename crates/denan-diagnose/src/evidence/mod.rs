@@ -187,9 +187,8 @@ impl<'a> Evidence<'a> {
 
 /// Whether an origin's element is itself not finite.
 pub(crate) fn is_bad_itself(origin: &Origin) -> bool {
-    let column = origin.position.last().and_then(|column| usize::try_from(*column).ok());
-    match column.and_then(|column| origin.vector.get(column)) {
-        Some(value) => !value.is_finite(),
+    match origin.place_in_vector() {
+        Some(place) => !origin.vector[place].is_finite(),
         None => origin.vector.iter().any(|value| !value.is_finite()),
     }
 }
