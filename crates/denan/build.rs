@@ -29,6 +29,10 @@ fn main() {
             (workspace.join("ward"), "ward"),
         ],
     );
+    let lock = workspace.join("Cargo.lock");
+    println!("cargo::rerun-if-changed={}", lock.display());
+    writeln!(list, "/// Versions that the demo's programs are built with.\npub const LOCK: &str = include_str!({lock:?});")
+        .expect("strings can be written");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("embedded.rs");
     fs::write(out, list).expect("OUT_DIR can be written");
 }

@@ -14,6 +14,7 @@ use denan_record::model::Ending;
 use real_flex::{Flex as RealFlex, FlexDevice};
 use smallvec::SmallVec;
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
@@ -25,6 +26,26 @@ pub type Engine = TensorInterpreter<RealFlex>;
 struct Behind {
     engine: Engine,
     watch: Option<Watch>,
+}
+
+impl Behind {
+    /// Has the watch do something. If it fails, it says so once and lets go of the training, which runs on.
+    fn watching<T>(&mut self, work: impl FnOnce(&mut Watch, &mut Engine) -> T) -> Option<T> {
+        let Self { engine, watch } = self;
+        let watched = watch.as_mut()?;
+        let done = catch_unwind(AssertUnwindSafe(|| work(watched, engine)));
+        if done.is_err() {
+            eprintln!(
+                "denan: watching failed (above), which is a mistake in denan {}: please report it. The \
+                 training runs on unwatched.",
+                env!("CARGO_PKG_VERSION")
+            );
+            if let Some(mut watch) = watch.take() {
+                watch.let_go();
+            }
+        }
+        done.ok()
+    }
 }
 
 /// Everything has been told; the process may end without the lock.
@@ -168,25 +189,20 @@ impl RouterClient for WatchClient {
 
     fn register_op(&self, op: OperationIr) {
         let mut locked = behind();
-        let Behind { engine, watch } = &mut *locked;
         if let OperationIr::Drop(tensor) = &op {
-            if let Some(watch) = watch {
-                watch.dropped(tensor.id);
-            }
-            return engine.register_op(op);
+            locked.watching(|watch, _| watch.dropped(tensor.id));
+            return locked.engine.register_op(op);
         }
-        let (op, under_way) = match watch {
-            Some(watch) => {
-                let (op, under_way) = watch.before(engine, op);
-                (op, Some(under_way))
-            }
-            None => (op, None),
+        let (changed, under_way) = match locked.watching(|watch, engine| watch.before(engine, &op)) {
+            Some((changed, under_way)) => (changed, Some(under_way)),
+            None => (None, None),
         };
+        let op = changed.unwrap_or(op);
         if let OperationIr::Init(_) = &op {
             // The tensor has its elements already.
-            engine.register_op(op);
+            locked.engine.register_op(op);
         } else {
-            let loan = Loan::take(engine, op);
+            let loan = Loan::take(&mut locked.engine, op);
             drop(locked);
             let returned = loan.carry_out();
             locked = behind();
@@ -194,19 +210,16 @@ impl RouterClient for WatchClient {
                 locked.engine.register_tensor_to_device(id, handle);
             }
         }
-        let Behind { engine, watch } = &mut *locked;
-        if let (Some(watch), Some(under_way)) = (watch, under_way) {
-            watch.after(engine, under_way);
+        if let Some(under_way) = under_way {
+            locked.watching(|watch, engine| watch.after(engine, under_way));
         }
     }
 
     fn read_tensor_async(&self, tensor: TensorIr) -> DynFut<Result<TensorData, ExecutionError>> {
-        let Behind { engine, watch } = &mut *behind();
-        if let Some(watch) = watch {
-            watch.is_read(&tensor);
-        }
+        let mut locked = behind();
+        locked.watching(|watch, _| watch.is_read(&tensor));
         // What takes time happens when the future is polled, after the lock.
-        engine.read_tensor_async(tensor)
+        locked.engine.read_tensor_async(tensor)
     }
 
     fn sync(&self) -> Result<(), ExecutionError> {
@@ -222,11 +235,9 @@ impl RouterClient for WatchClient {
     fn register_tensor_data(&self, data: TensorData) -> RouterTensor<Self> {
         let id = fresh_id();
         let (shape, dtype) = (data.shape().clone(), data.dtype());
-        let Behind { engine, watch } = &mut *behind();
-        if let Some(watch) = watch {
-            watch.data(&data);
-        }
-        engine.register_tensor_data_id(id, data);
+        let mut locked = behind();
+        locked.watching(|watch, _| watch.data(&data));
+        locked.engine.register_tensor_data_id(id, data);
         RouterTensor::new(id, shape, dtype, self.clone())
     }
 
@@ -274,8 +285,25 @@ pub(crate) fn finish_watch() {
 }
 
 fn finish(behind: &mut Behind) {
-    if let Some(watch) = &mut behind.watch {
+    behind.watching(|watch, _| {
         watch.last_step();
         watch.finish(Ending::Completed);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tell::Teller;
+    use denan_record::plan::Plan;
+
+    #[test]
+    fn a_watch_that_fails_lets_go_and_the_training_runs_on() {
+        let watch = Watch::new(Plan::default(), Teller::silent());
+        let mut behind = Behind { engine: Engine::new(FlexDevice), watch: Some(watch) };
+        assert_eq!(behind.watching(|_, _| 7), Some(7));
+        assert_eq!(behind.watching(|_, _| -> u32 { panic!("a mistake of denan's") }), None);
+        assert!(behind.watch.is_none());
+        assert_eq!(behind.watching(|_, _| 7), None);
     }
 }

@@ -43,6 +43,14 @@ impl Intervene {
         self.acted
     }
 
+    /// Whether it may change an operation, rather than a gradient or what the data loader does.
+    pub fn rewrites(&self) -> bool {
+        !matches!(
+            self.intervention,
+            None | Some(Intervention::DropSamples { .. } | Intervention::ClipGradients { .. })
+        )
+    }
+
     /// A parameter's gradient is about to be read by the optimizer.
     pub fn gradient(&mut self, engine: &mut Engine, gradient: &TensorIr, summary: Option<&Summary>) {
         let Some(Intervention::ClipGradients { max_norm }) = self.intervention else { return };

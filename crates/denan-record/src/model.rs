@@ -243,7 +243,8 @@ pub struct TensorSeen {
     pub role: Role,
     /// Path in the model if it is a named parameter.
     pub parameter: Option<String>,
-    /// Plain name of the call that made its values, views of them left out; none for data and parameters.
+    /// Plain name of the call of the forward pass that made its values, views of them left out; none for
+    /// data, parameters, gradients and what the optimizer made.
     pub made_by: Option<String>,
 }
 

@@ -119,11 +119,12 @@ impl Watch {
         name.to_owned()
     }
 
-    /// The call that made a tensor's values; views of it are looked through.
+    /// The call of the forward pass that made a tensor's values; views of it are looked through.
     fn made_by(&self, mut at: NodeIndex) -> Option<String> {
         loop {
             let node = self.graph.node(at);
             match node.geometry {
+                _ if node.phase != Phase::Forward => return None,
                 Geometry::Reshape | Geometry::Permute(_) | Geometry::Flip(_) | Geometry::Slice(_)
                     if !node.inputs.is_empty() =>
                 {

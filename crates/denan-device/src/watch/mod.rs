@@ -192,24 +192,24 @@ impl Watch {
         self.intervene.release(id);
     }
 
-    /// An operation is about to be carried out: returns the one to carry out in its place, which is
-    /// another one only if an intervention says so.
-    pub fn before(&mut self, engine: &mut Engine, op: OperationIr) -> (OperationIr, UnderWay) {
+    /// An operation is about to be carried out: returns the one to carry out in its place, if an
+    /// intervention wants another one.
+    pub fn before(&mut self, engine: &mut Engine, op: &OperationIr) -> (Option<OperationIr>, UnderWay) {
         let began = Instant::now();
         let thread = std::thread::current().id();
         let site = self.sites.here();
-        let phase = self.enter(thread, site, engine, &op);
-        let call = describe(&op);
+        let phase = self.enter(thread, site, engine, op);
+        let call = describe(op);
         let inputs: SmallVec<[NodeIndex; 3]> =
             op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
-        self.note_reads(engine, &op, phase, &inputs);
+        self.note_reads(engine, op, phase, &inputs);
         let mut under_way = UnderWay {
             thread,
             site,
             phase,
             inputs,
             outputs: op.outputs().cloned().collect(),
-            indices: index_tensor(engine, &op, &call.geometry),
+            indices: index_tensor(engine, op, &call.geometry),
             read: op.inputs().map(|tensor| tensor.id).collect(),
             released: op
                 .inputs()
@@ -226,12 +226,15 @@ impl Watch {
         };
         let place = self.sites.get(site).place.as_ref();
         let inputs = &under_way.inputs;
-        let op = self.intervene.rewrite(engine, op, &under_way.call, phase, rule, place, &self.graph, inputs);
+        let changed = self.intervene.rewrites().then(|| {
+            let (op, call) = (op.clone(), &under_way.call);
+            self.intervene.rewrite(engine, op, call, phase, rule, place, &self.graph, inputs)
+        });
         if self.intervene.has_acted() && !std::mem::replace(&mut self.intervention_is_told, true) {
             self.teller.tell(Event::Intervened(self.steps_done));
         }
         under_way.watching = began.elapsed();
-        (op, under_way)
+        (changed, under_way)
     }
 
     /// An operation has been carried out: looks at what it made.
@@ -568,6 +571,13 @@ impl Watch {
     fn stop(&mut self, ending: Ending) -> ! {
         self.finish(ending);
         std::process::exit(0);
+    }
+
+    /// The watch has failed: tells so, and nothing more.
+    pub fn let_go(&mut self) {
+        self.teller.tell(Event::Note("watching failed and let go of the training".to_owned()));
+        self.teller.finish();
+        IS_FINISHED.store(true, Ordering::Release);
     }
 
     /// Tells the last things.

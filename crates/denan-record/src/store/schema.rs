@@ -119,7 +119,7 @@ CREATE TABLE break_tensor ( -- what these operations read and made
   argument INTEGER NOT NULL, -- which input, from 0; 0 for the output
   role TEXT NOT NULL, -- `data`, `parameter`, `activation`, `gradient`, `optimizer-state` or `constant`
   parameter TEXT, -- path in the model if it is a named parameter
-  made_by TEXT, -- the call that made its values, as in `break_operation.op`; none for data and parameters
+  made_by TEXT, -- the call of the forward pass that made its values, as in `break_operation.op`
   shape TEXT NOT NULL, -- sizes of the dimensions as JSON
   dtype TEXT NOT NULL, -- element type
   count INTEGER NOT NULL, -- number of elements

@@ -278,6 +278,9 @@ fn settings(device: &Path, denan: &Path, capture: &Path, metadata: &Metadata) ->
         "profile.release.debug='limited'".to_owned(),
         "profile.dev.debug='limited'".to_owned(),
         "profile.release.strip='none'".to_owned(),
+        // A mistake of denan's own must not end the training.
+        "profile.release.panic='unwind'".to_owned(),
+        "profile.dev.panic='unwind'".to_owned(),
     ];
     // The kernels call nothing of interest, and describing them doubles the time their build takes.
     for profile in ["release", "dev"] {

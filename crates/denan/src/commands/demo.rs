@@ -171,7 +171,10 @@ fn cases() -> impl Iterator<Item = Case> {
 fn programs() -> Result<PathBuf, Error> {
     let folder = cache::folder(&format!(
         "demo/{}",
-        embedded::digest(embedded::DEMO, &MANIFESTS.map(|(_, manifest)| manifest))
+        embedded::digest(
+            embedded::DEMO,
+            &[WORKSPACE_MANIFEST, DENAN_BURN_MANIFEST, WARD_MANIFEST, embedded::LOCK]
+        )
     ))?;
     let write = |path: &Path, text: &str| {
         if let Some(parent) = path.parent() {
@@ -184,7 +187,10 @@ fn programs() -> Result<PathBuf, Error> {
     };
     let sources = embedded::DEMO.iter().map(|Embedded { path, text }| (*path, *text));
     let sources = sources.filter(|(path, _)| MANIFESTS.iter().all(|(manifest, _)| manifest != path));
-    for (path, text) in MANIFESTS.into_iter().chain(sources) {
+    // The versions that the demo was tried with. cargo takes out of it what it does not need, so it is
+    // written only once.
+    let lock = Some(("Cargo.lock", embedded::LOCK)).filter(|(lock, _)| !folder.join(lock).exists());
+    for (path, text) in MANIFESTS.into_iter().chain(sources).chain(lock) {
         write(&folder.join(path), text).map_err(|source| Error::File {
             action: "write",
             path: folder.join(path),
