@@ -226,7 +226,7 @@ fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
         _ => None,
     }
     .ok_or("the line of the call is not known")?;
-    let dtype = producer.inputs.first().map_or("float32", |input| input.dtype.as_str());
+    let dtype = dtype(recorded);
     let half = dtype == "float16";
     // The mildest first.
     let margins: &[f64] = match producer.op.as_str() {
@@ -246,6 +246,12 @@ fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
         })
         .collect();
     mildest(recorded, rerun, candidates)
+}
+
+/// Element type that the producer worked in.
+fn dtype(recorded: &Run) -> &str {
+    let first = recorded.first_break.as_ref().and_then(|first| first.producer.inputs.first());
+    first.map_or("float32", |input| input.dtype.as_str())
 }
 
 /// The first of a list that survives, mildest first: tried in this order, since the mildest mostly does.
@@ -351,7 +357,9 @@ fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> 
     match intervention {
         Intervention::DropSamples { .. } => format!("leave out {}", names(dropped).join(", ")),
         Intervention::SafeOp { op, margin, .. } => match op.as_str() {
-            "exp" => format!("keep the argument of exp at most {margin}"),
+            "exp" => {
+                format!("keep the argument of exp between -{} and {margin}", exponent_limit(dtype(recorded)))
+            }
             "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
             "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
             "acos" | "asin" | "atanh" => {

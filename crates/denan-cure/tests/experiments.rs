@@ -166,6 +166,24 @@ fn the_loosest_clip_and_the_smallest_epsilon_win() {
 }
 
 #[test]
+fn the_smallest_margin_that_survives_is_found_from_the_mildest_on() {
+    let at_least = |least: f64| move |tried: &Intervention| matches!(tried, Intervention::SafeOp { margin, .. } if *margin >= least);
+    for (least, margin, verdict, reruns) in [
+        (1e-7, 1e-7, Verdict::Survived, 1),
+        (1e-6, 1e-5, Verdict::Survived, 2),
+        // What is told is the mildest of those that broke.
+        (1.0, 1e-7, Verdict::Broke, 3),
+    ] {
+        let mut rules = Rules::new(at_least(least));
+        let found = experiment(&training(false, 100), &cause(&["safe-op"]), &[], None, &mut rules);
+        let Some(Intervention::SafeOp { margin: tried, .. }) = found[0].intervention else {
+            panic!("{:?}", found[0]);
+        };
+        assert_eq!((tried, found[0].cure.verdict, rules.reruns.len()), (margin, verdict, reruns));
+    }
+}
+
+#[test]
 fn samples_that_come_up_later_are_left_out_as_well() {
     let mut rules = Rules::new(
         |intervention| matches!(intervention, Intervention::DropSamples { indices } if indices.len() == 3),

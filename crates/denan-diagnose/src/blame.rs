@@ -6,7 +6,7 @@ use crate::causes::non_finite_input::{element, value};
 use crate::diagnose;
 use crate::evidence::{Evidence, is_bad_itself};
 use crate::words;
-use denan_finding::{BlamedSample, Finding};
+use denan_finding::BlamedSample;
 use denan_record::model::{Origin, Run};
 
 /// The samples that the break was followed back to, in the order of their rows, and why.
@@ -25,7 +25,7 @@ pub fn blamed_samples(run: &Run, context: &Context<'_>) -> Vec<BlamedSample> {
         "non-finite-input" => bad_elements(&evidence),
         "degenerate-box" => flat_boxes(&evidence),
         "learning-rate-too-high" | "optimizer-epsilon" => Vec::new(),
-        _ if evidence.is_in_few_rows() => rows(&evidence, cause),
+        _ if evidence.is_in_few_rows() => rows(&evidence),
         _ => Vec::new(),
     };
     blamed.sort_by_key(|blame| blame.batch_row);
@@ -51,15 +51,14 @@ fn flat_boxes(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
 }
 
 /// For causes in the arithmetic: the rows whose values reached the operation.
-fn rows(evidence: &Evidence<'_>, cause: &Finding) -> Vec<BlamedSample> {
+fn rows(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
     let broken = evidence.broken;
     let operation = evidence.operation_in_words();
     let known =
         evidence.origins.iter().filter(|origin| origin.sample.is_some() || origin.batch_row.is_some());
     let traced = of_origins(known, |origin| {
         format!(
-            "{} followed from {operation} back to element {}: {}",
-            cause.rule,
+            "followed from {operation} back to element {}: {}",
             words::shape(&origin.position),
             words::vector(&origin.vector),
         )

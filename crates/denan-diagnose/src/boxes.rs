@@ -2,6 +2,7 @@
 
 use crate::words;
 use denan_finding::number::float;
+use denan_numerics::Range;
 use denan_record::model::Origin;
 
 /// Fewest values that can be a box.
@@ -32,10 +33,11 @@ pub(crate) struct FlatBox {
 impl FlatBox {
     /// Reads the vector of an origin; `None` unless it is a box without area beside boxes with one.
     ///
-    /// `has_zero` and `has_negative` say what the failing operation read. They decide between the
-    /// layouts: `[0.5, 0.5, 0.2, 0.3]` is an ordinary box in one and an inverted one in the other,
-    /// and a logarithm that read an exact 0 speaks against the inverted one.
-    pub(crate) fn read(origin: &Origin, has_zero: bool, has_negative: bool) -> Option<Self> {
+    /// `read` are the values that the failing operation read. They decide between the layouts:
+    /// `[0.5, 0.5, 0.2, 0.3]` is an ordinary box in one and an inverted one in the other, and a
+    /// logarithm that read an exact 0 speaks against the inverted one. Beside a box that entered the
+    /// engine alone they also tell whether there are others with area.
+    pub(crate) fn read(origin: &Origin, read: &Range) -> Option<Self> {
         let vector = &origin.vector;
         // A block of a longer vector is no box.
         if origin.shape.last().is_some_and(|last| *last != vector.len() as u64) {
@@ -44,10 +46,10 @@ impl FlatBox {
         if !(SIDES..=LONGEST).contains(&vector.len()) || origin.columns.len() < vector.len() {
             return None;
         }
-        let fits = |side: f64| (side == 0.0 && has_zero) || (side < 0.0 && has_negative);
+        let fits = |side: f64| (side == 0.0 && read.zeros > 0) || (side < 0.0 && read.min < 0.0);
         for offset in 0..=vector.len() - SIDES {
             for layout in [Layout::Corners, Layout::Sized] {
-                let Some(found) = Self::read_as(layout, origin, offset) else {
+                let Some(found) = Self::read_as(layout, origin, offset, read) else {
                     continue;
                 };
                 if fits(found.width) || fits(found.height) {
@@ -58,7 +60,7 @@ impl FlatBox {
         None
     }
 
-    fn read_as(layout: Layout, origin: &Origin, offset: usize) -> Option<Self> {
+    fn read_as(layout: Layout, origin: &Origin, offset: usize, read: &Range) -> Option<Self> {
         let values = &origin.vector[offset..offset + SIDES];
         let columns = &origin.columns[offset..offset + SIDES];
         // Padding repeats one value, mostly 0 or -1.
@@ -70,6 +72,7 @@ impl FlatBox {
             Layout::Sized => (values[2], values[3]),
         };
         let others_have_area = match layout {
+            Layout::Corners if origin.shape.len() == 1 => read.max > 0.0,
             // The ranges include the flat box itself, which may lie at one end of them; boxes with
             // area then still show at the other.
             Layout::Corners => (0..2).all(|axis| {

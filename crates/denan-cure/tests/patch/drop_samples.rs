@@ -69,3 +69,17 @@ fn otherwise_the_samples_are_named_in_the_advice() {
     let two = "fn main() {\n    denan_burn::data::watched(a);\n    denan_burn::data::watched(b);\n}\n";
     assert!(advice(two, &[Some("a.xml")]).why.contains("several data sets"));
 }
+
+#[test]
+fn of_several_watched_data_sets_the_one_beside_the_training_is_changed() {
+    let mut known = Known::new(broke("log", "forward", None, &[]));
+    known.dropped = vec![Sample { index: 3, name: Some("a.xml".to_owned()) }];
+    let program = Program::new("fn main() {\n    denan_burn::data::watched(d);\n    step();\n}\n")
+        .and("src/evaluate.rs", "fn evaluate() {\n    denan_burn::data::watched(e);\n}\n");
+    let intervention = Intervention::DropSamples { indices: vec![3] };
+    let refused = known.patch(&program, &intervention).expect_err("which of the two is not known");
+    assert!(refused.why.contains("several data sets"), "{refused}");
+    known.step_place = Some(program.place("step()"));
+    let patch = known.patch(&program, &intervention).expect("a patch");
+    assert_eq!(patch.after, r#"    denan_burn::data::watched(d).without_names(&["a.xml"]);"#);
+}

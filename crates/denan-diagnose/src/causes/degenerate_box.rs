@@ -33,7 +33,8 @@ const CORNERS_PER_IMAGE: f64 = 0.75;
 /// Without a file: a width or height of 0 in a tensor `[batch, boxes, values]`.
 const SIZE_PER_IMAGE: f64 = 0.7;
 
-/// Without a file: corners that coincide in a table `[rows, values]`, which may also be features.
+/// Without a file: corners that coincide in a table `[rows, values]` or a single vector, which may also be
+/// features.
 const CORNERS_IN_TABLE: f64 = 0.6;
 
 impl Cause for DegenerateBox {
@@ -118,7 +119,7 @@ fn depends_on_side(evidence: &Evidence<'_>) -> bool {
 
 fn from_origin(evidence: &Evidence<'_>, origin: &Origin) -> Option<Suspect> {
     let suspect = evidence.suspect()?;
-    let flat = FlatBox::read(origin, suspect.range.zeros > 0, suspect.range.min < 0.0);
+    let flat = FlatBox::read(origin, &suspect.range);
     let boxes = origin.sample.as_ref().and_then(|sample| evidence.annotations.boxes(sample));
     match (boxes, &origin.sample) {
         // The file knows better than any reading of a tensor, in both directions.
@@ -167,14 +168,15 @@ fn from_file(
 }
 
 /// A box of the batch tensor alone, which must be the argument of a logarithm of a ratio or side, or
-/// have corners whose difference is divided by.
+/// have corners whose difference is divided by or has its root taken.
 fn from_tensor(evidence: &Evidence<'_>, origin: &Origin, flat: FlatBox) -> Option<Suspect> {
     let argument = evidence.suspect()?;
     let position = position_in_image(origin);
     let divides_by_side =
         evidence.divisor().is_some() && flat.layout == Layout::Corners && position.is_some();
+    let takes_root = evidence.executed() == "sqrt" && flat.layout == Layout::Corners;
     // The data as they are hold features, not sides that were worked out.
-    if !(is_logarithm(&evidence.call()) || divides_by_side) || argument.role == Role::Data {
+    if !(is_logarithm(&evidence.call()) || divides_by_side || takes_root) || argument.role == Role::Data {
         return None;
     }
     let confidence = match (flat.layout, position.is_some()) {

@@ -168,6 +168,21 @@ fn a_logarithm_of_the_data_themselves_is_not_one_of_a_side() {
 }
 
 #[test]
+fn a_root_of_an_inverted_side_is_one_of_a_box() {
+    let sqrt = |values: &[f64]| broken(3, Forward, Kind::Nan, operation("sqrt", vec![activation(values)]));
+    let rows: &[&[f64]] = &[&[0.1, 0.1, 0.9, 0.8], &[0.8, 0.4, 0.4, 0.9], &[0.2, 0.3, 0.4, 0.4]];
+    for (name, origin, values, expected) in [
+        ("beside others", origin(&[1, 3, 4], rows, 1, 0), [-0.4, 0.5], "degenerate-box 0.75"),
+        // A box that entered the engine alone; the root read sides of others.
+        ("alone", origin(&[4], &rows[1..2], 0, 0), [-0.4, 0.5], "degenerate-box 0.6"),
+        ("no side has a length", origin(&[4], &rows[1..2], 0, 0), [-0.4, -0.1], "unknown 0.05"),
+        ("an ordinary box", origin(&[4], &rows[..1], 0, 0), [-0.4, 0.5], "unknown 0.05"),
+    ] {
+        assert_eq!(verdict(&findings(&sqrt(&values).with_origin(origin))), expected, "{name}");
+    }
+}
+
+#[test]
 fn an_inverted_box_needs_a_negative_argument() {
     // Ordinary boxes as centre and size look inverted when read as corners.
     let rows: &[&[f64]] = &[&[0.5, 0.5, 0.2, 0.3], &[0.1, 0.1, 0.3, 0.9], &[0.6, 0.6, 0.9, 0.8]];
