@@ -70,6 +70,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the program that reads denan's output has ended, as `head` does.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// Every failure of denan is exit code 2.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(2)

@@ -19,15 +19,23 @@ mod terminal;
 
 use crate::args::{Arguments, Command};
 use crate::error::Error;
-use crate::terminal::Terminal;
+use crate::terminal::{Stream, Terminal};
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let terminal = Terminal::new(&arguments.common);
+    // Only where no training runs is standard output free.
+    let stream = match arguments.command {
+        Command::Show { .. } => Stream::Output,
+        _ => Stream::Error,
+    };
+    let terminal = Terminal::new(&arguments.common, stream);
     execute(&arguments, &terminal).unwrap_or_else(|error| {
-        eprintln!("denan: {error}");
+        // Whoever reads has seen enough.
+        if !error.is_broken_pipe() {
+            eprintln!("denan: {error}");
+        }
         error.exit_code()
     })
 }

@@ -77,8 +77,7 @@ pub fn show(
         (format, output) => {
             let format = if format == OutputFormat::Full { Format::Full } else { Format::Concise };
             let text = render(result, format, &style(terminal.color));
-            // For people, on standard error: standard output belongs to the training.
-            std::io::stderr().lock().write_all(text.as_bytes())?;
+            terminal.show(&text)?;
             if let Some(path) = output {
                 write(path, &json())?;
             }

@@ -2,7 +2,7 @@
 //!
 //! Each operation is looked at twice, [`before`](Watch::before) and [`after`](Watch::after) it is
 //! carried out; in between other threads may carry out theirs. What is told of a break stands in
-//! [`breaking`].
+//! `breaking`.
 
 mod breaking;
 

@@ -148,6 +148,8 @@ fn a_break_is_explained_and_its_cure_proven() {
 #[test]
 fn the_record_tells_the_same_again() {
     let (_, folder) = run("breaks", &["--cure", "off"]);
+    let text = denan(folder.path(), &["show", "record.db"]);
+    assert!(stdout(&text).starts_with("error: "), "no training owns standard output: {}", stderr(&text));
     let again = denan(folder.path(), &["show", "record.db", "--format", "json"]);
     assert_eq!(code(&again), 1, "{}", stderr(&again));
     let again: serde_json::Value = serde_json::from_str(&stdout(&again)).unwrap();
