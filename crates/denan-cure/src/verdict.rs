@@ -62,7 +62,8 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
         return judged(
             Verdict::NotReproduced,
             Some(format!(
-                "the re-run's loss differs from the record at step {step}, before the change could matter"
+                "the re-run's loss differs from the record at step {step}, before the change could matter; seed \
+                 what the program draws, and load data without workers, whose batches come in no fixed order"
             )),
         );
     }

@@ -73,6 +73,8 @@ pub(crate) fn fresh_id() -> TensorId {
 struct Loan {
     engine: Engine,
     op: OperationIr,
+    /// Tensors that it reads and others will read after it.
+    shared: SmallVec<[TensorIr; 3]>,
 }
 
 impl Loan {
@@ -80,40 +82,35 @@ impl Loan {
         // An engine that is left over from this thread's last operation, unless that one is still under way.
         let left_over = IDLE_ENGINE.try_with(Cell::take).ok().flatten();
         let mut engine = left_over.unwrap_or_else(|| Engine::new(FlexDevice));
-        let mut taken = SmallVec::<[TensorId; 4]>::new();
-        for tensor in op.inputs().filter(|tensor| tensor.status == TensorStatus::ReadWrite) {
-            taken.push(tensor.id);
-            engine.register_tensor_to_device(tensor.id, from.get_tensor_handle(tensor));
-        }
-        for tensor in op.inputs() {
-            if !taken.contains(&tensor.id) {
-                taken.push(tensor.id);
-                engine.register_tensor_to_device(tensor.id, from.get_tensor_handle(tensor));
+        let mut shared = SmallVec::new();
+        let inputs: SmallVec<[&TensorIr; 4]> = op.inputs().collect();
+        for (position, &tensor) in inputs.iter().enumerate() {
+            if inputs[..position].iter().any(|earlier| earlier.id == tensor.id) {
+                continue;
+            }
+            // One that nobody reads afterwards is handed over whole, so that it may be written in place.
+            let is_last_use =
+                |other: &&&TensorIr| other.id == tensor.id && other.status == TensorStatus::ReadWrite;
+            let last_use = inputs.iter().find(is_last_use);
+            engine.register_tensor_to_device(tensor.id, from.get_tensor_handle(last_use.unwrap_or(&tensor)));
+            if last_use.is_none() {
+                shared.push(tensor.clone());
             }
         }
-        Self { engine, op }
+        drop(inputs);
+        Self { engine, op, shared }
     }
 
     /// What the operation made.
     fn carry_out(mut self) -> SmallVec<[(TensorId, HandleKind<RealFlex>); 1]> {
-        let take = |engine: &mut Engine, tensor: &TensorIr| {
-            engine.get_tensor_handle(&TensorIr { status: TensorStatus::ReadWrite, ..tensor.clone() })
+        let mut take = |engine: &mut Engine, mut tensor: TensorIr| {
+            tensor.status = TensorStatus::ReadWrite;
+            (tensor.id, engine.get_tensor_handle(&tensor))
         };
         let outputs: SmallVec<[TensorIr; 1]> = self.op.outputs().cloned().collect();
-        // The engine drops what is ReadWrite by itself; what it only read is returned here.
-        let mut kept: SmallVec<[TensorIr; 3]> = SmallVec::new();
-        for tensor in self.op.inputs().filter(|tensor| tensor.status == TensorStatus::ReadOnly) {
-            let is_last = self
-                .op
-                .inputs()
-                .any(|other| other.id == tensor.id && other.status == TensorStatus::ReadWrite);
-            if !is_last && kept.iter().all(|other| other.id != tensor.id) {
-                kept.push(tensor.clone());
-            }
-        }
         self.engine.register_op(self.op);
-        let made = outputs.iter().map(|tensor| (tensor.id, take(&mut self.engine, tensor))).collect();
-        for tensor in &kept {
+        let made = outputs.into_iter().map(|tensor| take(&mut self.engine, tensor)).collect();
+        for tensor in self.shared {
             take(&mut self.engine, tensor);
         }
         // At the end of a thread its idle engine may be gone already.

@@ -200,8 +200,9 @@ impl Watch {
         let site = self.sites.here();
         let phase = self.enter(thread, site, engine, op);
         let call = describe(op);
+        let tensors: SmallVec<[&TensorIr; 4]> = op.inputs().collect();
         let inputs: SmallVec<[NodeIndex; 3]> =
-            op.inputs().filter_map(|tensor| self.graph.of(tensor.id)).collect();
+            tensors.iter().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, op, phase, &inputs);
         let mut under_way = UnderWay {
             thread,
@@ -210,9 +211,9 @@ impl Watch {
             inputs,
             outputs: op.outputs().cloned().collect(),
             indices: index_tensor(engine, op, &call.geometry),
-            read: op.inputs().map(|tensor| tensor.id).collect(),
-            released: op
-                .inputs()
+            read: tensors.iter().map(|tensor| tensor.id).collect(),
+            released: tensors
+                .iter()
                 .filter(|tensor| tensor.status == TensorStatus::ReadWrite)
                 .map(|tensor| tensor.id)
                 .collect(),

@@ -136,11 +136,10 @@ struct Case {
 /// The first case of a cause, or the one that is named as `CAUSE/CASE`.
 fn case_of(asked: &str) -> Result<Case, Error> {
     let (cause, name) = asked.split_once('/').unwrap_or((asked, ""));
-    let mut of_cause = cases().filter(|case| case.path.split_once('/').is_some_and(|(of, _)| of == cause));
-    let found = of_cause.find(|case| name.is_empty() || case.path == asked);
+    let of_cause = || cases().filter(|case| case.path.split_once('/').is_some_and(|(of, _)| of == cause));
+    let found = of_cause().find(|case| name.is_empty() || case.path == asked);
     found.ok_or_else(|| {
-        let names: Vec<String> =
-            cases().map(|case| case.path).filter(|path| path.starts_with(cause)).collect();
+        let names: Vec<String> = of_cause().map(|case| case.path).collect();
         if !names.is_empty() {
             let what = format!("there is no training `{asked}`");
             return Error::NotSupported { what, help: format!("there are {}", names.join(", ")) };
