@@ -103,7 +103,7 @@ impl Loan {
 
     /// What the operation made.
     fn carry_out(mut self) -> SmallVec<[(TensorId, HandleKind<RealFlex>); 1]> {
-        let mut take = |engine: &mut Engine, mut tensor: TensorIr| {
+        let take = |engine: &mut Engine, mut tensor: TensorIr| {
             tensor.status = TensorStatus::ReadWrite;
             (tensor.id, engine.get_tensor_handle(&tensor))
         };
