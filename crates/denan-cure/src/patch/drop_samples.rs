@@ -27,17 +27,15 @@ pub(super) fn patch(
     }
 
     let all = Source::all(sources);
-    let count = all.iter().map(|source| watched(source).len()).sum::<usize>();
     let mut sites: Vec<_> =
         all.iter().flat_map(|source| watched(source).into_iter().map(move |site| (source, site))).collect();
+    let several = sites.len() > 1;
     // Of several, the one in the file that trains.
-    if sites.len() > 1
-        && let Some(step) = context.step_place
-    {
+    if several && let Some(step) = context.step_place {
         sites.retain(|(source, _)| source.is(&step.file));
     }
     let (Some((source, site)), true) = (sites.pop(), sites.is_empty()) else {
-        let why = if count > 1 {
+        let why = if several {
             "several data sets are watched"
         } else {
             "no data set is watched by denan_burn::data::watched"

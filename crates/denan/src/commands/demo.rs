@@ -168,13 +168,9 @@ fn cases() -> impl Iterator<Item = Case> {
 
 /// Writes the demo's programs to the cache, if they are not there.
 fn programs() -> Result<PathBuf, Error> {
-    let folder = cache::folder(&format!(
-        "demo/{}",
-        embedded::digest(
-            embedded::DEMO,
-            &[WORKSPACE_MANIFEST, DENAN_BURN_MANIFEST, WARD_MANIFEST, embedded::LOCK]
-        )
-    ))?;
+    let beside_sources: Vec<&str> =
+        MANIFESTS.iter().map(|(_, manifest)| *manifest).chain([embedded::LOCK]).collect();
+    let folder = cache::folder(&format!("demo/{}", embedded::digest(embedded::DEMO, &beside_sources)))?;
     let write = |path: &Path, text: &str| {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
