@@ -73,6 +73,15 @@ where
     }
 }
 
+/// The most samples of a batch in an experiment with smaller ones.
+fn asked_batch_size() -> usize {
+    let intervention = message::plan().map(|plan| &plan["intervention"]);
+    let size = intervention
+        .filter(|intervention| intervention["id"] == "smaller-batch")
+        .and_then(|intervention| intervention["size"].as_u64());
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+}
+
 /// The samples that denan leaves out in an experiment.
 fn asked_to_leave_out() -> HashSet<usize> {
     let intervention = message::plan().map(|plan| &plan["intervention"]);
@@ -113,12 +122,14 @@ where
 #[derive(Clone, Debug)]
 pub struct WatchedBatcher<B> {
     batcher: B,
+    /// Samples that a batch keeps: all of them, unless denan tries smaller batches.
+    most: usize,
 }
 
 impl<B> WatchedBatcher<B> {
     /// Batches with `batcher`.
     pub fn new(batcher: B) -> Self {
-        Self { batcher }
+        Self { batcher, most: asked_batch_size() }
     }
 }
 
@@ -131,7 +142,7 @@ where
         // A batch of nothing but left-out samples has to stay: burn has no way to skip one.
         let keeps_all = items.iter().all(|item| item.is_left_out);
         let items: Vec<Watched<I>> =
-            items.into_iter().filter(|item| keeps_all || !item.is_left_out).collect();
+            items.into_iter().filter(|item| keeps_all || !item.is_left_out).take(self.most).collect();
         let samples: Vec<_> =
             items.iter().map(|item| json!({ "index": item.index, "name": item.name })).collect();
         message::tell(device, &json!({ "batch": samples }));

@@ -16,5 +16,26 @@ pub mod patch;
 pub mod verdict;
 
 /// Ids of all interventions there are.
-pub const INTERVENTIONS: [&str; 5] =
-    ["drop-samples", "safe-op", "lower-learning-rate", "clip-gradients", "raise-epsilon"];
+pub const INTERVENTIONS: [&str; 21] = [
+    "drop-samples",
+    "clamp-inputs",
+    "normalize-inputs",
+    "safe-op",
+    "float32",
+    "scale-loss",
+    "mean-loss",
+    "smaller-batch",
+    "reinitialize",
+    "insert-norm",
+    "freeze-batch-norm",
+    "replace-anchors",
+    "lower-learning-rate",
+    "constant-learning-rate",
+    "warm-up",
+    "change-optimizer",
+    "clip-gradients",
+    "raise-epsilon",
+    "weight-decay",
+    "freeze-released",
+    "lower-released-rate",
+];

@@ -6,7 +6,7 @@ use denan_numerics::{Range, Summary};
 use denan_record::model::{
     Break, Ending, Kind, Operation, ParameterStep, Phase, Place, Role, Run, Sample, Step, TensorSeen,
 };
-use denan_record::plan::Intervention;
+use denan_record::plan::{ClipBy, Intervention};
 
 /// A training that survives when a rule says so.
 struct Rules<F> {
@@ -155,13 +155,13 @@ fn jobs_change_how_long_a_search_takes_and_not_what_it_finds() {
 #[test]
 fn the_loosest_clip_and_the_smallest_epsilon_win() {
     let mut rules = Rules::new(|intervention| match intervention {
-        Intervention::ClipGradients { max_norm } => *max_norm <= 6.0,
+        Intervention::ClipGradients { limit, .. } => *limit <= 6.0,
         Intervention::RaiseEpsilon { epsilon } => *epsilon >= 1e-6,
         _ => false,
     });
     let causes = cause(&["clip-gradients", "raise-epsilon"]);
     let found = experiment(&training(false, 100), &causes, &[], None, &mut rules);
-    assert_eq!(found[0].intervention, Some(Intervention::ClipGradients { max_norm: 6.0 }));
+    assert_eq!(found[0].intervention, Some(Intervention::ClipGradients { by: ClipBy::Norm, limit: 6.0 }));
     assert_eq!(found[1].intervention, Some(Intervention::RaiseEpsilon { epsilon: 1e-6 }));
 }
 

@@ -214,7 +214,19 @@ impl RouterClient for WatchClient {
 
     fn read_tensor_async(&self, tensor: TensorIr) -> DynFut<Result<TensorData, ExecutionError>> {
         let mut locked = behind();
-        locked.watching(|watch, _| watch.is_read(&tensor));
+        let converted = locked.watching(|watch, engine| {
+            watch.is_read(&tensor);
+            watch.as_read(engine, &tensor)
+        });
+        if let Some(converted) = converted.flatten() {
+            let id = fresh_id();
+            locked.engine.register_tensor_to_device(id, HandleKind::Float(converted));
+            if tensor.status == TensorStatus::ReadWrite {
+                locked.engine.register_op(OperationIr::Drop(tensor.clone()));
+            }
+            let converted = TensorIr { id, status: TensorStatus::ReadWrite, ..tensor };
+            return locked.engine.read_tensor_async(converted);
+        }
         // What takes time happens when the future is polled, after the lock.
         locked.engine.read_tensor_async(tensor)
     }
@@ -282,8 +294,8 @@ pub(crate) fn finish_watch() {
 }
 
 fn finish(behind: &mut Behind) {
-    behind.watching(|watch, _| {
-        watch.last_step();
+    behind.watching(|watch, engine| {
+        watch.last_step(engine);
         watch.finish(Ending::Completed);
     });
 }

@@ -4,6 +4,7 @@ use burn_ir::{
     ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
     ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr, ScalarIr, TensorId,
 };
+use denan_record::model::Window;
 
 /// What is worth knowing of an operation once it is done.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Call {
     pub scalar: Option<f64>,
     /// Which input elements an output element was made of.
     pub geometry: Geometry,
+    /// Kernel and stride of a pooling.
+    pub window: Option<Box<Window>>,
 }
 
 /// Which input elements an output element was made of.
@@ -81,11 +84,11 @@ pub fn plain_name(function: &str) -> &str {
 }
 
 fn call(name: &'static str, geometry: Geometry) -> Call {
-    Call { name, scalar: None, geometry }
+    Call { name, scalar: None, geometry, window: None }
 }
 
 fn with_scalar(name: &'static str, scalar: ScalarIr) -> Call {
-    Call { name, scalar: Some(scalar.elem()), geometry: Geometry::Elementwise }
+    Call { scalar: Some(scalar.elem()), ..call(name, Geometry::Elementwise) }
 }
 
 fn base(op: &Base) -> Call {
@@ -151,7 +154,7 @@ fn numeric(op: &Numeric) -> Call {
         Numeric::Mul(_) => call("mul", G::Elementwise),
         Numeric::MulScalar(d) => with_scalar("mul", d.rhs),
         Numeric::Abs(_) => call("abs", G::Elementwise),
-        Numeric::Full(d) => Call { name: "full", scalar: Some(d.value.elem()), geometry: G::Created },
+        Numeric::Full(d) => Call { scalar: Some(d.value.elem()), ..call("full", G::Created) },
         Numeric::MeanDim(d) => call("mean", G::Reduce(vec![d.axis])),
         Numeric::Mean(_) => call("mean", G::Whole),
         Numeric::Sum(_) => call("sum", G::Whole),
@@ -297,7 +300,22 @@ fn module(op: &Module) -> Call {
         Module::LayerNorm(_) => "layer_norm",
         Module::Unfold4d(_) => "unfold4d",
     };
-    call(name, Geometry::Rows)
+    Call { window: window(op), ..call(name, Geometry::Rows) }
+}
+
+/// Kernel and stride of a pooling of the forward pass.
+fn window(op: &Module) -> Option<Box<Window>> {
+    let (kernel, stride): (&[usize], &[usize]) = match op {
+        Module::AvgPool1d(d) => (&[d.kernel_size], &[d.stride]),
+        Module::AvgPool2d(d) => (&d.kernel_size, &d.stride),
+        Module::MaxPool1d(d) => (&[d.kernel_size], &[d.stride]),
+        Module::MaxPool1dWithIndices(d) => (&[d.kernel_size], &[d.stride]),
+        Module::MaxPool2d(d) => (&d.kernel_size, &d.stride),
+        Module::MaxPool2dWithIndices(d) => (&d.kernel_size, &d.stride),
+        _ => return None,
+    };
+    let sizes = |sizes: &[usize]| sizes.iter().map(|&size| size as u64).collect();
+    Some(Box::new(Window { kernel: sizes(kernel), stride: sizes(stride) }))
 }
 
 #[cfg(test)]

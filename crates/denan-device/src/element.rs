@@ -1,6 +1,6 @@
 //! Reading elements of flex tensors: summaries, positions, single values.
 
-use burn_backend::DType;
+use burn_backend::{DType, Shape, TensorData};
 use denan_numerics::{Range, Summary};
 use half::{bf16, f16};
 use real_flex::FlexTensor;
@@ -48,6 +48,19 @@ pub fn summary(tensor: &FlexTensor) -> Summary {
         None => denan_numerics::summarize_strided(data, layout.start_offset(), layout.shape().as_slice(), layout.strides())
             .unwrap_or(Summary::EMPTY),
     }, else Summary::EMPTY)
+}
+
+/// The first elements in row-major order, widened.
+#[expect(clippy::useless_conversion, reason = "one of the four types is f64 itself")]
+pub fn first_values(tensor: &FlexTensor, most: usize) -> Vec<f64> {
+    let layout = tensor.layout();
+    if layout.num_elements() <= most {
+        return values(tensor);
+    }
+    // Larger tensors are data sets that were handed over whole, which lie in one piece.
+    let Some((start, _)) = layout.contiguous_offsets() else { return Vec::new() };
+    let widen = start..start + most;
+    with_floats!(tensor, data => data[widen].iter().map(|&x| f64::from(x)).collect(), else Vec::new())
 }
 
 /// All elements in row-major order, widened.
@@ -134,10 +147,34 @@ pub fn bits(tensor: &FlexTensor) -> Option<u64> {
 
 /// The same tensor with every element passed through `map`, in its own type.
 pub fn mapped(tensor: &FlexTensor, map: impl Fn(f64) -> f64) -> FlexTensor {
-    use burn_backend::TensorData;
-    let shape = tensor.layout().shape().clone();
-    let values = values(tensor).into_iter().map(map);
-    let data = match tensor.dtype() {
+    mapped_by_position(tensor, |_, x| map(x))
+}
+
+/// As [`mapped`], with the row-major position of each element.
+pub fn mapped_by_position(tensor: &FlexTensor, map: impl Fn(usize, f64) -> f64) -> FlexTensor {
+    let values = values(tensor).into_iter().enumerate().map(|(at, x)| map(at, x)).collect();
+    of_values(values, tensor.layout().shape().clone(), tensor.dtype())
+}
+
+/// Whether its elements are floating-point numbers.
+pub fn is_float(tensor: &FlexTensor) -> bool {
+    tensor.dtype().is_float()
+}
+
+/// The same tensor as float32.
+pub fn in_float32(tensor: &FlexTensor) -> FlexTensor {
+    of_values(values(tensor), tensor.layout().shape().clone(), DType::F32)
+}
+
+/// The same tensor as float16.
+pub fn in_float16(tensor: &FlexTensor) -> FlexTensor {
+    of_values(values(tensor), tensor.layout().shape().clone(), DType::F16)
+}
+
+/// A float tensor of these elements in row-major order.
+pub fn of_values(values: Vec<f64>, shape: Shape, dtype: DType) -> FlexTensor {
+    let values = values.into_iter();
+    let data = match dtype {
         DType::F64 => TensorData::new(values.collect::<Vec<f64>>(), shape),
         DType::F16 => TensorData::new(values.map(f16::from_f64).collect::<Vec<_>>(), shape),
         DType::BF16 => TensorData::new(values.map(bf16::from_f64).collect::<Vec<_>>(), shape),

@@ -9,7 +9,7 @@ use crate::sites::SiteIndex;
 use burn_backend::{DType, Shape};
 use burn_ir::TensorId;
 use denan_numerics::Range;
-use denan_record::model::{Phase, Role};
+use denan_record::model::{Birth, Phase, Role, Window};
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -42,6 +42,10 @@ pub struct Node {
     pub inputs: SmallVec<[NodeIndex; 3]>,
     /// What it is to the training.
     pub role: Role,
+    /// Which operation of its thread made it.
+    pub birth: Birth,
+    /// Kernel and stride of a pooling.
+    pub window: Option<Box<Window>>,
     /// Parameter slot, for parameters.
     pub slot: Option<u32>,
     /// Batch it is data of.
@@ -71,6 +75,8 @@ pub struct Graph {
     nodes: Vec<Node>,
     alive: FxHashMap<TensorId, NodeIndex>,
     generation: u64,
+    /// The nodes of the step before, without their elements.
+    previous: Vec<Node>,
 }
 
 impl Graph {
@@ -127,8 +133,25 @@ impl Graph {
         (of + 1..self.nodes.len() as NodeIndex).filter(move |&index| self.node(index).inputs.contains(&of))
     }
 
-    /// Keeps only the nodes of live tensors, as leaves, which numbers them anew.
-    pub fn forget_dead(&mut self) {
+    /// The nodes of the step before.
+    pub fn previous(&self) -> &[Node] {
+        &self.previous
+    }
+
+    /// All nodes, in the order in which they were made.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// A step is over: its nodes are the previous ones from now on.
+    pub fn end_step(&mut self) {
+        let ended = self.forget_dead();
+        self.previous = ended;
+    }
+
+    /// Keeps only the nodes of live tensors, as leaves, which numbers them anew; returns what there was,
+    /// without elements.
+    pub fn forget_dead(&mut self) -> Vec<Node> {
         self.generation += 1;
         let mut kept: Vec<(TensorId, NodeIndex)> = self.alive().collect();
         kept.sort_unstable_by_key(|&(_, index)| index);
@@ -148,6 +171,11 @@ impl Graph {
             });
             self.alive.insert(id, new);
         }
-        self.nodes = nodes;
+        let mut ended = std::mem::replace(&mut self.nodes, nodes);
+        for node in &mut ended {
+            node.data = None;
+            node.indices = None;
+        }
+        ended
     }
 }

@@ -21,6 +21,7 @@
 pub mod channel;
 pub mod describe;
 mod element;
+mod entering;
 mod graph;
 pub mod intervene;
 pub mod message;

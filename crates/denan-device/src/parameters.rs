@@ -5,6 +5,7 @@
 //! is the last tensor of its shape that the optimizer makes of it.
 
 use crate::graph::{Graph, NodeIndex};
+use burn_ir::TensorId;
 use denan_numerics::Summary;
 use denan_record::model::{Phase, Role};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -14,10 +15,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub struct Update {
     /// The gradient the optimizer read.
     pub gradient: Option<NodeIndex>,
+    /// The tensor.
+    pub gradient_id: Option<TensorId>,
     /// Its figures.
     pub gradient_summary: Option<Summary>,
     /// The parameter before the update.
     pub before: Option<NodeIndex>,
+    /// Its figures, in its first update.
+    pub before_summary: Option<Summary>,
     /// The newest candidate for its value after the update.
     pub after: Option<NodeIndex>,
     /// Figures of the newest candidate.

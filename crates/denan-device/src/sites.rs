@@ -46,6 +46,8 @@ pub struct Site {
     pub place: Option<Place>,
     /// The function of burn's tensor that the user, or a layer, called: `std`, `powf_scalar`.
     pub call: Option<String>,
+    /// Inside the making or loading of a parameter.
+    pub in_parameter: bool,
 }
 
 /// All sites seen so far.
@@ -74,7 +76,8 @@ enum Walk {
 impl Sites {
     /// No site yet. File names that start with the first of `renamed` are told with the second in its place.
     pub fn new(renamed: Option<(String, String)>) -> Self {
-        let nowhere = Site { part: Part::Forward { tracked: false }, place: None, call: None };
+        let part = Part::Forward { tracked: false };
+        let nowhere = Site { part, place: None, call: None, in_parameter: false };
         Self {
             by_path: FxHashMap::default(),
             sites: vec![nowhere],
@@ -149,6 +152,7 @@ struct Reading {
     rule: Option<String>,
     optimizer: bool,
     optimizer_name: Option<String>,
+    in_parameter: bool,
 }
 
 impl Reading {
@@ -179,6 +183,8 @@ impl Reading {
                 || function.contains("AutodiffServer::backward")
                 || function.contains("Gradients::new");
         }
+        self.in_parameter |= function.contains("burn_core::module::param::")
+            || function.contains("burn_core::module::initializer::");
         if function.contains("burn_optim::") && function.contains("::step") {
             self.optimizer = true;
             if self.optimizer_name.is_none() {
@@ -195,7 +201,7 @@ impl Reading {
         } else {
             Part::Forward { tracked: self.tracked }
         };
-        Site { part, place: self.place, call: self.call }
+        Site { part, place: self.place, call: self.call, in_parameter: self.in_parameter }
     }
 }
 

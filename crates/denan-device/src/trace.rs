@@ -265,6 +265,19 @@ fn place_in_input(
     true
 }
 
+/// For each element of a view, in row-major order, its position in what it is a view of; `None` if that
+/// cannot be told.
+pub fn places_in_view(graph: &Graph, view: NodeIndex, source: NodeIndex) -> Option<Vec<usize>> {
+    let shape = &graph.node(view).shape;
+    let mut found = BTreeSet::new();
+    let position = |position| {
+        found.clear();
+        place_in_input(graph, view, 0, source, &unravel(position, shape), &mut found).then_some(())?;
+        found.first().copied()
+    };
+    (0..shape.num_elements()).map(position).collect()
+}
+
 /// Rows of an input that whole rows of the output were made of.
 fn rows_of_input(
     graph: &Graph,
@@ -415,6 +428,7 @@ mod tests {
     use burn_backend::DType;
     use burn_ir::TensorId;
     use denan_numerics::Range;
+    use denan_record::model::Birth;
     use smallvec::SmallVec;
 
     /// Builds graphs by hand: every node is a tensor of its own.
@@ -459,6 +473,8 @@ mod tests {
                 data: None,
                 indices: None,
                 bad_positions: Vec::new(),
+                birth: Birth { thread: 0, operation: self.next },
+                window: None,
             };
             self.next += 1;
             self.graph.insert(TensorId::new(self.next), node)

@@ -1,10 +1,9 @@
 //! The samples behind a break, and what is wrong with each.
 
 use crate::Context;
-use crate::causes::degenerate_box::suspects;
-use crate::causes::non_finite_input::{element, value};
+use crate::cause::CAUSES;
 use crate::diagnose;
-use crate::evidence::{Evidence, is_bad_itself};
+use crate::evidence::Evidence;
 use crate::words;
 use denan_finding::BlamedSample;
 use denan_record::model::{Origin, Run};
@@ -18,40 +17,20 @@ pub fn blamed_samples(run: &Run, context: &Context<'_>) -> Vec<BlamedSample> {
         return Vec::new();
     };
     let findings = diagnose(run, context);
-    let Some(cause) = findings.first() else {
+    let cause = findings.first().and_then(|first| CAUSES.iter().find(|cause| cause.id() == first.rule));
+    let Some(cause) = cause else {
         return Vec::new();
     };
-    let mut blamed = match cause.rule.as_str() {
-        "non-finite-input" => bad_elements(&evidence),
-        "degenerate-box" => flat_boxes(&evidence),
-        "learning-rate-too-high" | "optimizer-epsilon" => Vec::new(),
-        _ if evidence.is_in_few_rows() => rows(&evidence),
-        _ => Vec::new(),
-    };
+    let mut blamed = cause.blamed(&evidence);
     blamed.sort_by_key(|blame| blame.batch_row);
     blamed
 }
 
-fn bad_elements(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
-    let origins = evidence.origins.iter().filter(|origin| is_bad_itself(origin));
-    of_origins(origins, |origin| format!("{} in {}", value(evidence, origin), element(origin)))
-}
-
-fn flat_boxes(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
-    let mut blamed: Vec<BlamedSample> = Vec::new();
-    for suspect in suspects(evidence) {
-        let why = format!("{} {}", suspect.label, suspect.fault);
-        let blame = BlamedSample { sample: suspect.sample, batch_row: suspect.batch_row, why };
-        match blamed.iter_mut().find(|known| is_same(known, &blame)) {
-            Some(known) => known.why = format!("{}; {}", known.why, blame.why),
-            None => blamed.push(blame),
-        }
+/// For causes in the arithmetic: the rows whose values reached the operation, if they are few.
+pub(crate) fn rows(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
+    if !evidence.is_in_few_rows() {
+        return Vec::new();
     }
-    blamed
-}
-
-/// For causes in the arithmetic: the rows whose values reached the operation.
-fn rows(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
     let broken = evidence.broken;
     let operation = evidence.operation_in_words();
     let known =
@@ -78,7 +57,7 @@ fn rows(evidence: &Evidence<'_>) -> Vec<BlamedSample> {
 }
 
 /// One entry for each sample, with the reason of its first origin.
-fn of_origins<'a>(
+pub(crate) fn of_origins<'a>(
     origins: impl Iterator<Item = &'a Origin>,
     why: impl Fn(&Origin) -> String,
 ) -> Vec<BlamedSample> {
@@ -93,7 +72,7 @@ fn of_origins<'a>(
     blamed
 }
 
-fn is_same(a: &BlamedSample, b: &BlamedSample) -> bool {
+pub(crate) fn is_same(a: &BlamedSample, b: &BlamedSample) -> bool {
     match (&a.sample, &b.sample) {
         (Some(a), Some(b)) => a == b,
         (None, None) => a.batch_row == b.batch_row,

@@ -25,6 +25,7 @@ mod boxes;
 mod cause;
 mod causes;
 mod evidence;
+pub mod facts;
 mod operators;
 mod pages;
 mod precision;
@@ -51,16 +52,23 @@ pub fn diagnose(run: &Run, context: &Context<'_>) -> Vec<Finding> {
     rank::rank(findings, &evidence)
 }
 
+/// What is wrong in a run and explains no break; healthy runs have such notes too.
+pub fn notes(run: &Run) -> Vec<String> {
+    cause::CAUSES.iter().filter_map(|cause| cause.note(run)).collect()
+}
+
 /// What a diagnosis may know beyond the record.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Looks into the annotation files of samples.
     pub annotations: &'a dyn Annotations,
+    /// The same training, run again without any change.
+    pub again: Option<&'a Run>,
 }
 
 impl Default for Context<'_> {
     /// Nothing beyond the record.
     fn default() -> Self {
-        Self { annotations: &NoAnnotations }
+        Self { annotations: &NoAnnotations, again: None }
     }
 }

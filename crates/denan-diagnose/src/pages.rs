@@ -65,7 +65,7 @@ mod tests {
             ("degenerate-box", Some("degenerate-box")),
             ("Degenerate_Box", Some("degenerate-box")),
             ("degenrate-boxes", Some("degenerate-box")),
-            ("learning-rate", Some("learning-rate-too-high")),
+            ("learning-rate-too", Some("learning-rate-too-high")),
             ("epsilon", Some("optimizer-epsilon")),
             ("log of zero", Some("log-of-zero")),
             ("zzz", None),

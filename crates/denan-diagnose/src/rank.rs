@@ -1,76 +1,11 @@
 //! Which finding stands first, and which is only the symptom of another.
 
-use crate::cause::CAUSES;
+use crate::cause::{CAUSES, Cause, Explains, Names};
 use crate::evidence::Evidence;
 use denan_finding::Finding;
 
-/// A cause that makes another rule's evidence appear.
-struct Relation {
-    /// Rule of the cause.
-    root: &'static str,
-    /// Rules of what follows from it; empty for all others.
-    symptoms: &'static [&'static str],
-    /// Confidence of the root from which its symptoms are no findings of their own.
-    from: f64,
-    /// Whether a root that is less sure at least stands before its symptoms.
-    leads: bool,
-    /// Whether values that stand in the data are beyond the root's reach.
-    spares_data: bool,
-}
-
-/// Confidence from which a runaway training explains what broke in the end: the loss ran away, and
-/// the updates or the overflow say so too.
-const DIVERGED: f64 = 0.65;
-
-/// How far a symptom stays behind a root that is likely, but not sure enough to swallow it.
+/// How far a symptom stays behind a cause that is likely, but not sure enough to swallow it.
 const BEHIND: f64 = 0.05;
-
-static RELATIONS: &[Relation] = &[
-    // A bad element of the batch makes every later operation bad, whatever else is wrong.
-    Relation { root: "non-finite-input", symptoms: &[], from: 0.9, leads: false, spares_data: false },
-    // A side of 0 that the annotation file confirms is where the value came from, exactly.
-    Relation { root: "degenerate-box", symptoms: &[], from: 0.9, leads: false, spares_data: false },
-    // Read off the tensor alone, it still says where the 0 of these three came from; whether the
-    // training also ran away is another question.
-    Relation {
-        root: "degenerate-box",
-        symptoms: &["log-of-zero", "division-by-zero", "infinite-gradient"],
-        from: 0.0,
-        leads: false,
-        spares_data: false,
-    },
-    // Weights that blow up saturate probabilities (log of 0), kill units (division by 0) and carry
-    // arguments over the edge of exp. They cannot put a value into the data.
-    Relation {
-        root: "learning-rate-too-high",
-        symptoms: &["exp-overflow", "log-of-zero", "division-by-zero", "infinite-gradient"],
-        from: DIVERGED,
-        leads: true,
-        spares_data: true,
-    },
-    // An optimizer that divides by nothing makes the very updates from which the rate is judged.
-    Relation {
-        root: "optimizer-epsilon",
-        symptoms: &["learning-rate-too-high"],
-        from: 0.7,
-        leads: false,
-        spares_data: false,
-    },
-];
-
-/// Which of two equally confident findings is the more telling, first before last: what names a
-/// datum, before what names a setting, before what names an operation.
-static MOST_SPECIFIC_FIRST: &[&str] = &[
-    "non-finite-input",
-    "degenerate-box",
-    "optimizer-epsilon",
-    "infinite-gradient",
-    "log-of-zero",
-    "division-by-zero",
-    "exp-overflow",
-    "learning-rate-too-high",
-    "unknown",
-];
 
 /// Orders the findings, most likely first, and turns symptoms into evidence of their cause.
 pub(crate) fn rank(mut findings: Vec<Finding>, evidence: &Evidence<'_>) -> Vec<Finding> {
@@ -78,8 +13,13 @@ pub(crate) fn rank(mut findings: Vec<Finding>, evidence: &Evidence<'_>) -> Vec<F
     if findings.len() > 1 {
         findings.retain(|finding| finding.rule != "unknown");
     }
-    for relation in RELATIONS {
-        relation.apply(&mut findings, evidence);
+    // The more telling causes first: what they swallow has nothing more to say.
+    let mut causes: Vec<&dyn Cause> = CAUSES.to_vec();
+    causes.sort_by_key(|cause| cause.names());
+    for cause in causes {
+        for relation in cause.explains() {
+            relation.apply(cause.id(), &mut findings, evidence);
+        }
     }
     findings.sort_by(|a, b| {
         b.confidence.total_cmp(&a.confidence).then_with(|| place(&a.rule).cmp(&place(&b.rule)))
@@ -87,9 +27,9 @@ pub(crate) fn rank(mut findings: Vec<Finding>, evidence: &Evidence<'_>) -> Vec<F
     findings
 }
 
-impl Relation {
-    fn apply(&self, findings: &mut Vec<Finding>, evidence: &Evidence<'_>) {
-        let Some(root) = findings.iter().find(|finding| finding.rule == self.root) else {
+impl Explains {
+    fn apply(&self, rule: &str, findings: &mut Vec<Finding>, evidence: &Evidence<'_>) {
+        let Some(root) = findings.iter().find(|finding| finding.rule == rule) else {
             return;
         };
         if self.spares_data && evidence.suspect_is_data() {
@@ -97,7 +37,7 @@ impl Relation {
         }
         let confidence = root.confidence;
         let is_symptom = |finding: &Finding| {
-            finding.rule != self.root
+            finding.rule != rule
                 && (self.symptoms.is_empty() || self.symptoms.contains(&finding.rule.as_str()))
         };
         if confidence < self.from {
@@ -112,7 +52,7 @@ impl Relation {
         }
         let (symptoms, mut kept): (Vec<Finding>, Vec<Finding>) =
             std::mem::take(findings).into_iter().partition(is_symptom);
-        if let Some(root) = kept.iter_mut().find(|finding| finding.rule == self.root) {
+        if let Some(root) = kept.iter_mut().find(|finding| finding.rule == rule) {
             let seen = symptoms.into_iter().map(|symptom| format!("seen with it: {}", symptom.summary));
             root.evidence.extend(seen);
         }
@@ -120,8 +60,8 @@ impl Relation {
     }
 }
 
-fn place(rule: &str) -> usize {
-    MOST_SPECIFIC_FIRST.iter().position(|known| *known == rule).unwrap_or(CAUSES.len())
+fn place(rule: &str) -> Option<(Names, &'static str)> {
+    CAUSES.iter().find(|cause| cause.id() == rule).map(|cause| (cause.names(), cause.id()))
 }
 
 #[cfg(test)]
@@ -130,13 +70,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_cause_has_a_place_and_every_relation_names_causes() {
-        let causes: BTreeSet<&str> = CAUSES.iter().map(|cause| cause.id()).collect();
-        let placed: BTreeSet<&str> = MOST_SPECIFIC_FIRST.iter().copied().collect();
-        assert_eq!(causes, placed);
-        for relation in RELATIONS {
-            for rule in relation.symptoms.iter().chain([&relation.root]) {
-                assert!(causes.contains(rule), "{rule}");
+    fn every_relation_names_causes_and_ids_are_sorted() {
+        let ids: Vec<&str> = CAUSES.iter().map(|cause| cause.id()).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        let known: BTreeSet<&str> = ids.iter().copied().collect();
+        for cause in CAUSES {
+            for rule in cause.explains().iter().flat_map(|relation| relation.symptoms) {
+                assert!(known.contains(rule) && *rule != cause.id(), "{}: {rule}", cause.id());
             }
         }
     }

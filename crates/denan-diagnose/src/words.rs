@@ -115,6 +115,11 @@ pub(crate) fn nonfinite(range: &Range) -> String {
     joined(&parts)
 }
 
+/// A number with two significant digits: of a factor the rest means nothing.
+pub(crate) fn two_digits(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
+}
+
 /// `1 value` or `3 values`, in words that agree with `is` and `are`.
 pub(crate) fn values(number: u64, of: u64) -> String {
     if number == 1 {

@@ -1,6 +1,6 @@
 //! What an adapter tells while the training runs.
 
-use crate::model::{Batch, Break, Ending, Header, Optimizer, Parameter, Step};
+use crate::model::{Batch, Break, DataSeen, Ending, Header, Optimizer, Parameter, Step, StepGraph};
 use serde::{Deserialize, Serialize};
 
 /// One thing an adapter has to tell.
@@ -21,6 +21,10 @@ pub enum Event {
     Step(Step),
     /// The training broke. Comes at most once.
     Break(Box<Break>),
+    /// The operations of a step worth keeping whole.
+    Graph(Box<StepGraph>),
+    /// What entered the engine up to the break.
+    Data(Vec<DataSeen>),
     /// Parameters were non-finite at the end of the breaking step.
     ParametersLost,
     /// The intervention of the plan changed something for the first time, in this step.

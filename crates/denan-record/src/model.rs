@@ -21,6 +21,10 @@ pub struct Run {
     pub batches: Vec<Batch>,
     /// The first break, if there was one.
     pub first_break: Option<Break>,
+    /// The operations of the first step, of the one before the break, and of the breaking one, ascending.
+    pub graphs: Vec<StepGraph>,
+    /// What entered the engine up to the break, by the line at which it did.
+    pub data: Vec<DataSeen>,
     /// Step in which the intervention of a re-run first changed something. Re-runs leave no record, so
     /// this is never on one.
     pub intervened_at: Option<u64>,
@@ -55,7 +59,7 @@ pub struct Optimizer {
 }
 
 /// One trainable tensor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Position in the optimizer's order of updates, from 0.
     pub slot: u32,
@@ -67,6 +71,21 @@ pub struct Parameter {
     pub dtype: String,
     /// Where the program first used it.
     pub first_use: Option<Place>,
+    /// The optimizer step that first updated it.
+    pub first_update: Option<u64>,
+    /// Its value before that update.
+    pub initial: Option<Summary>,
+    /// Which operation of its thread made it.
+    pub birth: Option<Birth>,
+}
+
+/// Which operation made a tensor; the same in every run of the same program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Birth {
+    /// Number of the thread, in the order in which they first called an operation.
+    pub thread: u32,
+    /// Operations that thread had called before.
+    pub operation: u64,
 }
 
 /// One optimizer step.
@@ -310,6 +329,109 @@ impl Origin {
         let place = usize::try_from(*self.position.last()?).ok()? % Self::LONGEST_VECTOR;
         (place < self.vector.len()).then_some(place)
     }
+}
+
+/// The operations of one step, as a graph of the tensors they made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepGraph {
+    /// 0-based optimizer step.
+    pub step: u64,
+    /// Tensors in the order in which they were made: what an operation reads comes before what it makes.
+    pub nodes: Vec<Node>,
+    /// Lines that nodes refer to.
+    pub places: Vec<Place>,
+    /// In the breaking step: the node whose operation made the first bad value.
+    pub producer: Option<u32>,
+    /// Operations that are missing, because there were too many for the record.
+    pub left_out: u64,
+}
+
+/// A tensor and the operation that made it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Plain name of the operation that was carried out: `matmul`, `exp`; `input` for data.
+    pub op: String,
+    /// The call it was part of, where that has another name: `softmax`; in the backward phase the call whose
+    /// gradient it computes.
+    pub call: Option<String>,
+    /// Part of the step.
+    pub phase: Phase,
+    /// A scalar argument.
+    pub scalar: Option<f64>,
+    /// Kernel and stride of a pooling.
+    pub window: Option<Window>,
+    /// Index in [`StepGraph::places`] of the user's line.
+    pub place: Option<u32>,
+    /// Indices in [`StepGraph::nodes`] of the tensors it read.
+    pub inputs: Vec<u32>,
+    /// Sizes of the dimensions.
+    pub shape: Vec<u64>,
+    /// Element type.
+    pub dtype: String,
+    /// What it is to the training.
+    pub role: Role,
+    /// The parameter it is, see [`Parameter::slot`].
+    pub slot: Option<u32>,
+    /// Made in this step; what is older has no inputs here.
+    pub is_new: bool,
+    /// Its values in figures.
+    pub range: Range,
+    /// Elements in row-major order; of small data tensors in the breaking step.
+    pub values: Vec<f64>,
+    /// How the elements of a data tensor lie in the batch.
+    pub rows: Option<Rows>,
+}
+
+/// Which rows of the batch a data tensor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// Row of its first element.
+    pub first: u64,
+    /// Elements in each row.
+    pub length: u64,
+}
+
+/// The window of a pooling, per spatial dimension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Size of the kernel.
+    pub kernel: Vec<u64>,
+    /// How far it moves at a time.
+    pub stride: Vec<u64>,
+}
+
+/// What entered the engine at one line of the program, over the whole training up to the break.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSeen {
+    /// The line.
+    pub place: Option<Place>,
+    /// Shape of the last tensor.
+    pub shape: Vec<u64>,
+    /// Element type.
+    pub dtype: String,
+    /// Number of tensors.
+    pub tensors: u64,
+    /// Dimension whose indices are the columns: 1 (channels) from rank 4 on, else the last one.
+    pub axis: u32,
+    /// Figures of each column.
+    pub columns: Vec<Summary>,
+    /// Median magnitude of each column in the first tensor.
+    pub typical: Vec<f64>,
+    /// The element of largest magnitude so far.
+    pub extreme: Option<Extreme>,
+}
+
+/// An element that stands out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Extreme {
+    /// Its value.
+    pub value: f64,
+    /// Its column.
+    pub column: u64,
+    /// The optimizer step it was first seen in.
+    pub step: u64,
+    /// The sample it belongs to, when the program told it.
+    pub sample: Option<Sample>,
 }
 
 /// The first step in which a value on the way to loss, gradient or parameter became non-finite.

@@ -1,5 +1,6 @@
 //! What denan asks of an adapter: handed to the training in one environment variable.
 
+use crate::model::Birth;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub struct Plan {
     /// Start of file names in debug information, and what to tell in its place: the program may
     /// have been built in a shadow of the user's folder.
     pub renamed: Option<(String, String)>,
+    /// Keep every operation of this optimizer step and what it read from outside, for a replay.
+    pub tape_step: Option<u64>,
     /// The one thing that is different in this run.
     pub intervention: Option<Intervention>,
 }
@@ -69,16 +72,241 @@ pub enum Intervention {
         /// New rate divided by old rate.
         factor: f64,
     },
-    /// Each gradient tensor whose Euclidean norm is larger is scaled down to it.
+    /// Gradients that are too large are made smaller before the optimizer reads them.
     ClipGradients {
-        /// The largest norm let through.
-        max_norm: f64,
+        /// What is bounded.
+        by: ClipBy,
+        /// The largest norm, or magnitude, let through.
+        limit: f64,
     },
     /// The term that keeps an adaptive optimizer's divisor away from 0.
     RaiseEpsilon {
         /// Its new value.
         epsilon: f64,
     },
+    /// The data that enter the engine at one line are kept between two bounds.
+    ClampInputs {
+        /// Where they enter.
+        at: Entrance,
+        /// Smallest value let through.
+        low: f64,
+        /// Largest value let through.
+        high: f64,
+    },
+    /// Each column of the data that enter the engine at one line becomes `(x - mean) / std`.
+    NormalizeInputs {
+        /// Where they enter.
+        at: Entrance,
+        /// Dimension whose indices are the columns, see [`crate::model::DataSeen::axis`].
+        axis: u32,
+        /// Mean of each column.
+        means: Vec<f64>,
+        /// Standard deviation of each column; one that is 0 counts as 1.
+        stds: Vec<f64>,
+    },
+    /// A table of anchor boxes that enters the engine at one line is replaced.
+    ReplaceAnchors {
+        /// Where it enters.
+        at: Entrance,
+        /// The new table, row-major, in the old one's shape.
+        values: Vec<f64>,
+    },
+    /// What is cast to float16 stays float32.
+    Float32,
+    /// The backward pass starts from this factor instead of 1, and the optimizer reads the gradients
+    /// divided by it.
+    ScaleLoss {
+        /// The factor.
+        factor: f64,
+    },
+    /// The backward pass starts from 1 over the number of elements that the loss adds up.
+    MeanLoss {
+        /// That number.
+        elements: u64,
+    },
+    /// Every batch keeps its first samples only.
+    SmallerBatch {
+        /// How many.
+        size: u64,
+    },
+    /// Parameters begin with other values.
+    Reinitialize {
+        /// Which, and with which.
+        parameters: Vec<NewValues>,
+    },
+    /// What a call makes is normalised to mean 0 and variance 1 over its last dimension (its channels and
+    /// places, from rank 3 on), as a LayerNorm after it would do.
+    InsertNorm {
+        /// The calls, each by its plain name and its line.
+        after: Vec<CallAt>,
+    },
+    /// BatchNorm layers are frozen.
+    FreezeBatchNorm {
+        /// In which way.
+        how: BatchNormFreeze,
+        /// Weights and biases of the layers, whose updates are held back.
+        parameters: Vec<Birth>,
+    },
+    /// The rate stays what it is, whatever the schedule says.
+    ConstantLearningRate {
+        /// It.
+        rate: f64,
+    },
+    /// The rate rises evenly from nearly 0 over the first steps.
+    WarmUp {
+        /// Over how many.
+        steps: u64,
+    },
+    /// Another optimizer makes the updates.
+    ChangeOptimizer {
+        /// Which.
+        to: OtherOptimizer,
+        /// Its learning rate.
+        rate: f64,
+    },
+    /// Every update shrinks the parameters a little (L2 regularisation, decoupled from the gradient).
+    WeightDecay {
+        /// Share of a parameter that is taken off in each step, before the rate.
+        penalty: f64,
+    },
+    /// A part that was released stays frozen.
+    FreezeReleased {
+        /// Its parameters.
+        parameters: Vec<Birth>,
+    },
+    /// A part that was released gets a lower rate than the rest.
+    LowerReleasedRate {
+        /// Its parameters.
+        parameters: Vec<Birth>,
+        /// Its rate over the rest's.
+        factor: f64,
+    },
+}
+
+/// A line at which data enter the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entrance {
+    /// File, as recorded in [`crate::model::Place::file`].
+    pub file: String,
+    /// Line.
+    pub line: u32,
+}
+
+/// A call at a line of the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallAt {
+    /// Plain name of the operation: `linear`, `matmul`, `conv2d`.
+    pub op: String,
+    /// File, as recorded in [`crate::model::Place::file`].
+    pub file: String,
+    /// Line.
+    pub line: u32,
+}
+
+/// What a clip bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClipBy {
+    /// The Euclidean norm of each gradient tensor.
+    Norm,
+    /// The Euclidean norm over all gradients.
+    GlobalNorm,
+    /// The magnitude of each element.
+    Value,
+}
+
+/// The ways to freeze a BatchNorm layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchNormFreeze {
+    /// Its weight and bias are held; it still normalises with the statistics of the batch.
+    Affine,
+    /// It keeps mean 0 and variance 1, with which it begins, in the place of the batch's statistics; running
+    /// statistics do not move (momentum 0).
+    Statistics,
+    /// In evaluation mode it normalises with the batch's statistics in the place of the running ones, which
+    /// do not fit the data.
+    Recompute,
+}
+
+/// Optimizers that can take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OtherOptimizer {
+    /// Gradient descent.
+    Sgd,
+    /// Adam (Kingma and Ba 2015) with betas 0.9 and 0.999 and epsilon 1e-5, burn's defaults.
+    Adam,
+    /// Adam that never forgets a large second moment (Reddi et al. 2018).
+    AmsGrad,
+}
+
+/// A parameter and the values it begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewValues {
+    /// Which operation made it.
+    pub birth: Birth,
+    /// Its shape, so that another tensor is never overwritten.
+    pub shape: Vec<u64>,
+    /// How it is filled.
+    pub initializer: Initializer,
+    /// Whether elements that are finite stay what they are.
+    pub only_non_finite: bool,
+}
+
+/// How a parameter is filled.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Initializer {
+    /// Evenly between two bounds.
+    Uniform {
+        /// Lower one.
+        low: f64,
+        /// Upper one.
+        high: f64,
+    },
+    /// From a normal distribution.
+    Normal {
+        /// Its mean.
+        mean: f64,
+        /// Its standard deviation.
+        std: f64,
+    },
+    /// With one value.
+    Constant {
+        /// It.
+        value: f64,
+    },
+}
+
+impl Initializer {
+    /// Xavier (Glorot and Bengio 2010), uniform: within ±sqrt(6 / (fan_in + fan_out)).
+    pub fn xavier_uniform(fan_in: f64, fan_out: f64) -> Self {
+        let bound = (6.0 / (fan_in + fan_out)).sqrt();
+        Self::Uniform { low: -bound, high: bound }
+    }
+
+    /// Xavier, normal: standard deviation sqrt(2 / (fan_in + fan_out)).
+    pub fn xavier_normal(fan_in: f64, fan_out: f64) -> Self {
+        Self::Normal { mean: 0.0, std: (2.0 / (fan_in + fan_out)).sqrt() }
+    }
+
+    /// Kaiming (He et al. 2015), uniform, for rectified units: within ±sqrt(6 / fan_in).
+    pub fn kaiming_uniform(fan_in: f64) -> Self {
+        let bound = (6.0 / fan_in).sqrt();
+        Self::Uniform { low: -bound, high: bound }
+    }
+
+    /// Kaiming, normal, for rectified units: standard deviation sqrt(2 / fan_in).
+    pub fn kaiming_normal(fan_in: f64) -> Self {
+        Self::Normal { mean: 0.0, std: (2.0 / fan_in).sqrt() }
+    }
+
+    /// For a convolution: standard deviation sqrt(2 / (kernel elements * output channels)), which keeps the
+    /// variance of gradients (He et al. 2015, section 2.2, backward case).
+    pub fn convolution(kernel_elements: f64, output_channels: f64) -> Self {
+        Self::Normal { mean: 0.0, std: (2.0 / (kernel_elements * output_channels)).sqrt() }
+    }
 }
 
 /// The largest argument of an exponential that leaves room for a sum, and minus the least one that is not
@@ -101,6 +329,22 @@ impl Intervention {
             Self::LowerLearningRate { .. } => "lower-learning-rate",
             Self::ClipGradients { .. } => "clip-gradients",
             Self::RaiseEpsilon { .. } => "raise-epsilon",
+            Self::ClampInputs { .. } => "clamp-inputs",
+            Self::NormalizeInputs { .. } => "normalize-inputs",
+            Self::ReplaceAnchors { .. } => "replace-anchors",
+            Self::Float32 => "float32",
+            Self::ScaleLoss { .. } => "scale-loss",
+            Self::MeanLoss { .. } => "mean-loss",
+            Self::SmallerBatch { .. } => "smaller-batch",
+            Self::Reinitialize { .. } => "reinitialize",
+            Self::InsertNorm { .. } => "insert-norm",
+            Self::FreezeBatchNorm { .. } => "freeze-batch-norm",
+            Self::ConstantLearningRate { .. } => "constant-learning-rate",
+            Self::WarmUp { .. } => "warm-up",
+            Self::ChangeOptimizer { .. } => "change-optimizer",
+            Self::WeightDecay { .. } => "weight-decay",
+            Self::FreezeReleased { .. } => "freeze-released",
+            Self::LowerReleasedRate { .. } => "lower-released-rate",
         }
     }
 }

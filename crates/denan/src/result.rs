@@ -13,7 +13,7 @@ use std::process::{ExitCode, ExitStatus};
 
 /// The result of a run, without cures.
 pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatus>) -> RunResult {
-    let context = Context { annotations };
+    let context = Context { annotations, again: None };
     let steps = run.steps.last().map_or(0, |step| step.step + 1);
     let failed = status.is_some_and(|status| !status.success());
     let outcome = match () {
@@ -36,7 +36,7 @@ pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatu
         overhead: overhead(run),
         record: None,
         report: None,
-        notes: run.notes.clone(),
+        notes: run.notes.iter().cloned().chain(denan_diagnose::notes(run)).collect(),
         next: None,
     }
 }

@@ -127,6 +127,8 @@ impl Collected {
                 run.steps.push(step);
             }
             Event::Break(found) => run.first_break = Some(*found),
+            Event::Graph(graph) => run.graphs.push(*graph),
+            Event::Data(data) => run.data = data,
             Event::ParametersLost => {
                 if let Some(found) = &mut run.first_break {
                     found.parameters_are_bad = true;

@@ -1,4 +1,5 @@
-//! `clip-gradients`: the optimizer's own clipping by norm, which burn does per tensor.
+//! `clip-gradients`: the optimizer's own clipping, by norm or by value, which burn does per tensor; together by
+//! `denan_burn::remedies`.
 
 use super::expr::{self, chain};
 use super::learning_rate::find_step;
@@ -6,6 +7,7 @@ use super::optimizer::{self, NotFound, Site};
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, definition, import, number};
 use denan_finding::Patch;
+use denan_record::plan::ClipBy;
 use std::ops::Range;
 use syn::visit::{self, Visit};
 use syn::{Expr, ExprMethodCall};
@@ -14,27 +16,44 @@ use syn::{Expr, ExprMethodCall};
 const CLIPPING: &str = "burn::grad_clipping::GradientClippingConfig";
 
 pub(super) fn patch(
+    by: ClipBy,
     max_norm: f64,
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
+    let Some(variant) = variant(by) else {
+        let by_hand = format!(
+            "clip between backward and step: denan_burn::remedies::clip_global_norm(&mut gradients, &model, {})",
+            number::short(max_norm)
+        );
+        return Err(NoPatch::new("burn's own clipping is per tensor", by_hand));
+    };
     let by_hand = format!(
-        "give the optimizer's configuration {CLIPPING}::Norm({}) as gradient clipping",
+        "give the optimizer's configuration {CLIPPING}::{variant}({}) as gradient clipping",
         number::short(max_norm)
     );
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
     let (source, edit) = match optimizer::find(&all, context, sources) {
-        Ok(site) => (site.source, in_configuration(&site, max_norm).map_err(refuse)?),
+        Ok(site) => (site.source, in_configuration(&site, variant, max_norm).map_err(refuse)?),
         Err(NotFound::Several(why)) => return Err(refuse(why)),
-        Err(NotFound::Absent) => at_optimizer(&all, max_norm, context, sources)
+        Err(NotFound::Absent) => at_optimizer(&all, variant, max_norm, context, sources)
             .ok_or_else(|| refuse("the sources configure no optimizer of burn".to_owned()))?,
     };
     source.patch(sources, vec![edit], &by_hand)
 }
 
-fn in_configuration(site: &Site<'_>, max_norm: f64) -> Result<Edit, String> {
-    let norm = norm(site.source, max_norm);
+/// burn's name of a way to clip.
+fn variant(by: ClipBy) -> Option<&'static str> {
+    match by {
+        ClipBy::Norm => Some("Norm"),
+        ClipBy::Value => Some("Value"),
+        ClipBy::GlobalNorm => None,
+    }
+}
+
+fn in_configuration(site: &Site<'_>, variant: &str, max_norm: f64) -> Result<Edit, String> {
+    let norm = norm(site.source, variant, max_norm);
     let is_clipping = |call: &&ExprMethodCall| {
         call.args.len() == 1
             && (call.method == "with_grad_clipping" || call.method == "with_gradient_clipping")
@@ -42,9 +61,10 @@ fn in_configuration(site: &Site<'_>, max_norm: f64) -> Result<Edit, String> {
     // The last one in the chain is in force.
     if let Some(position) = site.calls.iter().rposition(|call| is_clipping(&call)) {
         let argument = &site.calls[position].args[0];
-        if let Some((digits, present)) = norm_number(argument) {
+        if let Some((digits, present)) = number_in(argument, variant) {
             if present <= max_norm {
-                return Err(format!("the optimizer already clips at a norm of {}", number::short(present)));
+                let what = if variant == "Norm" { "a norm" } else { "a value" };
+                return Err(format!("the optimizer already clips at {what} of {}", number::short(present)));
             }
             return Ok(Edit::replace(digits, number::short(max_norm)));
         }
@@ -70,6 +90,7 @@ fn in_configuration(site: &Site<'_>, max_norm: f64) -> Result<Edit, String> {
 /// `let mut optim = config.optimizer.init();`.
 fn at_optimizer<'a>(
     all: &'a [Source],
+    variant: &str,
     max_norm: f64,
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
@@ -86,23 +107,23 @@ fn at_optimizer<'a>(
     if !matches!(expr::inside_parentheses(&last.receiver), Expr::Field(_) | Expr::Path(_)) {
         return None;
     }
-    let text = format!(".with_grad_clipping({}.init())", norm(source, max_norm));
+    let text = format!(".with_grad_clipping({}.init())", norm(source, variant, max_norm));
     Some((source, source.insert_call(range(root).end, &calls, calls.len(), &text)))
 }
 
 /// The configuration as the file may write it: by its last name if it is imported.
-fn norm(source: &Source, max_norm: f64) -> String {
+fn norm(source: &Source, variant: &str, max_norm: f64) -> String {
     let path = if import::has(source, CLIPPING) { "GradientClippingConfig" } else { CLIPPING };
-    format!("{path}::Norm({})", number::short(max_norm))
+    format!("{path}::{variant}({})", number::short(max_norm))
 }
 
 /// The number in `…::Norm(1.0)` somewhere inside an expression.
-fn norm_number(expr: &Expr) -> Option<(Range<usize>, f64)> {
-    struct Norms(Option<(Range<usize>, f64)>);
-    impl<'ast> Visit<'ast> for Norms {
+fn number_in(expr: &Expr, variant: &str) -> Option<(Range<usize>, f64)> {
+    struct Norms<'v>(Option<(Range<usize>, f64)>, &'v str);
+    impl<'ast> Visit<'ast> for Norms<'_> {
         fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
             if let (Expr::Path(path), Some(argument)) = (&*call.func, call.args.first()) {
-                let is_norm = path.path.segments.last().is_some_and(|last| last.ident == "Norm");
+                let is_norm = path.path.segments.last().is_some_and(|last| last.ident == self.1);
                 if let (true, Some(value)) = (is_norm, expr::number(argument)) {
                     self.0 = Some((range(argument), value));
                 }
@@ -110,7 +131,7 @@ fn norm_number(expr: &Expr) -> Option<(Range<usize>, f64)> {
             visit::visit_expr_call(self, call);
         }
     }
-    let mut norms = Norms(None);
+    let mut norms = Norms(None, variant);
     norms.visit_expr(expr);
     norms.0
 }

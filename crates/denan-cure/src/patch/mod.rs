@@ -70,9 +70,10 @@ pub fn patch(
             safe_op::patch(&safe_op::Call { op, file, line: *line, margin: *margin }, context, sources)
         }
         Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
-        Intervention::ClipGradients { max_norm } => clip_gradients::patch(*max_norm, context, sources),
+        Intervention::ClipGradients { by, limit } => clip_gradients::patch(*by, *limit, context, sources),
         Intervention::RaiseEpsilon { epsilon } => raise_epsilon::patch(*epsilon, context, sources),
         Intervention::DropSamples { indices } => drop_samples::patch(indices, context, sources),
+        other => Err(NoPatch::new("denan writes no patch for it yet", other.id().replace('-', " "))),
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::program::{Known, Program, broke, dedent};
 use denan_cure::patch::NoPatch;
 use denan_finding::Patch;
-use denan_record::plan::Intervention;
+use denan_record::plan::{ClipBy, Intervention};
 
-const CLIP: Intervention = Intervention::ClipGradients { max_norm: 1.0 };
+const CLIP: Intervention = Intervention::ClipGradients { by: ClipBy::Norm, limit: 1.0 };
 const EPSILON: Intervention = Intervention::RaiseEpsilon { epsilon: 1e-4 };
 
 fn patch(program: &Program, intervention: &Intervention) -> Result<Patch, NoPatch> {

@@ -1,11 +1,13 @@
 //! The telling of a break: the producer, the trail from it, and the batch elements behind it.
 
-use super::{Watch, sizes};
+use super::{Watch, float_handle, sizes};
+use crate::channel::Engine;
 use crate::describe::{Geometry, plain_name};
 use crate::element;
 use crate::graph::NodeIndex;
 use crate::sites::Part;
 use crate::trace::{self, Elements};
+use burn_ir::{TensorId, TensorIr, TensorStatus};
 use denan_numerics::Range;
 use denan_record::event::Event;
 use denan_record::model::{Break, Kind, Operation, Origin, Phase, Place, Role, Sample, TensorSeen};
@@ -18,7 +20,7 @@ const LONGEST_TRAIL: usize = 64;
 
 impl Watch {
     /// A bad value was noticed in a loss, gradient or parameter. Only the first break is told.
-    pub(super) fn broke(&mut self, noticed: NodeIndex, slot: Option<u32>) {
+    pub(super) fn broke(&mut self, engine: &mut Engine, noticed: NodeIndex, slot: Option<u32>) {
         if self.first_break.is_some() {
             return;
         }
@@ -28,6 +30,8 @@ impl Watch {
         let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
         let phase = match made.phase {
             _ if !made.is_new && matches!(made.role, Role::Parameter | Role::Constant) => Phase::Parameter,
+            // Made or loaded as a parameter in this very step, the first.
+            Phase::Forward if made.role == Role::Parameter => Phase::Parameter,
             _ if made.name == "input" => Phase::Input,
             Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
             phase => phase,
@@ -41,8 +45,7 @@ impl Watch {
         if trail.len() > LONGEST_TRAIL {
             trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
         }
-        let samples: Vec<Sample> =
-            self.step.batches.iter().filter_map(|batch| self.batches.get(batch)).flatten().cloned().collect();
+        let samples: Vec<Sample> = self.samples_of_step().cloned().collect();
         let origins = self.origins(path.producer, &samples);
         let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
         self.teller.tell(Event::Break(Box::new(Break {
@@ -57,6 +60,37 @@ impl Watch {
             loss_is_bad: self.step.loss_is_bad,
             parameters_are_bad: false,
         })));
+        self.tell_initial_values(engine);
+        self.keep_break(engine, path.producer);
+    }
+
+    /// Samples of the current step, in the order of its batches.
+    pub(super) fn samples_of_step(&self) -> impl Iterator<Item = &Sample> {
+        self.step.batches.iter().filter_map(|batch| self.batches.get(batch)).flatten()
+    }
+
+    /// A training that breaks before its first update has told of no parameter yet how it began.
+    fn tell_initial_values(&mut self, engine: &mut Engine) {
+        if self.steps_done > 0 {
+            return;
+        }
+        let alive: Vec<(TensorId, NodeIndex)> = self.graph.alive().collect();
+        for (id, index) in alive {
+            let node = self.graph.node(index);
+            if !(node.used_forward && node.role == Role::Parameter && node.dtype.is_float()) {
+                continue;
+            }
+            let (shape, dtype) = (node.shape.clone(), node.dtype);
+            let slot = self.slot_of(index);
+            let ir = TensorIr { id, shape, status: TensorStatus::ReadOnly, dtype };
+            let initial = float_handle(engine, &ir).map(|tensor| element::summary(&tensor));
+            if let Some(parameter) = self.parameters.get_mut(&slot)
+                && parameter.initial.is_none()
+            {
+                parameter.initial = initial;
+                self.teller.tell(Event::Parameter(parameter.clone()));
+            }
+        }
     }
 
     fn parameter_name(&self, slot: u32) -> String {

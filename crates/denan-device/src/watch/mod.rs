@@ -5,13 +5,15 @@
 //! ends stands in `optimizing`, what is told of a break in `breaking`.
 
 mod breaking;
+mod kept;
 mod optimizing;
 
 use crate::channel::{Engine, IS_FINISHED};
 use crate::describe::{Call, Geometry, describe, plain_name};
 use crate::element;
+use crate::entering::{Arrival, Entering};
 use crate::graph::{Graph, Node, NodeIndex};
-use crate::intervene::Intervene;
+use crate::intervene::{Facts, Intervene};
 use crate::message::{self, Message};
 use crate::parameters::Updates;
 use crate::sites::{Part, SiteIndex, Sites};
@@ -20,7 +22,7 @@ use burn_backend::{Shape, TensorData};
 use burn_ir::{HandleKind, OperationIr, TensorId, TensorIr, TensorStatus};
 use denan_numerics::Range;
 use denan_record::event::Event;
-use denan_record::model::{Ending, Header, Kind, Optimizer, Parameter, Phase, Role, Sample};
+use denan_record::model::{Birth, Ending, Header, Kind, Optimizer, Parameter, Phase, Role, Sample};
 use denan_record::plan::Plan;
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
@@ -48,6 +50,7 @@ pub struct Watch {
     graph: Graph,
     updates: Updates,
     intervene: Intervene,
+    entering: Entering,
     threads: FxHashMap<ThreadId, ThreadState>,
     /// The thread that runs the backward pass and the optimizer.
     trainer: Option<ThreadId>,
@@ -71,6 +74,10 @@ pub struct Watch {
 /// What a thread last said.
 #[derive(Default)]
 struct ThreadState {
+    /// In the order in which threads first called an operation.
+    number: u32,
+    /// Operations it has called.
+    operations: u64,
     batch: Option<u32>,
     parameter: Option<String>,
 }
@@ -86,6 +93,7 @@ enum Stage {
 /// What has to be remembered of an operation while it is carried out.
 pub struct UnderWay {
     thread: ThreadId,
+    birth: Birth,
     site: SiteIndex,
     phase: Phase,
     call: Call,
@@ -152,6 +160,7 @@ impl Watch {
             began: Instant::now(),
             graph: Graph::default(),
             updates: Updates::default(),
+            entering: Entering::default(),
             threads: FxHashMap::default(),
             trainer: None,
             stage: Stage::Forward,
@@ -173,16 +182,23 @@ impl Watch {
     /// Data is about to enter the engine; it may be a message.
     pub fn data(&mut self, data: &TensorData) {
         let Some(message) = message::read(data) else { return };
-        let state = self.threads.entry(std::thread::current().id()).or_default();
         match message {
-            Message::Parameter(name) => state.parameter = Some(name),
+            Message::Parameter(name) => self.thread_state().parameter = Some(name),
             Message::Batch(samples) => {
                 let number = self.next_batch;
                 self.next_batch += 1;
-                state.batch = Some(number);
+                self.thread_state().batch = Some(number);
                 self.batches.insert(number, samples);
             }
         }
+    }
+
+    /// What the current thread last said.
+    fn thread_state(&mut self) -> &mut ThreadState {
+        let number = self.threads.len() as u32;
+        self.threads
+            .entry(std::thread::current().id())
+            .or_insert_with(|| ThreadState { number, ..ThreadState::default() })
     }
 
     /// A tensor is gone.
@@ -203,8 +219,12 @@ impl Watch {
         let inputs: SmallVec<[NodeIndex; 3]> =
             tensors.iter().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, op, phase, &inputs);
+        let state = self.thread_state();
+        let birth = Birth { thread: state.number, operation: state.operations };
+        state.operations += 1;
         let mut under_way = UnderWay {
             thread,
+            birth,
             site,
             phase,
             inputs,
@@ -220,21 +240,29 @@ impl Watch {
             generation: self.graph.generation(),
             watching: Duration::ZERO,
         };
-        let rule = match &self.sites.get(site).part {
-            Part::Backward { rule } => rule.as_deref().map(plain_name),
-            _ => None,
-        };
-        let place = self.sites.get(site).place.as_ref();
-        let inputs = &under_way.inputs;
         let changed = self.intervene.rewrites().then(|| {
-            let (op, call) = (op.clone(), &under_way.call);
-            self.intervene.rewrite(engine, op, call, phase, rule, place, &self.graph, inputs)
+            let facts = facts(&self.sites, &self.graph, self.updated(), &under_way, self.steps_done);
+            self.intervene.rewrite(engine, op.clone(), &facts)
         });
+        self.tell_intervention();
+        under_way.watching = began.elapsed();
+        (changed, under_way)
+    }
+
+    /// Birth and gradient of the parameter that the optimizer is updating.
+    fn updated(&self) -> Option<(Birth, Option<TensorId>)> {
+        let update = self.updates.all().last()?;
+        let node = self.graph.node(update.before?);
+        // After its first update a parameter is another tensor.
+        let parameter = node.slot.and_then(|slot| self.parameters.get(&slot));
+        let birth = parameter.and_then(|parameter| parameter.birth).unwrap_or(node.birth);
+        Some((birth, update.gradient_id))
+    }
+
+    fn tell_intervention(&mut self) {
         if self.intervene.has_acted() && !std::mem::replace(&mut self.intervention_is_told, true) {
             self.teller.tell(Event::Intervened(self.steps_done));
         }
-        under_way.watching = began.elapsed();
-        (changed, under_way)
     }
 
     /// An operation has been carried out: looks at what it made.
@@ -274,7 +302,7 @@ impl Watch {
             return phase;
         }
         if self.stage == Stage::Optimizer && stage != Stage::Optimizer {
-            self.end_step();
+            self.end_step(engine);
         }
         if stage == Stage::Backward
             && is_ones(op)
@@ -317,7 +345,7 @@ impl Watch {
         self.step.loss_bits = float_handle(engine, &ir).and_then(|tensor| element::bits(&tensor));
         self.step.loss_is_bad = range.nonfinite() > 0;
         if self.step.loss_is_bad {
-            self.broke(index, None);
+            self.broke(engine, index, None);
         }
     }
 
@@ -355,7 +383,17 @@ impl Watch {
         let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor };
         let same_values =
             call.geometry.is_same_values().then(|| inputs.first().map(|&input| self.graph.node(input).range));
-        let handle = tensor_handle(engine, &read);
+        let mut handle = tensor_handle(engine, &read);
+        if self.intervene.rewrites()
+            && let Some(made) = &handle
+        {
+            let facts = facts(&self.sites, &self.graph, self.updated(), under_way, self.steps_done);
+            if let Some(other) = self.intervene.replacement(made, &facts) {
+                engine.register_tensor_to_device(id, HandleKind::Float(other.clone()));
+                handle = Some(other);
+                self.tell_intervention();
+            }
+        }
         let range = match (same_values.flatten(), &handle) {
             (Some(range), _) => range,
             (None, Some(tensor)) => element::range(tensor),
@@ -374,9 +412,11 @@ impl Watch {
         if range.nonfinite() < range.count {
             self.step.largest = self.step.largest.max(range.min.abs()).max(range.max.abs());
         }
+        let in_parameter = self.sites.get(site).in_parameter;
         let role = match phase {
             Phase::Backward => Role::Gradient,
             Phase::Optimizer => Role::OptimizerState,
+            _ if in_parameter && read.dtype.is_float() => Role::Parameter,
             _ if is_data => Role::Data,
             _ if inputs.is_empty() => Role::Constant,
             _ => Role::Activation,
@@ -384,6 +424,20 @@ impl Watch {
         let batch =
             if is_data { self.threads.get(&under_way.thread).and_then(|state| state.batch) } else { None };
         let small = read.shape.num_elements() <= KEPT_ELEMENTS;
+        if role == Role::Data
+            && let Some(tensor) = &handle
+        {
+            self.enters(site, &read.shape, tensor, batch);
+        }
+        // Data are often handed over flat and only then put into shape.
+        if call.name == "reshape"
+            && let (Some(tensor), Some(&input)) = (&handle, inputs.first())
+        {
+            let source = self.graph.node(input);
+            if source.role == Role::Data && source.shape.num_dims() == 1 && source.is_new {
+                self.enters(source.site, &read.shape, tensor, source.batch);
+            }
+        }
         let node = Node {
             sequence: self.step.operations,
             name: call.name,
@@ -403,6 +457,8 @@ impl Watch {
             data: if is_data && small { handle.clone() } else { None },
             indices: under_way.indices.clone(),
             bad_positions,
+            birth: under_way.birth,
+            window: call.window.clone(),
         };
         let index = self.graph.insert(id, node);
         if phase == Phase::Optimizer
@@ -411,6 +467,17 @@ impl Watch {
         {
             update.after_summary = handle.as_ref().map(element::summary);
         }
+    }
+
+    /// Data have entered the engine.
+    fn enters(&mut self, site: SiteIndex, shape: &Shape, tensor: &FlexTensor, batch: Option<u32>) {
+        if self.first_break.is_some() {
+            return;
+        }
+        let samples = batch.and_then(|batch| self.batches.get(&batch)).map_or(&[][..], Vec::as_slice);
+        let place = self.sites.get(site).place.as_ref();
+        let arrival = Arrival { site, place, shape, tensor, samples, step: self.steps_done };
+        self.entering.take(&arrival);
     }
 
     /// The program reads a tensor's elements. Many look at the loss and end by themselves when it is
@@ -423,15 +490,20 @@ impl Watch {
         self.bad_loss_read = read.or(self.bad_loss_read);
     }
 
+    /// What the program gets in the place of a tensor it reads, if the intervention wants something else.
+    pub fn as_read(&mut self, engine: &mut Engine, tensor: &TensorIr) -> Option<FlexTensor> {
+        self.intervene.as_read(engine, tensor)
+    }
+
     /// The process is ending; if it does so in the optimizer, that step is over too.
-    pub fn last_step(&mut self) {
+    pub fn last_step(&mut self, engine: &mut Engine) {
         if let Some(loss) = self.bad_loss_read.take() {
             self.step.loss_is_bad = true;
-            self.broke(loss, None);
+            self.broke(engine, loss, None);
         }
         if self.stage == Stage::Optimizer {
             self.stage = Stage::Forward;
-            self.end_step();
+            self.end_step(engine);
         }
     }
 
@@ -462,6 +534,32 @@ impl Watch {
         self.teller.tell(Event::Ended(ending));
         self.teller.finish();
         IS_FINISHED.store(true, Ordering::Release);
+    }
+}
+
+/// What an intervention may want to know of the operation that is under way.
+fn facts<'a>(
+    sites: &'a Sites,
+    graph: &'a Graph,
+    updated: Option<(Birth, Option<TensorId>)>,
+    under_way: &'a UnderWay,
+    step: u64,
+) -> Facts<'a> {
+    let site = sites.get(under_way.site);
+    Facts {
+        call: &under_way.call,
+        called: site.call.as_deref(),
+        phase: under_way.phase,
+        rule: match &site.part {
+            Part::Backward { rule } => rule.as_deref().map(plain_name),
+            _ => None,
+        },
+        place: site.place.as_ref(),
+        graph,
+        inputs: &under_way.inputs,
+        step,
+        birth: under_way.birth,
+        updated,
     }
 }
 

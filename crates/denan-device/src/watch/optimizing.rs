@@ -26,16 +26,32 @@ impl Watch {
                 let summary = float_handle(engine, tensor).map(|tensor| element::summary(&tensor));
                 if let Some(update) = self.updates.current() {
                     update.gradient_summary = summary;
+                    update.gradient_id = Some(tensor.id);
                 }
                 if self.graph.node(input).is_bad() {
-                    self.broke(input, None);
+                    self.broke(engine, input, None);
                 }
-                self.intervene.gradient(engine, tensor, summary.as_ref());
+                self.intervene.gradient(engine, tensor, summary.as_ref(), &self.graph, self.steps_done);
             }
         }
         let mut reads_parameter = false;
-        for &input in inputs {
-            reads_parameter |= self.updates.reads(&self.graph, input);
+        for (&input, tensor) in inputs.iter().zip(&tensors) {
+            let reads = self.updates.reads(&self.graph, input);
+            reads_parameter |= reads;
+            // What it is before its first update says how it was initialised.
+            if reads
+                && self
+                    .graph
+                    .node(input)
+                    .slot
+                    .and_then(|slot| self.parameters.get(&slot))
+                    .is_none_or(|parameter| parameter.initial.is_none() && parameter.first_update.is_none())
+                && let Some(update) = self.updates.current()
+                && update.before == Some(input)
+                && update.before_summary.is_none()
+            {
+                update.before_summary = float_handle(engine, tensor).map(|tensor| element::summary(&tensor));
+            }
         }
         // `parameter - delta` is how every optimizer ends.
         if reads_parameter
@@ -63,7 +79,7 @@ impl Watch {
     }
 
     /// The slot of a parameter, given one if it has none yet.
-    fn slot_of(&mut self, index: NodeIndex) -> u32 {
+    pub(super) fn slot_of(&mut self, index: NodeIndex) -> u32 {
         if let Some(slot) = self.graph.node(index).slot {
             return slot;
         }
@@ -78,6 +94,9 @@ impl Watch {
             shape: sizes(&node.shape),
             dtype: element::dtype_name(node.dtype).to_owned(),
             first_use: self.sites.get(node.site).place.clone(),
+            first_update: None,
+            initial: None,
+            birth: Some(node.birth),
         };
         self.teller.tell(Event::Parameter(parameter.clone()));
         self.parameters.insert(slot, parameter);
@@ -85,7 +104,7 @@ impl Watch {
     }
 
     /// An optimizer step is over.
-    pub(super) fn end_step(&mut self) {
+    pub(super) fn end_step(&mut self, engine: &mut Engine) {
         let number = self.steps_done;
         let updates: Vec<_> = self.updates.all().to_vec();
         let mut rows = Vec::with_capacity(updates.len());
@@ -94,6 +113,13 @@ impl Watch {
         for update in &updates {
             let (Some(before), Some(after)) = (update.before, update.after) else { continue };
             let slot = self.slot_of(before);
+            if let Some(parameter) = self.parameters.get_mut(&slot)
+                && parameter.first_update.is_none()
+            {
+                parameter.first_update = Some(number);
+                parameter.initial = parameter.initial.or(update.before_summary);
+                self.teller.tell(Event::Parameter(parameter.clone()));
+            }
             let node = self.graph.node_mut(after);
             node.slot = Some(slot);
             node.role = Role::Parameter;
@@ -109,7 +135,7 @@ impl Watch {
             });
         }
         if let Some((after, slot)) = lost {
-            self.broke(after, Some(slot));
+            self.broke(engine, after, Some(slot));
         }
         for &batch in &self.step.batches {
             if let Some(samples) = self.batches.get(&batch) {
@@ -131,10 +157,11 @@ impl Watch {
             watching_us: figures.watching.as_micros() as u64,
             parameters: rows,
         }));
+        self.keep_first_step();
         self.steps_done += 1;
         self.updates.clear();
         self.bad_loss_read = None;
-        self.graph.forget_dead();
+        self.graph.end_step();
         let live: BTreeSet<u32> =
             self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
         let newest = self.next_batch.saturating_sub(64);

@@ -1,13 +1,14 @@
 //! A box of no area reaches an operation that is not defined for a side of 0.
 
 use crate::annotations::AnnotatedBox;
+use crate::blame::is_same;
 use crate::boxes::{FlatBox, Layout, may_be_target, position_in_image};
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::operators::{is_logarithm, is_steep};
 use crate::words;
-use denan_finding::Finding;
 use denan_finding::number::counted;
+use denan_finding::{BlamedSample, Finding};
 use denan_record::model::{Origin, Phase, Role, Sample};
 
 pub(crate) struct DegenerateBox;
@@ -57,26 +58,54 @@ impl Cause for DegenerateBox {
             ..self.finding(strongest.confidence, summary)
         })
     }
+    fn blamed(&self, evidence: &Evidence<'_>) -> Vec<BlamedSample> {
+        let mut blamed: Vec<BlamedSample> = Vec::new();
+        for suspect in suspects(evidence) {
+            let why = format!("{} {}", suspect.label, suspect.fault);
+            let blame = BlamedSample { sample: suspect.sample, batch_row: suspect.batch_row, why };
+            match blamed.iter_mut().find(|known| is_same(known, &blame)) {
+                Some(known) => known.why = format!("{}; {}", known.why, blame.why),
+                None => blamed.push(blame),
+            }
+        }
+        blamed
+    }
+
+    fn names(&self) -> Names {
+        Names::Datum
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const {
+            &[
+                // A side of 0 that the annotation file confirms is where the value came from, exactly.
+                Explains::from(0.9, &[]),
+                // Read off the tensor alone, it still says where the 0 of these three came from; whether the
+                // training also ran away is another question.
+                Explains::from(0.0, &["log-of-zero", "division-by-zero", "infinite-gradient"]),
+            ]
+        }
+    }
 }
 
 /// A box that may be the reason.
-pub(crate) struct Suspect {
+struct Suspect {
     /// Whose box it is, when known.
-    pub(crate) sample: Option<Sample>,
+    sample: Option<Sample>,
     /// Its row in the batch.
-    pub(crate) batch_row: Option<u64>,
+    batch_row: Option<u64>,
     /// `box 12 (RBC)`.
-    pub(crate) label: String,
+    label: String,
     /// `box 12 (RBC) of BloodImage_00338.xml`.
     name: String,
     /// `has width 0: xmin 504, xmax 504`.
-    pub(crate) fault: String,
+    fault: String,
     confidence: f64,
     observations: Vec<String>,
 }
 
 /// The boxes without area behind this break, in the order of their rows.
-pub(crate) fn suspects(evidence: &Evidence<'_>) -> Vec<Suspect> {
+fn suspects(evidence: &Evidence<'_>) -> Vec<Suspect> {
     let origins = &evidence.origins;
     let mut suspects: Vec<Suspect> =
         origins.iter().filter_map(|origin| from_origin(evidence, origin)).collect();

@@ -1,6 +1,6 @@
 //! Division by 0, or by so little that the quotient overflows.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Identity, Names, cause};
 use crate::evidence::{Divisor, Evidence};
 use crate::operators::{is_counted, is_division, is_power};
 use crate::words;
@@ -55,6 +55,9 @@ impl Cause for DivisionByZero {
             interventions: vec!["safe-op".to_owned()],
             ..self.finding(confidence, format!("{what}{place}"))
         })
+    }
+    fn names(&self) -> Names {
+        Names::Operation
     }
 }
 

@@ -1,6 +1,6 @@
 //! The exponential of too large a number.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::operators::{is_exponential, is_power};
 use crate::precision::Precision;
@@ -48,6 +48,9 @@ impl Cause for ExpOverflow {
             interventions: vec!["safe-op".to_owned()],
             ..self.finding(ABOVE_THRESHOLD, format!("{what}{place}"))
         })
+    }
+    fn names(&self) -> Names {
+        Names::Operation
     }
 }
 

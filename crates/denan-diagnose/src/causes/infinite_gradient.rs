@@ -1,6 +1,6 @@
 //! A function is finite at the edge of its domain, and its slope is not.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Identity, Names, cause};
 use crate::evidence::{Divisor, Evidence};
 use crate::operators::{has_logarithm, is_division, is_logarithm, is_steep};
 use crate::words;
@@ -65,6 +65,9 @@ impl Cause for InfiniteGradient {
             interventions: vec!["safe-op".to_owned()],
             ..self.finding(confidence, summary)
         })
+    }
+    fn names(&self) -> Names {
+        Names::Operation
     }
 }
 

@@ -1,12 +1,12 @@
 //! The updates are larger than the loss surface allows, and the training runs away.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::course::{OVERWHELMING_UPDATE, RISEN, RISES_IN_A_ROW, RUN_AWAY};
 use crate::evidence::{Evidence, History, Ratio};
-use crate::operators::{is_exponential, is_linear};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
-use denan_record::model::{Phase, Role};
+use denan_record::model::Phase;
 
 pub(crate) struct LearningRateTooHigh;
 
@@ -18,25 +18,9 @@ cause!(LearningRateTooHigh, "learning-rate-too-high");
 /// a hundred times that is no fluctuation.
 const LARGE_UPDATE: f64 = 0.1;
 
-/// An update as large as the weights replaces what the network was.
-const OVERWHELMING_UPDATE: f64 = 1.0;
-
 /// If every recent update is smaller than this, ten times the healthy share, the rate is acquitted
 /// whatever the loss does.
 const SMALL_UPDATE: f64 = 0.01;
-
-/// A loss that many times its early magnitude, and rising, has left the range of noise: a network
-/// that predicts nothing at all has about the loss it started with.
-const RISEN: f64 = 10.0;
-
-/// A loss that many times its early magnitude has run away, in whatever number of steps.
-const RUN_AWAY: f64 = 1e3;
-
-/// How many rises in a row it takes for a loss of [`RISEN`]: one may be a bad batch.
-const RISES_IN_A_ROW: usize = 2;
-
-/// How many losses it takes to call a history calm. Below it the updates have to tell.
-const ENOUGH_LOSSES: usize = 4;
 
 /// Growth of the norm of all weights that no ordinary training shows.
 const WEIGHTS_BLOWN_UP: f64 = 10.0;
@@ -53,6 +37,10 @@ const ONLY_UPDATES: f64 = 0.45;
 /// Beyond this only an experiment may go: that a lower rate survives is the decisive evidence.
 const WITHOUT_EXPERIMENT: f64 = 0.89;
 
+/// Confidence from which a runaway training explains what broke in the end: the loss ran away, and
+/// the updates or the overflow say so too.
+const DIVERGED: f64 = 0.65;
+
 impl Cause for LearningRateTooHigh {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         // Before the first update the history is empty, and with it everything that speaks for a rate.
@@ -64,8 +52,8 @@ impl Cause for LearningRateTooHigh {
         if update.is_some_and(|update| update.value < SMALL_UPDATE) {
             return None;
         }
-        let has_run_away = has_run_away(history);
-        if !has_run_away && !is_swept_away(history) {
+        let has_run_away = history.has_run_away();
+        if !has_run_away && !history.is_swept_away() {
             return None;
         }
         let symptom = if has_run_away { LOSS_RAN_AWAY } else { ONLY_UPDATES };
@@ -77,6 +65,20 @@ impl Cause for LearningRateTooHigh {
             ..self.finding(confidence, summary(history, has_run_away))
         })
     }
+    fn names(&self) -> Names {
+        Names::Course
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        // Weights that blow up saturate probabilities (log of 0), kill units (division by 0) and carry
+        // arguments over the edge of exp. They cannot put a value into the data.
+        &[Explains {
+            symptoms: &["exp-overflow", "log-of-zero", "division-by-zero", "infinite-gradient"],
+            from: DIVERGED,
+            leads: true,
+            spares_data: true,
+        }]
+    }
 }
 
 /// What else speaks for it, each sign with its weight: the size of the updates and an overflow are
@@ -87,43 +89,13 @@ fn support(evidence: &Evidence<'_>) -> f64 {
     let signs = [
         (exceeds(update, LARGE_UPDATE), 0.1),
         (exceeds(update, OVERWHELMING_UPDATE), 0.05),
-        (is_overflow(evidence), 0.1),
+        (evidence.is_overflow(), 0.1),
         (exceeds(history.weight_growth, WEIGHTS_BLOWN_UP), 0.05),
         (exceeds(history.gradient_growth, GRADIENTS_BLOWN_UP), 0.05),
         (exceeds(history.loss_growth, RUN_AWAY), 0.05),
         (history.rises > RISES_IN_A_ROW, 0.05),
     ];
     signs.iter().filter(|(is_seen, _)| *is_seen).map(|(_, weight)| weight).sum()
-}
-
-/// Whether the loss left its range for good.
-fn has_run_away(history: &History) -> bool {
-    let risen = exceeds(history.loss_growth, RISEN) && history.rises >= RISES_IN_A_ROW;
-    risen || exceeds(history.loss_growth, RUN_AWAY)
-}
-
-/// Whether an update swept the weights away before any loss could tell of it: right at the start,
-/// or in the very step before the break.
-fn is_swept_away(history: &History) -> bool {
-    let update =
-        if history.losses.len() < ENOUGH_LOSSES { history.largest_update } else { history.last_update };
-    update.is_some_and(|update| update.value >= OVERWHELMING_UPDATE)
-}
-
-/// Whether the producer overflowed over enormous values that the training itself has made.
-fn is_overflow(evidence: &Evidence<'_>) -> bool {
-    let executed = evidence.executed();
-    let precision = evidence.precision();
-    let inputs = || evidence.producer().inputs.iter().filter(|seen| seen.role != Role::Data);
-    let is_enormous =
-        is_linear(&executed) && inputs().any(|seen| seen.range.abs_max() > precision.sqrt_max());
-    let is_steep = is_exponential(&executed) && inputs().any(|seen| seen.range.max > precision.ln_max());
-    let has_enormous_data = evidence
-        .producer()
-        .inputs
-        .iter()
-        .any(|seen| seen.role == Role::Data && seen.range.abs_max() > precision.sqrt_max());
-    (is_enormous || is_steep) && !has_enormous_data
 }
 
 fn exceeds(growth: Option<f64>, limit: f64) -> bool {
@@ -185,7 +157,7 @@ fn observations(evidence: &Evidence<'_>) -> Vec<String> {
         let grown = growth.filter(|growth| *growth >= RISEN);
         seen.extend(grown.map(|growth| format!("{name} grew {}-fold", rounded(growth))));
     }
-    if is_overflow(evidence) {
+    if evidence.is_overflow() {
         seen.extend(
             evidence
                 .producer()

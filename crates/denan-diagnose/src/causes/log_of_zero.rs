@@ -1,6 +1,6 @@
 //! The logarithm of 0, of a negative number, or of a saturated probability.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Identity, Names, cause};
 use crate::evidence::{Divisor, Evidence};
 use crate::operators::{has_logarithm, is_logarithm, is_saturating, plain};
 use crate::words;
@@ -27,6 +27,9 @@ impl Cause for LogOfZero {
             Phase::Backward if !evidence.broken.loss_is_bad => self.backwards(evidence),
             _ => None,
         }
+    }
+    fn names(&self) -> Names {
+        Names::Operation
     }
 }
 

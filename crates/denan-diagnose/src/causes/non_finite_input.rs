@@ -1,11 +1,12 @@
 //! A sample carries NaN or infinity into the batch.
 
+use crate::blame::of_origins;
 use crate::boxes::position_in_image;
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::{Evidence, is_bad_itself};
 use crate::words;
-use denan_finding::Finding;
 use denan_finding::number::{count, float};
+use denan_finding::{BlamedSample, Finding};
 use denan_numerics::Range;
 use denan_record::model::{Kind, Origin, Phase, Role};
 
@@ -35,6 +36,19 @@ impl Cause for NonFiniteInput {
             interventions: vec!["drop-samples".to_owned()],
             ..self.finding(confidence, summary(evidence, origin))
         })
+    }
+    fn blamed(&self, evidence: &Evidence<'_>) -> Vec<BlamedSample> {
+        let origins = evidence.origins.iter().filter(|origin| is_bad_itself(origin));
+        of_origins(origins, |origin| format!("{} in {}", value(evidence, origin), element(origin)))
+    }
+
+    fn names(&self) -> Names {
+        Names::Datum
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        // A bad element of the batch makes every later operation bad, whatever else is wrong.
+        const { &[Explains::from(0.9, &[])] }
     }
 }
 
@@ -68,7 +82,7 @@ fn summary(evidence: &Evidence<'_>, origin: Option<&Origin>) -> String {
 }
 
 /// `row 3, column 7 of a batch tensor of shape [16, 10]`.
-pub(crate) fn element(origin: &Origin) -> String {
+fn element(origin: &Origin) -> String {
     let place = match origin.position.as_slice() {
         [row, column] => format!("row {row}, column {column}"),
         [row, .., column] if position_in_image(origin).is_some() && origin.position.len() == 3 => {
@@ -80,7 +94,7 @@ pub(crate) fn element(origin: &Origin) -> String {
 }
 
 /// The bad value's class, read off the vector where it holds it.
-pub(crate) fn value(evidence: &Evidence<'_>, origin: &Origin) -> &'static str {
+fn value(evidence: &Evidence<'_>, origin: &Origin) -> &'static str {
     let bad = origin.vector.iter().find(|value| !value.is_finite());
     words::kind(match bad {
         Some(value) if value.is_nan() => Kind::Nan,

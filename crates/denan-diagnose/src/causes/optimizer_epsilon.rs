@@ -1,6 +1,6 @@
 //! An adaptive optimizer divides by a second moment near 0.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::{Divisor, Evidence};
 use crate::operators::is_adaptive_optimizer;
 use denan_finding::Finding;
@@ -44,6 +44,14 @@ impl Cause for OptimizerEpsilon {
             Phase::Forward | Phase::Loss | Phase::Backward => self.in_last_update(evidence),
             Phase::Input | Phase::Parameter => None,
         }
+    }
+    fn names(&self) -> Names {
+        Names::Setting
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        // An optimizer that divides by nothing makes the very updates from which the rate is judged.
+        const { &[Explains::from(0.7, &["learning-rate-too-high"])] }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Nothing fits: everything that was seen, and no guess.
 
-use crate::cause::{Cause, Identity, cause};
+use crate::cause::{Cause, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::words;
 use denan_finding::Finding;
@@ -35,6 +35,9 @@ impl Cause for Unknown {
             interventions: interventions(evidence),
             ..self.finding(NO_EXPLANATION, summary)
         })
+    }
+    fn names(&self) -> Names {
+        Names::Nothing
     }
 }
 

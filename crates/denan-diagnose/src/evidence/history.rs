@@ -195,7 +195,7 @@ mod tests {
             name: None,
             shape: vec![100],
             dtype: "float32".to_owned(),
-            first_use: None,
+            ..Default::default()
         };
         let run = Run { parameters: vec![parameter], ..Run::default() };
         let value = |now: &Step, before: Option<&Step>| ratio(now, before, &run).map(|r| r.value);

@@ -1,8 +1,11 @@
 //! What several causes ask of the record, worked out once.
 
+pub(crate) mod course;
 mod history;
+pub(crate) mod view;
 
 pub(crate) use history::{History, Ratio};
+use view::View;
 
 use crate::operators::{is_division, is_power, plain};
 use crate::precision::Precision;
@@ -14,11 +17,15 @@ pub(crate) struct Evidence<'a> {
     pub(crate) run: &'a Run,
     pub(crate) broken: &'a Break,
     pub(crate) annotations: &'a dyn Annotations,
+    /// The same training, run again without any change.
+    pub(crate) again: Option<&'a Run>,
     pub(crate) history: History,
     /// Samples of the breaking batch, in its order.
     pub(crate) samples: &'a [Sample],
     /// The break's origins, each with its sample if the row gives it.
     pub(crate) origins: Vec<Origin>,
+    /// Operations of the first step, of the one before the break, and of the breaking one.
+    pub(crate) views: Vec<(u64, View<'a>)>,
 }
 
 /// What a division divides by.
@@ -45,10 +52,37 @@ impl<'a> Evidence<'a> {
             run,
             broken,
             annotations: context.annotations,
+            again: context.again,
             history: History::before(run, broken),
             samples,
             origins,
+            views: run.graphs.iter().map(|graph| (graph.step, View::of(graph))).collect(),
         })
+    }
+
+    /// The operations of the breaking step, up to the break.
+    pub(crate) fn breaking(&self) -> Option<&View<'a>> {
+        self.view(self.broken.step)
+    }
+
+    /// The operations of the first step.
+    pub(crate) fn first(&self) -> Option<&View<'a>> {
+        self.view(0)
+    }
+
+    /// The operations of the last step that went well.
+    pub(crate) fn before(&self) -> Option<&View<'a>> {
+        self.view(self.broken.step.checked_sub(1)?)
+    }
+
+    fn view(&self, step: u64) -> Option<&View<'a>> {
+        self.views.iter().find(|(of, _)| *of == step).map(|(_, view)| view)
+    }
+
+    /// A parameter's name, or `parameter 3` by its slot.
+    pub(crate) fn parameter_name(&self, slot: u32) -> String {
+        let known = self.run.parameters.iter().find(|parameter| parameter.slot == slot);
+        known.and_then(|parameter| parameter.name.clone()).unwrap_or_else(|| format!("parameter {slot}"))
     }
 
     /// The first operation with finite inputs and a non-finite output.

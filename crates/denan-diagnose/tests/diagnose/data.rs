@@ -83,7 +83,7 @@ fn a_target_worked_out_of_a_flat_box_shows_the_box() {
     let run =
         input(&[1.0, -INF]).with_origin(Origin { sample: Some(sample(337)), ..origin(&[3, 2], rows, 1, 1) });
     let files = Files::of(&[(337, &[[10.0, 10.0, 10.0, 40.0]])]);
-    let found = diagnose(&run, &Context { annotations: &files });
+    let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
     let evidence = found[0].evidence.join("\n");
     assert!(evidence.contains("box 0 (RBC) of image_337.xml has width 0: xmin 10, xmax 10"), "{evidence}");
 }
@@ -134,7 +134,7 @@ fn a_flat_box_is_judged_by_file_tensor_and_operation() {
         let sample_index = origin.sample.as_ref().expect("named").index;
         let run = log_of_a_ratio().with_origin(origin);
         let files = file.map(|file| Files::of(&[(sample_index, file)])).unwrap_or_default();
-        let found = diagnose(&run, &Context { annotations: &files });
+        let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
         assert_eq!(verdict(&found), expected, "{name}");
         assert_house_style(&found);
     }
@@ -145,7 +145,7 @@ fn the_box_of_the_file_is_named_with_its_edges() {
     let point = [504.0, 337.0, 504.0, 337.0];
     let run = log_of_a_ratio().with_origin(origin(PER_IMAGE, CORNERS, 2, 2));
     let files = Files::of(&[(101, &[point, [320.0, 96.0, 576.0, 384.0]])]);
-    let context = Context { annotations: &files };
+    let context = Context { annotations: &files, ..Context::default() };
     let found = diagnose(&run, &context);
     assert_eq!(
         found[0].summary,
@@ -198,7 +198,7 @@ fn a_root_of_a_flat_side_fails_in_its_gradient() {
         with_scalar(carried_out(operation("sqrt", vec![activation(&[0.0, 0.2])]), "powf_scalar"), -0.5);
     let run = broken(3, Backward, Kind::Infinity, gradient).with_origin(origin(PER_IMAGE, SIZES, 2, 2));
     let files = Files::of(&[(101, &[[504.0, 337.0, 504.0, 400.0]])]);
-    let found = diagnose(&run, &Context { annotations: &files });
+    let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
     assert_eq!(verdict(&found), "degenerate-box 0.97");
     assert!(found[0].summary.starts_with("a box of no area reached the gradient of sqrt"));
     // Nobody but the file could say so.
@@ -215,7 +215,7 @@ fn an_operation_that_needs_no_side_is_not_broken_by_one() {
     ] {
         let op = producer.op.clone();
         let run = broken(3, Forward, Kind::Infinity, producer).with_origin(origin(PER_IMAGE, CORNERS, 2, 2));
-        let found = diagnose(&run, &Context { annotations: &files });
+        let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
         assert_eq!(verdict(&found), "unknown 0.05", "{op}");
     }
 }
@@ -227,7 +227,7 @@ fn without_an_origin_the_files_of_the_batch_are_read() {
         (2, &[[5.0, 5.0, 5.0, 9.0]]),
         (7, &[[5.0, 5.0, 5.0, 9.0]]),
     ]);
-    let context = Context { annotations: &files };
+    let context = Context { annotations: &files, ..Context::default() };
     let run = || log_of_a_ratio().with(|broken| broken.samples = vec![sample(1), sample(2)]);
 
     let found = diagnose(&run(), &context);
@@ -247,7 +247,7 @@ fn a_value_that_came_from_the_pixels_acquits_the_boxes() {
     let pixels: &[&[f64]] = &[&[0.5; 8], &[0.25; 8]];
     let run = log_of_a_ratio().with_origin(origin(&[1, 2, 8], pixels, 0, 3));
     let files = Files::of(&[(100, &[[504.0, 337.0, 504.0, 337.0]])]);
-    let found = diagnose(&run, &Context { annotations: &files });
+    let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
     assert_eq!(verdict(&found), "log-of-zero 0.93");
 }
 
@@ -256,7 +256,7 @@ fn a_row_is_resolved_to_its_sample_through_the_batch() {
     let files = Files::of(&[(8, &[[504.0, 337.0, 504.0, 337.0]])]);
     let anonymous = Origin { sample: None, ..origin(PER_IMAGE, CORNERS, 2, 2) };
     let run = log_of_a_ratio().with_origin(anonymous).with_batches(&[&[1, 2], &[3, 4], &[5, 6], &[7, 8]]);
-    let context = Context { annotations: &files };
+    let context = Context { annotations: &files, ..Context::default() };
     assert_eq!(verdict(&diagnose(&run, &context)), "degenerate-box 0.97");
     assert_eq!(blamed_samples(&run, &context)[0].sample, Some(sample(8)));
 }
@@ -265,7 +265,7 @@ fn a_row_is_resolved_to_its_sample_through_the_batch() {
 fn a_sample_that_was_survived_before_is_doubted() {
     let files = Files::of(&[(101, &[[504.0, 337.0, 504.0, 337.0]])]);
     let run = log_of_a_ratio().with_origin(origin(PER_IMAGE, CORNERS, 2, 2)).with_batches(&[&[101]]);
-    let found = diagnose(&run, &Context { annotations: &files });
+    let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
     assert_eq!(verdict(&found), "degenerate-box 0.6");
 }
 

@@ -68,7 +68,7 @@ fn a_confirmed_box_is_the_only_cause() {
     let rows: &[&[f64]] = &[&[0.1, 0.1, 0.3, 0.4], &[0.8, 0.7, 0.8, 0.7]];
     let files = Files::of(&[(100, &[[64.0, 48.0, 192.0, 192.0], [504.0, 337.0, 504.0, 337.0]])]);
     let run = running_away(saturated()).with_origin(origin(&[1, 2, 4], rows, 1, 2));
-    let found = diagnose(&run, &Context { annotations: &files });
+    let found = diagnose(&run, &Context { annotations: &files, ..Context::default() });
     assert_eq!(verdict(&found), "degenerate-box 0.97");
     let symptoms = found[0].evidence.iter().filter(|line| line.starts_with("seen with it")).count();
     assert_eq!(symptoms, 2, "{:?}", found[0].evidence);

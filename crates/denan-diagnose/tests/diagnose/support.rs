@@ -210,7 +210,7 @@ pub fn parameter(slot: u32, name: &str, shape: &[u64]) -> Parameter {
         name: Some(name.to_owned()),
         shape: shape.to_vec(),
         dtype: "float32".to_owned(),
-        first_use: None,
+        ..Parameter::default()
     }
 }
 

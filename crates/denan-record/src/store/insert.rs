@@ -37,6 +37,7 @@ pub(super) fn parameters<'a>(db: &Connection, parameters: impl Iterator<Item = &
             place.map(|place| place.column),
             place.and_then(|place| place.function.as_ref()),
         ])?;
+        super::graph::insert_start(db, parameter)?;
     }
     Ok(())
 }

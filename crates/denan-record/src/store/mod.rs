@@ -37,6 +37,7 @@
 mod cell;
 mod error;
 mod file;
+mod graph;
 mod insert;
 mod pending;
 mod queue;

@@ -4,9 +4,9 @@
 //! of steps a second makes no more rows than the window holds.
 
 use super::retention::{Forget, Limits, Retention};
-use super::{insert, parameter_rows};
+use super::{graph, insert, parameter_rows};
 use crate::event::Event;
-use crate::model::{Batch, Break, Ending, Header, Optimizer, Parameter, Step};
+use crate::model::{Batch, Break, DataSeen, Ending, Header, Optimizer, Parameter, Step, StepGraph};
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,6 +28,8 @@ pub(super) struct Pending {
     forget: Vec<Forget>,
     first_break: Option<Box<Break>>,
     broken: bool,
+    graphs: Vec<StepGraph>,
+    data: Vec<DataSeen>,
     parameters_lost: bool,
     notes: Vec<String>,
     notes_told: usize,
@@ -50,6 +52,8 @@ impl Pending {
             forget: Vec::new(),
             first_break: None,
             broken: false,
+            graphs: Vec::new(),
+            data: Vec::new(),
             parameters_lost: false,
             notes: Vec::new(),
             notes_told: 0,
@@ -101,6 +105,8 @@ impl Pending {
                     self.first_break = Some(found);
                 }
             }
+            Event::Graph(graph) => self.graphs.push(*graph),
+            Event::Data(data) => self.data = data,
             Event::ParametersLost => {
                 self.urgent = true;
                 self.parameters_lost = true;
@@ -161,6 +167,10 @@ impl Pending {
         if let Some(found) = &self.first_break {
             insert::first_break(&transaction, found)?;
         }
+        for kept in &self.graphs {
+            graph::insert_graph(&transaction, kept)?;
+        }
+        graph::insert_data(&transaction, &self.data)?;
         if self.parameters_lost {
             transaction.execute("UPDATE break SET parameters_are_bad = 1", [])?;
         }
@@ -188,6 +198,8 @@ impl Pending {
         self.batches.clear();
         self.forget.clear();
         self.first_break = None;
+        self.graphs.clear();
+        self.data.clear();
         self.parameters_lost = false;
         self.notes.clear();
         self.ending = None;

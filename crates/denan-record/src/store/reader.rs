@@ -3,6 +3,7 @@
 use super::cell::{Bits, Direction, Quantity, Real, Sizes, Word};
 use super::error::StoreError;
 use super::file::{ReadError, with_reader};
+use super::graph;
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use crate::model::{
     Batch, Break, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Run, Sample, Step,
@@ -55,13 +56,20 @@ fn check_version(db: &Connection, path: &Path) -> std::result::Result<(), ReadEr
 }
 
 fn run(db: &Connection) -> Result<Run> {
+    let has_graphs = graph::exist(db)?;
+    let mut parameters = parameters(db)?;
+    if has_graphs {
+        graph::read_starts(db, &mut parameters)?;
+    }
     Ok(Run {
         header: header(db)?,
-        parameters: parameters(db)?,
+        parameters,
         optimizer: optimizer(db)?,
         steps: steps(db)?,
         batches: batches(db)?,
         first_break: first_break(db)?,
+        graphs: if has_graphs { graph::read_graphs(db)? } else { Vec::new() },
+        data: if has_graphs { graph::read_data(db)? } else { Vec::new() },
         intervened_at: None,
         notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| row.get(0))?,
         ending: db
@@ -98,6 +106,9 @@ fn parameters(db: &Connection) -> Result<Vec<Parameter>> {
             shape: sizes(row, "shape")?,
             dtype: row.get("dtype")?,
             first_use: place(row, ["file", "line", "column", "function"])?,
+            first_update: None,
+            initial: None,
+            birth: None,
         })
     })
 }

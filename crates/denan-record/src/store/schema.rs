@@ -12,7 +12,7 @@
 ///
 /// It goes up by one whenever a reader of the version before would misunderstand or miss
 /// something.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Marks an SQLite file as a record, as `PRAGMA application_id`: `dnan` in ASCII.
 pub const APPLICATION_ID: i32 = 0x646e_616e;
@@ -176,6 +176,89 @@ CREATE TABLE origin_column ( -- all values of the batch tensor at one index of t
   min NOT NULL, -- smallest finite value; plus infinity if there is none
   max NOT NULL, -- largest finite value; minus infinity if there is none
   PRIMARY KEY (origin, position)
+) WITHOUT ROWID;
+CREATE TABLE parameter_start ( -- how a parameter began
+  slot INTEGER PRIMARY KEY, -- see `parameter.slot`
+  first_update INTEGER, -- optimizer step that first updated it, or null
+  thread INTEGER, -- thread whose operation made it, in the order in which threads first called one
+  operation INTEGER, -- number of that operation within its thread, from 0
+  count INTEGER NOT NULL, -- number of elements
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  subnormals INTEGER NOT NULL, -- how many are subnormal
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL, -- largest finite value; minus infinity if there is none
+  mean NOT NULL, -- mean of the finite values
+  m2 NOT NULL -- sum of the squared distances of the finite values from their mean
+);
+CREATE TABLE graph ( -- steps whose operations are kept: the first, the one before the break, the breaking one
+  step INTEGER PRIMARY KEY, -- number of the step, from 0
+  producer INTEGER, -- in the breaking step: node whose operation made the first bad value, see `graph_node.node`
+  left_out INTEGER NOT NULL -- operations that are missing, because there were too many
+);
+CREATE TABLE graph_node ( -- a tensor of such a step and the operation that made it
+  step INTEGER NOT NULL, -- see `graph.step`
+  node INTEGER NOT NULL, -- order in which they were made, from 0
+  op TEXT NOT NULL, -- operation that was carried out, e.g. `matmul`; `input` for data
+  call TEXT, -- call it was part of, e.g. `softmax`, where that has another name; in the backward phase the call whose gradient it computes
+  phase TEXT NOT NULL, -- part of the step, as in `break.phase`
+  scalar, -- a scalar argument
+  kernel TEXT, -- kernel of a pooling as JSON, or null
+  stride TEXT, -- stride of a pooling as JSON, or null
+  file TEXT, -- file of the user's own line, or null
+  line INTEGER, -- that line, 1-based
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT, -- function around that line, or null
+  inputs TEXT NOT NULL, -- nodes it was made of as JSON
+  shape TEXT NOT NULL, -- sizes of the dimensions as JSON
+  dtype TEXT NOT NULL, -- element type
+  role TEXT NOT NULL, -- `data`, `parameter`, `activation`, `gradient`, `optimizer-state` or `constant`
+  slot INTEGER, -- the parameter it is, see `parameter.slot`, or null
+  is_new INTEGER NOT NULL, -- 1 if it was made in this step
+  count INTEGER NOT NULL, -- number of elements
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL, -- largest finite value; minus infinity if there is none
+  batch_rows TEXT, -- of data: the row of the batch it begins with and the elements of each row, as JSON
+  elements BLOB, -- of small data tensors in the breaking step: elements as 64-bit floats, little endian
+  PRIMARY KEY (step, node)
+) WITHOUT ROWID;
+CREATE TABLE data ( -- what entered the engine up to the break, by the line at which it did
+  data INTEGER PRIMARY KEY, -- from 0
+  file TEXT, -- file of that line, or null
+  line INTEGER, -- that line, 1-based
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT, -- function around that line, or null
+  shape TEXT NOT NULL, -- shape of the last tensor as JSON
+  dtype TEXT NOT NULL, -- element type
+  tensors INTEGER NOT NULL, -- number of tensors
+  axis INTEGER NOT NULL, -- dimension whose indices are the columns
+  extreme, -- element of largest magnitude, or null
+  extreme_column INTEGER, -- its column
+  extreme_step INTEGER, -- step in which it was first seen
+  sample_index INTEGER, -- sample it belongs to: its index in the data set, or null
+  sample_name TEXT -- its name, or null
+);
+CREATE TABLE data_column ( -- one column of such data
+  data INTEGER NOT NULL, -- see `data.data`
+  position INTEGER NOT NULL, -- index of the column, from 0
+  typical, -- median magnitude in the first tensor
+  count INTEGER NOT NULL, -- number of elements
+  nan INTEGER NOT NULL, -- how many of them are NaN
+  pos_inf INTEGER NOT NULL, -- how many are plus infinity
+  neg_inf INTEGER NOT NULL, -- how many are minus infinity
+  zeros INTEGER NOT NULL, -- how many are zero
+  subnormals INTEGER NOT NULL, -- how many are subnormal
+  min NOT NULL, -- smallest finite value; plus infinity if there is none
+  max NOT NULL, -- largest finite value; minus infinity if there is none
+  mean NOT NULL, -- mean of the finite values
+  m2 NOT NULL, -- sum of the squared distances of the finite values from their mean
+  PRIMARY KEY (data, position)
 ) WITHOUT ROWID;
 CREATE TABLE note ( -- what the adapter had to say about the watching itself
   id INTEGER PRIMARY KEY, -- rises in the order in which they were said

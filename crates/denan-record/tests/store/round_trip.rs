@@ -4,8 +4,8 @@ use crate::sample;
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase, Place,
-    Role, Run, Sample, Step, TensorSeen,
+    Batch, Birth, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase,
+    Place, Role, Run, Sample, Step, TensorSeen,
 };
 use denan_record::store::{self, Limits, Recorder};
 use proptest::collection::{btree_map, vec};
@@ -135,6 +135,8 @@ fn run() -> impl Strategy<Value = Run> {
                 steps: steps.into_iter().map(|(number, step)| Step { step: number, ..step }).collect(),
                 batches: batches.into_iter().map(|(step, samples)| Batch { step, samples }).collect(),
                 first_break,
+                graphs: Vec::new(),
+                data: Vec::new(),
                 intervened_at: None,
                 notes,
                 ending,
@@ -176,8 +178,25 @@ fn place() -> impl Strategy<Value = Place> {
 }
 
 fn parameter() -> impl Strategy<Value = Parameter> {
-    (option::of(any::<String>()), shape(), any::<String>(), option::of(place()))
-        .prop_map(|(name, shape, dtype, first_use)| Parameter { slot: 0, name, shape, dtype, first_use })
+    let birth = (any::<u32>(), any::<u64>()).prop_map(|(thread, operation)| Birth { thread, operation });
+    (
+        option::of(any::<String>()),
+        shape(),
+        any::<String>(),
+        option::of(place()),
+        option::of(any::<u64>()),
+        option::of(birth),
+    )
+        .prop_map(|(name, shape, dtype, first_use, first_update, birth)| Parameter {
+            slot: 0,
+            name,
+            shape,
+            dtype,
+            first_use,
+            first_update,
+            initial: None,
+            birth,
+        })
 }
 
 fn step() -> impl Strategy<Value = Step> {

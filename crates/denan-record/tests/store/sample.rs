@@ -3,8 +3,8 @@
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase, Place,
-    Role, Run, Sample, Step, TensorSeen,
+    Batch, Birth, Break, DataSeen, Ending, Extreme, Header, Kind, Node, Operation, Optimizer, Origin,
+    Parameter, ParameterStep, Phase, Place, Role, Rows, Run, Sample, Step, StepGraph, TensorSeen, Window,
 };
 use denan_record::store::{Limits, Recorder};
 use std::path::Path;
@@ -29,6 +29,10 @@ pub fn events(run: &Run) -> Vec<Event> {
     events.extend(run.batches.iter().cloned().map(Event::Batch));
     events.extend(run.steps.iter().cloned().map(Event::Step));
     events.extend(run.first_break.clone().map(|found| Event::Break(Box::new(found))));
+    events.extend(run.graphs.iter().cloned().map(|graph| Event::Graph(Box::new(graph))));
+    if !run.data.is_empty() {
+        events.push(Event::Data(run.data.clone()));
+    }
     events.extend(run.notes.iter().cloned().map(Event::Note));
     events.extend(run.ending.map(Event::Ended));
     events
@@ -112,6 +116,9 @@ pub fn broken_run() -> Run {
                 shape: vec![16, 10],
                 dtype: "float32".into(),
                 first_use: None,
+                first_update: Some(0),
+                initial: Some(parameter_step(slot, 1.0).value.unwrap()),
+                birth: Some(Birth { thread: 0, operation: 7 + u64::from(slot) }),
             })
             .into(),
         steps,
@@ -137,8 +144,73 @@ pub fn broken_run() -> Run {
             loss_is_bad: true,
             parameters_are_bad: true,
         }),
+        graphs: vec![graph(0, Vec::new()), graph(39, vec![0.5, f64::NAN, -0.0, f64::INFINITY])],
+        data: vec![data()],
         intervened_at: None,
         notes: vec!["the program set its own seed".into()],
         ending: Some(Ending::StoppedAfterBreak),
+    }
+}
+
+/// Data that enter at a line, their logarithm, and a pooling.
+fn graph(step: u64, values: Vec<f64>) -> StepGraph {
+    let node = |op: &str, inputs: Vec<u32>| Node {
+        op: op.into(),
+        call: None,
+        phase: Phase::Forward,
+        scalar: None,
+        window: None,
+        place: None,
+        inputs,
+        shape: vec![2, 2],
+        dtype: "float32".into(),
+        role: Role::Activation,
+        slot: None,
+        is_new: true,
+        range: Range { count: 4, nan: 1, pos_inf: 1, neg_inf: 0, zeros: 1, min: -0.0, max: 0.5 },
+        values: Vec::new(),
+        rows: None,
+    };
+    let place = Place { file: "src/main.rs".into(), line: 42, column: 9, function: None };
+    StepGraph {
+        step,
+        nodes: vec![
+            Node {
+                role: Role::Data,
+                place: Some(0),
+                values,
+                rows: Some(Rows { first: 0, length: 2 }),
+                ..node("input", Vec::new())
+            },
+            Node { call: Some("softmax".into()), scalar: Some(2.0), ..node("log", vec![0]) },
+            Node {
+                window: Some(Window { kernel: vec![2, 2], stride: vec![3, 3] }),
+                slot: Some(1),
+                place: Some(0),
+                ..node("max_pool2d", vec![0, 1])
+            },
+        ],
+        places: vec![place],
+        producer: (step == 39).then_some(1),
+        left_out: 3,
+    }
+}
+
+fn data() -> DataSeen {
+    let column = parameter_step(0, 2.0).value.unwrap();
+    DataSeen {
+        place: Some(Place { file: "src/main.rs".into(), line: 42, column: 9, function: Some("load".into()) }),
+        shape: vec![16, 2],
+        dtype: "float32".into(),
+        tensors: 40,
+        axis: 1,
+        columns: vec![column; 2],
+        typical: vec![0.5, 300.0],
+        extreme: Some(Extreme {
+            value: -1e20,
+            column: 1,
+            step: 12,
+            sample: Some(Sample { index: 7, name: Some("image_7.xml".into()) }),
+        }),
     }
 }

@@ -189,7 +189,7 @@ impl Rerun for Rerunner<'_> {
     }
 
     fn blamed(&self, run: &Run) -> Vec<BlamedSample> {
-        blamed_samples(run, &Context { annotations: self.annotations })
+        blamed_samples(run, &Context { annotations: self.annotations, again: None })
     }
 
     fn progress(&mut self, what: &str) {

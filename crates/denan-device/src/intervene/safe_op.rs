@@ -1,26 +1,23 @@
-//! The one change an experiment makes to a training, at the level of its operations.
+//! `safe-op`: the argument of one call is moved away from the edge of its domain, in the forward pass and
+//! in its gradient.
 
+use super::{replace_inputs, visit_tensors};
 use crate::channel::{Engine, fresh_id};
-use crate::describe::Call;
 use crate::element;
-use crate::graph::{Graph, NodeIndex};
 use crate::watch::float_handle;
 use burn_ir::{
-    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, TensorId, TensorIr, TensorStatus,
+    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, TensorId, TensorIr, TensorStatus,
 };
-use denan_numerics::Summary;
-use denan_record::model::{Phase, Place};
-use denan_record::plan::{Intervention, exponent_limit};
+use denan_record::plan::exponent_limit;
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 
-/// Carries the intervention of a plan out.
-pub struct Intervene {
-    intervention: Option<Intervention>,
-    /// It has changed something.
-    acted: bool,
-    /// Arguments that were moved away from the edge, by the tensor they stand for.
+/// Arguments that were moved, by the tensor they stand for.
+#[derive(Default)]
+pub struct SafeOp {
     moved: FxHashMap<TensorId, Moved>,
+    /// An argument has been moved.
+    pub acted: bool,
 }
 
 /// An argument that was moved away from the edge of its call's domain.
@@ -32,79 +29,9 @@ struct Moved {
     slope: Vec<f64>,
 }
 
-impl Intervene {
-    /// Nothing if there is no intervention, or it acts elsewhere (the data loader drops samples).
-    pub fn new(intervention: Option<Intervention>) -> Self {
-        Self { intervention, acted: false, moved: FxHashMap::default() }
-    }
-
-    /// Whether it has changed anything so far.
-    pub fn has_acted(&self) -> bool {
-        self.acted
-    }
-
-    /// Whether it may change an operation, rather than a gradient or what the data loader does.
-    pub fn rewrites(&self) -> bool {
-        !matches!(
-            self.intervention,
-            None | Some(Intervention::DropSamples { .. } | Intervention::ClipGradients { .. })
-        )
-    }
-
-    /// A parameter's gradient is about to be read by the optimizer.
-    pub fn gradient(&mut self, engine: &mut Engine, gradient: &TensorIr, summary: Option<&Summary>) {
-        let Some(Intervention::ClipGradients { max_norm }) = self.intervention else { return };
-        // As burn's own clipping by norm does: per tensor; a non-finite norm is let through.
-        let Some(norm) = summary.map(Summary::l2_norm).filter(|&norm| norm > max_norm) else { return };
-        let Some(tensor) = float_handle(engine, gradient) else { return };
-        self.acted = true;
-        let factor = max_norm / norm;
-        let clipped = element::mapped(&tensor, |x| x * factor);
-        drop(tensor);
-        engine.register_tensor_to_device(gradient.id, HandleKind::Float(clipped));
-    }
-
-    /// The operation to carry out instead.
-    #[expect(clippy::too_many_arguments, reason = "one operation's facts, gathered on a hot path")]
-    pub fn rewrite(
-        &mut self,
-        engine: &mut Engine,
-        op: OperationIr,
-        call: &Call,
-        phase: Phase,
-        rule: Option<&str>,
-        place: Option<&Place>,
-        graph: &Graph,
-        inputs: &[NodeIndex],
-    ) -> OperationIr {
-        match &self.intervention {
-            None | Some(Intervention::DropSamples { .. } | Intervention::ClipGradients { .. }) => op,
-            Some(Intervention::LowerLearningRate { factor }) => {
-                self.acted |= phase == Phase::Optimizer;
-                lower_rate(engine, op, phase, *factor, graph, inputs)
-            }
-            Some(Intervention::RaiseEpsilon { epsilon }) => {
-                self.acted |= phase == Phase::Optimizer;
-                raise_epsilon(op, phase, *epsilon, graph, inputs)
-            }
-            Some(Intervention::SafeOp { op: name, file, line, margin }) => {
-                let is_the_call = phase == Phase::Forward
-                    && call.name == name
-                    && place.is_some_and(|place| place.line == *line && &place.file == file);
-                let (name, margin) = (name.clone(), *margin);
-                if is_the_call {
-                    self.move_argument(engine, op, &name, margin)
-                } else if phase == Phase::Backward && rule == Some(name.as_str()) {
-                    self.use_moved(engine, op, &name)
-                } else {
-                    op
-                }
-            }
-        }
-    }
-
+impl SafeOp {
     /// Moves the argument of a forward call away from the edge of the call's domain.
-    fn move_argument(
+    pub fn move_argument(
         &mut self,
         engine: &mut Engine,
         mut op: OperationIr,
@@ -132,8 +59,24 @@ impl Intervene {
         op
     }
 
+    /// Gives an operation of a softmax a large finite number in the place of minus infinity: a row that is
+    /// masked everywhere becomes even.
+    pub fn unmask(&mut self, engine: &mut Engine, mut op: OperationIr, margin: f64) -> OperationIr {
+        let tensors: Vec<TensorIr> = op.inputs().cloned().collect();
+        let mut others = FxHashMap::default();
+        for tensor in &tensors {
+            let Some(values) = float_handle(engine, tensor) else { continue };
+            if element::range(&values).neg_inf > 0 {
+                others.insert(tensor.id, element::mapped(&values, |x| x.max(-margin)));
+            }
+        }
+        self.acted |= !others.is_empty();
+        replace_inputs(engine, &mut op, &others);
+        op
+    }
+
     /// Gives the gradient of the call the moved argument too, and the slope of the move: 0 where it moved.
-    fn use_moved(&mut self, engine: &mut Engine, mut op: OperationIr, name: &str) -> OperationIr {
+    pub fn use_moved(&mut self, engine: &mut Engine, mut op: OperationIr, name: &str) -> OperationIr {
         let mut is_moved =
             |tensor: &&TensorIr| self.moved.get(&tensor.id).is_some_and(|moved| moved.op == name);
         let Some(original) = op.inputs().find(&mut is_moved).cloned() else { return op };
@@ -238,65 +181,5 @@ fn argument(op: &mut OperationIr) -> Option<&mut TensorIr> {
             | FloatOperationIr::ArcTanh(d),
         ) => Some(&mut d.input),
         _ => None,
-    }
-}
-
-fn visit_tensors(op: &mut OperationIr, visit: impl FnMut(&mut TensorIr)) {
-    struct Visitor<F>(F);
-    impl<F: FnMut(&mut TensorIr)> burn_ir::IrVisitorMut for Visitor<F> {
-        fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {
-            (self.0)(tensor);
-        }
-    }
-    op.visit_mut(&mut Visitor(visit));
-}
-
-/// `parameter - delta` becomes `parameter - factor * delta`, which is what a rate lower by the factor does.
-fn lower_rate(
-    engine: &mut Engine,
-    mut op: OperationIr,
-    phase: Phase,
-    factor: f64,
-    graph: &Graph,
-    inputs: &[NodeIndex],
-) -> OperationIr {
-    if phase != Phase::Optimizer {
-        return op;
-    }
-    if let OperationIr::NumericFloat(_, NumericOperationIr::Sub(sub)) = &mut op
-        && inputs
-            .get(1)
-            .is_some_and(|&delta| graph.node(delta).name == "mul" && graph.node(delta).scalar.is_some())
-    {
-        let Some(delta) = float_handle(engine, &sub.rhs) else { return op };
-        let scaled = element::mapped(&delta, |x| x * factor);
-        drop(delta);
-        if sub.rhs.status == TensorStatus::ReadWrite {
-            engine.register_op(OperationIr::Drop(sub.rhs.clone()));
-        }
-        sub.rhs.id = fresh_id();
-        sub.rhs.status = TensorStatus::ReadWrite;
-        engine.register_tensor_to_device(sub.rhs.id, HandleKind::Float(scaled));
-    }
-    op
-}
-
-/// `sqrt(v) + eps` of an adaptive optimizer gets another eps.
-fn raise_epsilon(
-    op: OperationIr,
-    phase: Phase,
-    epsilon: f64,
-    graph: &Graph,
-    inputs: &[NodeIndex],
-) -> OperationIr {
-    match op {
-        OperationIr::NumericFloat(dtype, NumericOperationIr::AddScalar(mut add))
-            if phase == Phase::Optimizer
-                && inputs.first().is_some_and(|&input| graph.node(input).name == "sqrt") =>
-        {
-            add.rhs = ScalarIr::Float(epsilon.max(add.rhs.elem()));
-            OperationIr::NumericFloat(dtype, NumericOperationIr::AddScalar(add))
-        }
-        op => op,
     }
 }

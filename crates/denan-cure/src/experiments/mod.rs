@@ -1,21 +1,17 @@
 //! What to try for a diagnosis, in which order, and how far to search.
 
-use crate::verdict::{Judgement, judge, steps_to_outlive};
-use denan_finding::number::float;
-use denan_finding::{BlamedSample, Cure, Finding, Verdict};
-use denan_record::model::{Phase, Run, Sample};
-use denan_record::plan::{Intervention, exponent_limit};
-use serde_json::{Map, Value, json};
+mod number;
+mod offers;
+mod words;
 
-/// Rates are tried down to this power of two of the user's.
-const LOWEST_RATE_EXPONENT: u32 = 12;
+use crate::verdict::{Judgement, judge, steps_to_outlive};
+use denan_finding::{BlamedSample, Cure, Finding, Verdict};
+use denan_record::model::{Run, Sample};
+use denan_record::plan::{BatchNormFreeze, Intervention};
+use serde_json::Map;
+
 /// Samples are dropped one discovery after another; data with more bad samples than this wants `denan scan`.
 const MOST_DROPS: usize = 8;
-/// Epsilons that are tried, smallest first.
-const EPSILONS: [f64; 7] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
-/// Clips that are tried, loosest first, as multiples of the median gradient norm before the break.
-const CLIPS: [f64; 7] = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
-
 /// Runs the training again.
 pub trait Rerun {
     /// Runs it once for each of the interventions, all at the same time, each until it breaks or has made
@@ -46,6 +42,38 @@ pub struct Experiment {
     pub cure: Cure,
 }
 
+/// Puts the causes into the order that the experiments prove: when everything the first cause names was tried and
+/// nothing survived, and something that another one names did, that one comes first, and both say why.
+pub fn follow(causes: &mut Vec<Finding>, experiments: &[Experiment]) {
+    let of = |cause: &Finding, verdict: fn(Verdict) -> bool| {
+        experiments.iter().find(|experiment| {
+            cause.interventions.contains(&experiment.cure.intervention) && verdict(experiment.cure.verdict)
+        })
+    };
+    let survives = |verdict| verdict == Verdict::Survived;
+    let fails = |verdict| matches!(verdict, Verdict::Broke | Verdict::Unstable);
+    let Some(first) = causes.first() else { return };
+    let (None, Some(failed)) = (of(first, survives), of(first, fails)) else { return };
+    let Some((at, cure)) = causes
+        .iter()
+        .enumerate()
+        .skip(1)
+        .find_map(|(at, cause)| Some((at, of(cause, survives)?.cure.change.clone())))
+    else {
+        return;
+    };
+    let failure = failed.cure.change.clone();
+    let (sure, unsure) = (causes[0].confidence, causes[at].confidence);
+    causes[0]
+        .evidence
+        .push(format!("an experiment speaks against it: with \"{failure}\" alone it still goes wrong"));
+    causes[0].confidence = unsure.min(sure);
+    let mut proven = causes.remove(at);
+    proven.confidence = sure.max(unsure);
+    proven.evidence.push(format!("an experiment speaks for it: it survives with \"{cure}\" alone"));
+    causes.insert(0, proven);
+}
+
 /// Tries every intervention that the causes name (or only those in `only`), best first.
 pub fn experiment(
     recorded: &Run,
@@ -55,13 +83,14 @@ pub fn experiment(
     rerun: &mut dyn Rerun,
 ) -> Vec<Experiment> {
     let mut found: Vec<Experiment> = Vec::new();
-    for cause in causes {
-        for id in &cause.interventions {
-            let tried = found.iter().any(|experiment| experiment.cure.intervention == *id);
-            let wanted = only.is_none_or(|only| only.contains(id));
-            if !tried && wanted {
-                found.push(one(recorded, &cause.rule, id, blamed, rerun));
-            }
+    // What the user asks for is tried even if no cause names it.
+    let asked = only.into_iter().flatten().map(|id| (causes.first(), id));
+    let named = causes.iter().flat_map(|cause| cause.interventions.iter().map(move |id| (Some(cause), id)));
+    for (cause, id) in named.chain(asked) {
+        let tried = found.iter().any(|experiment| experiment.cure.intervention == *id);
+        let wanted = only.is_none_or(|only| only.contains(id));
+        if let Some(cause) = cause.filter(|_| !tried && wanted) {
+            found.push(one(recorded, &cause.rule, id, blamed, rerun));
         }
     }
     found.sort_by_key(|experiment| rank(experiment.cure.verdict));
@@ -83,13 +112,7 @@ fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mu
     let mut dropped = Vec::new();
     let attempt = match id {
         "drop-samples" => drop_samples(recorded, blamed, rerun, &mut dropped),
-        "safe-op" => safe_op(recorded, rerun),
-        "lower-learning-rate" => lower_learning_rate(recorded, rerun),
-        "clip-gradients" => clip_gradients(recorded, rerun),
-        "raise-epsilon" => {
-            search(recorded, rerun, EPSILONS.map(|epsilon| Intervention::RaiseEpsilon { epsilon }).to_vec())
-        }
-        other => Err(format!("denan has no intervention `{other}` yet")),
+        id => offers::offer(recorded, rule, id).and_then(|offer| try_all(recorded, rerun, offer)),
     };
     let unchanged = Cure {
         rule: rule.to_owned(),
@@ -106,8 +129,8 @@ fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mu
     match attempt {
         Ok((intervention, judgement)) => Experiment {
             cure: Cure {
-                args: arguments(&intervention, recorded, &dropped),
-                change: in_words(&intervention, recorded, &dropped),
+                args: words::arguments(&intervention, recorded, &dropped),
+                change: words::in_words(&intervention, recorded, &dropped),
                 verdict: judgement.verdict,
                 reason: judgement.reason,
                 steps: judgement.steps,
@@ -147,7 +170,7 @@ fn run_all(
     for intervention in &interventions {
         // Samples are announced by name where they are dropped.
         if !matches!(intervention, Intervention::DropSamples { .. }) {
-            rerun.progress(&in_words(intervention, recorded, &[]));
+            rerun.progress(&words::in_words(intervention, recorded, &[]));
         }
     }
     let runs = rerun.rerun(&interventions, planned);
@@ -173,10 +196,31 @@ fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64
             .min()
             .map_or(break_step, |first| first.min(break_step)),
         Intervention::SafeOp { .. } => again.intervened_at.unwrap_or(break_step),
+        // They change what the forward pass of that step reads or makes.
+        Intervention::ClampInputs { .. }
+        | Intervention::NormalizeInputs { .. }
+        | Intervention::ReplaceAnchors { .. }
+        | Intervention::Float32
+        | Intervention::Reinitialize { .. }
+        | Intervention::InsertNorm { .. }
+        | Intervention::SmallerBatch { .. } => again.intervened_at.unwrap_or(0),
+        // With other statistics the forward pass changes, with held weights only the next one.
+        Intervention::FreezeBatchNorm { how, .. } => {
+            let later = u64::from(*how == BatchNormFreeze::Affine);
+            again.intervened_at.map_or(break_step, |first| first + later)
+        }
         // These change updates, and an update changes the next step's loss.
         Intervention::LowerLearningRate { .. }
         | Intervention::ClipGradients { .. }
-        | Intervention::RaiseEpsilon { .. } => again.intervened_at.map_or(break_step, |first| first + 1),
+        | Intervention::RaiseEpsilon { .. }
+        | Intervention::ScaleLoss { .. }
+        | Intervention::MeanLoss { .. }
+        | Intervention::ConstantLearningRate { .. }
+        | Intervention::WarmUp { .. }
+        | Intervention::ChangeOptimizer { .. }
+        | Intervention::WeightDecay { .. }
+        | Intervention::FreezeReleased { .. }
+        | Intervention::LowerReleasedRate { .. } => again.intervened_at.map_or(break_step, |first| first + 1),
     }
 }
 
@@ -196,7 +240,7 @@ fn drop_samples(
     for _ in 0..MOST_DROPS {
         let indices = dropped.iter().map(|sample| sample.index).collect();
         let intervention = Intervention::DropSamples { indices };
-        rerun.progress(&in_words(&intervention, recorded, dropped));
+        rerun.progress(&words::in_words(&intervention, recorded, dropped));
         let (intervention, judgement, again) = run_one(recorded, rerun, intervention)?;
         let found_more = add_samples(dropped, &rerun.blamed(&again));
         if judgement.verdict != Verdict::Broke || !found_more {
@@ -217,49 +261,13 @@ fn add_samples(samples: &mut Vec<Sample>, blamed: &[BlamedSample]) -> bool {
     samples.len() > before
 }
 
-fn safe_op(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
-    let first = recorded.first_break.as_ref().ok_or("there is no break")?;
-    let producer = &first.producer;
-    let place = match first.phase {
-        Phase::Backward => producer.forward_place.as_ref(),
-        Phase::Forward | Phase::Loss => producer.place.as_ref(),
-        _ => None,
-    }
-    .ok_or("the line of the call is not known")?;
-    let dtype = dtype(recorded);
-    let half = dtype == "float16";
-    // The mildest first.
-    let margins: &[f64] = match producer.op.as_str() {
-        "exp" | "sinh" | "cosh" => &[exponent_limit(dtype), 20.0, 5.0],
-        "sqrt" | "powf" if !half => &[1e-12, 1e-8, 1e-4],
-        "log" | "log1p" | "div" | "recip" | "sqrt" | "powf" | "acos" | "asin" | "atanh" if half => {
-            &[1e-3, 1e-2]
-        }
-        "log" | "log1p" | "div" | "recip" | "acos" | "asin" | "atanh" => &[1e-7, 1e-5, 1e-3],
-        other => return Err(format!("there is no safer form of {other}")),
-    };
-    let margins = margins.iter().copied().filter(|&margin| margin <= exponent_limit(dtype));
-    let candidates = margins
-        .map(|margin| {
-            let (op, file) = (producer.op.clone(), place.file.clone());
-            Intervention::SafeOp { op, file, line: place.line, margin }
-        })
-        .collect();
-    mildest(recorded, rerun, candidates)
-}
-
-/// Element type that the producer worked in.
-fn dtype(recorded: &Run) -> &str {
-    let first = recorded.first_break.as_ref().and_then(|first| first.producer.inputs.first());
-    first.map_or("float32", |input| input.dtype.as_str())
-}
-
-/// The first of a list that survives, mildest first: tried in this order, since the mildest mostly does.
-fn mildest(recorded: &Run, rerun: &mut dyn Rerun, candidates: Vec<Intervention>) -> Attempt {
+/// The groups in turn, until one holds a survivor; the first verdict of all if none does.
+fn try_all(recorded: &Run, rerun: &mut dyn Rerun, groups: Vec<Vec<Intervention>>) -> Attempt {
     let mut first: Option<(Intervention, Judgement)> = None;
-    for candidate in candidates {
-        let (intervention, judgement) = match run_one(recorded, rerun, candidate) {
-            Ok((intervention, judgement, _)) => (intervention, judgement),
+    for group in groups {
+        let (intervention, judgement) = match search(recorded, rerun, group) {
+            Ok(found) => found,
+            // Out of time: what has been found so far counts.
             Err(reason) => return first.ok_or(reason),
         };
         match judgement.verdict {
@@ -270,38 +278,6 @@ fn mildest(recorded: &Run, rerun: &mut dyn Rerun, candidates: Vec<Intervention>)
         }
     }
     first.ok_or_else(|| "nothing to try".to_owned())
-}
-
-fn lower_learning_rate(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
-    let rates = (1..=LOWEST_RATE_EXPONENT)
-        .map(|exponent| Intervention::LowerLearningRate { factor: 0.5_f64.powi(exponent as i32) })
-        .collect();
-    search(recorded, rerun, rates)
-}
-
-fn clip_gradients(recorded: &Run, rerun: &mut dyn Rerun) -> Attempt {
-    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
-    let mut norms: Vec<f64> = recorded
-        .steps
-        .iter()
-        .filter(|step| step.step < break_step.max(1))
-        .flat_map(|step| &step.parameters)
-        .filter_map(|parameter| parameter.gradient.as_ref())
-        .map(|gradient| gradient.l2_norm())
-        .filter(|norm| norm.is_finite() && *norm > 0.0)
-        .collect();
-    norms.sort_by(f64::total_cmp);
-    let median = *norms.get(norms.len() / 2).ok_or("no finite gradient was seen before the break")?;
-    let clips = CLIPS
-        .iter()
-        .map(|multiple| Intervention::ClipGradients { max_norm: two_digits(median * multiple) })
-        .collect();
-    search(recorded, rerun, clips)
-}
-
-/// A number with two significant digits, which is how people write such values.
-fn two_digits(value: f64) -> f64 {
-    format!("{value:.1e}").parse().unwrap_or(value)
 }
 
 /// The first of a list, mildest first, that survives.
@@ -353,69 +329,7 @@ fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
     probes
 }
 
-fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> String {
-    match intervention {
-        Intervention::DropSamples { .. } => format!("leave out {}", names(dropped).join(", ")),
-        Intervention::SafeOp { op, margin, .. } => match op.as_str() {
-            "exp" => {
-                format!("keep the argument of exp between -{} and {margin}", exponent_limit(dtype(recorded)))
-            }
-            "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
-            "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
-            "acos" | "asin" | "atanh" => {
-                format!("keep the argument of {op} at least {} away from 1", float(*margin))
-            }
-            _ => format!("keep the argument of {op} at least {}", float(*margin)),
-        },
-        Intervention::LowerLearningRate { factor } => match learning_rate(recorded) {
-            Some(rate) => format!("lower the learning rate: {} → {}", float(rate), float(rate * factor)),
-            None => format!("multiply the learning rate by {}", float(*factor)),
-        },
-        Intervention::ClipGradients { max_norm } => {
-            format!("clip each gradient to norm {}", float(*max_norm))
-        }
-        Intervention::RaiseEpsilon { epsilon } => {
-            format!("raise the optimizer's epsilon to {}", float(*epsilon))
-        }
-    }
-}
-
-fn names(samples: &[Sample]) -> Vec<String> {
-    let name = |sample: &Sample| sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index));
-    samples.iter().map(name).collect()
-}
-
 /// The rate in force when the training broke.
 pub fn learning_rate(recorded: &Run) -> Option<f64> {
     recorded.steps.iter().rev().find_map(|step| step.learning_rate)
-}
-
-/// The arguments of the contract's `cures[].args`.
-fn arguments(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> Map<String, Value> {
-    let mut args = Map::new();
-    match intervention {
-        Intervention::DropSamples { indices } => {
-            args.insert("indices".to_owned(), json!(indices));
-            args.insert("names".to_owned(), json!(names(dropped)));
-        }
-        Intervention::SafeOp { op, file, line, margin } => {
-            args.insert("op".to_owned(), json!(op));
-            args.insert("file".to_owned(), json!(file));
-            args.insert("line".to_owned(), json!(line));
-            args.insert("margin".to_owned(), json!(margin));
-        }
-        Intervention::LowerLearningRate { factor } => {
-            args.insert("factor".to_owned(), json!(factor));
-            if let Some(rate) = learning_rate(recorded) {
-                args.insert("learning_rate".to_owned(), json!(rate * factor));
-            }
-        }
-        Intervention::ClipGradients { max_norm } => {
-            args.insert("max_norm".to_owned(), json!(max_norm));
-        }
-        Intervention::RaiseEpsilon { epsilon } => {
-            args.insert("epsilon".to_owned(), json!(epsilon));
-        }
-    }
-    args
 }

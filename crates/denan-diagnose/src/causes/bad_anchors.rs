@@ -1,0 +1,252 @@
+//! Anchor boxes that match none of the targets make extreme box targets.
+
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::Evidence;
+use crate::facts::AnchorTable;
+use crate::evidence::view::{Index, View};
+use crate::words;
+use denan_finding::Finding;
+use denan_finding::number::float;
+use denan_numerics::Range;
+use denan_record::model::{Node, Phase, Role};
+
+pub(crate) struct BadAnchors;
+
+cause!(BadAnchors, "bad-anchors");
+
+/// A box this many times as wide as its anchor: IoU at most 1/8 even if the heights agree. YOLOv5 takes a factor
+/// of 4 for the most that an anchor can serve.
+const NO_MATCH: f64 = 8.0;
+
+/// Largest table of anchors, in boxes: 9 in most detectors, 15 in RetinaNet per place.
+const MOST_ANCHORS: u64 = 64;
+
+/// Every box is that far from every anchor, and the training blew up.
+const NONE_MATCHES: f64 = 0.93;
+
+/// The sizes differ that much on the whole; single boxes may match.
+const SIZES_DIFFER: f64 = 0.85;
+
+impl Cause for BadAnchors {
+    fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
+            return None;
+        }
+        let views = [evidence.breaking(), evidence.before(), evidence.first()];
+        let (view, mismatch) = views
+            .into_iter()
+            .flatten()
+            .filter_map(|view| {
+                Some((view, mismatches(view).into_iter().max_by(|a, b| a.factor().total_cmp(&b.factor()))?))
+            })
+            .next()?;
+        let is_infinite =
+            evidence.producer().output.range.pos_inf + evidence.producer().output.range.neg_inf > 0;
+        if !evidence.blew_up() && !is_infinite {
+            return None;
+        }
+        let table = view.node(mismatch.table);
+        let place = view
+            .place(mismatch.table)
+            .map(|place| format!(" at {}", words::place(place)))
+            .unwrap_or_default();
+        let confidence = if mismatch.is_of_all { NONE_MATCHES } else { SIZES_DIFFER };
+        let factor = float(words::two_digits(mismatch.factor()));
+        let how = if mismatch.ratio > 1.0 {
+            format!("targets are at least {factor} times as large as the anchors")
+        } else {
+            format!("targets are at most 1/{factor} of the anchors")
+        };
+        let mut observations = vec![
+            format!(
+                "the table of anchors{place} has the shape {} and lies {}",
+                words::shape(&table.shape),
+                words::range(&table.range)
+            ),
+            format!("the targets lie {}", words::range(&mismatch.targets)),
+            format!("{how}, so that no anchor covers more than 1/{factor} of a target's side"),
+        ];
+        observations.extend(
+            evidence
+                .producer()
+                .inputs
+                .iter()
+                .map(|input| format!("{}{}", evidence.input_in_words(input), words::at(evidence.producer()))),
+        );
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                "take anchors from the boxes of the training set: k-means on IoU (denan anchors)".to_owned(),
+                "check that anchors and boxes are in the same unit: pixels, cells or shares of the image"
+                    .to_owned(),
+            ],
+            interventions: vec!["replace-anchors".to_owned()],
+            ..self.finding(confidence, format!("the anchors{place} match none of the boxes: {how}"))
+        })
+    }
+
+    fn names(&self) -> Names {
+        Names::Setting
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const {
+            &[Explains::from(
+                0.8,
+                &[
+                    "learning-rate-too-high",
+                    "exp-overflow",
+                    "log-of-zero",
+                    "division-by-zero",
+                    "infinite-gradient",
+                    "exploding-gradients",
+                    "feature-scale",
+                    "sum-reduction",
+                    "weight-growth",
+                ],
+            )]
+        }
+    }
+}
+
+/// The table that fits none of the targets, with the targets of the batch.
+pub(crate) fn table(evidence: &Evidence<'_>) -> Option<AnchorTable> {
+    let views = [evidence.breaking(), evidence.before(), evidence.first()];
+    let (place, width) = views.into_iter().flatten().find_map(|view| {
+        let mismatch = mismatches(view).into_iter().max_by(|a, b| a.factor().total_cmp(&b.factor()))?;
+        let width = *view.node(mismatch.table).shape.iter().rev().find(|size| **size > 1)?;
+        Some((view.place(mismatch.table)?.clone(), width))
+    })?;
+    // Elements are on the record of the breaking step only.
+    let view = evidence.breaking()?;
+    let table = view.nodes().find(|(index, node)| is_table(node) && view.place(*index) == Some(&place))?.0;
+    let values = view.node(table).values.clone();
+    Some(AnchorTable { place, values, width: width as usize, targets: target_sizes(view, table) })
+}
+
+/// Widths and heights of the targets, out of data that hold boxes: as sizes where they are two columns, as
+/// centre and size or as corners where they are four.
+fn target_sizes(view: &View<'_>, table: Index) -> Vec<[f64; 2]> {
+    let is_of_batch = |index: Index, node: &Node| {
+        index != table && !node.values.is_empty() && node.dtype.contains("float") && node.rows.is_some()
+    };
+    let mut found: Vec<[f64; 2]> = Vec::new();
+    for (index, node) in view.nodes().filter(|(index, node)| is_of_batch(*index, node)) {
+        let is_compared = view.descendants(index, 12).iter().any(|&at| is_beside_anchors(view, at, table));
+        if !is_compared {
+            continue;
+        }
+        match node.shape.last() {
+            Some(2) => found.extend(node.values.chunks_exact(2).map(|size| [size[0], size[1]])),
+            Some(4) => found.extend(node.values.chunks_exact(4).map(|corners| {
+                let [x0, y0, x1, y1] = [corners[0], corners[1], corners[2], corners[3]];
+                // Corners lie in order; a centre may well lie beyond its size.
+                let are_corners = node.values.chunks_exact(4).all(|other| other[2] >= other[0] && other[3] >= other[1]);
+                if are_corners { [x1 - x0, y1 - y0] } else { [x1, y1] }
+            })),
+            _ => {}
+        }
+    }
+    found.retain(|[width, height]| *width > 0.0 && *height > 0.0);
+    found
+}
+
+/// Whether an operation brings something together with what was made of the anchors.
+fn is_beside_anchors(view: &View<'_>, at: Index, table: Index) -> bool {
+    let of_table = |&input: &Index| input == table || view.ancestors(input, 8).contains(&table);
+    view.node(at).inputs.iter().any(of_table)
+}
+
+/// A table of anchors and the targets it does not fit.
+struct Mismatch {
+    table: Index,
+    targets: Range,
+    /// Targets over anchors.
+    ratio: f64,
+    /// Whether it holds for every pair, rather than for the largest of both.
+    is_of_all: bool,
+}
+
+impl Mismatch {
+    fn factor(&self) -> f64 {
+        self.ratio.max(1.0 / self.ratio)
+    }
+}
+
+fn mismatches(view: &View<'_>) -> Vec<Mismatch> {
+    let mut found = Vec::new();
+    for (table, node) in view.nodes().filter(|(_, node)| is_table(node)) {
+        for reader in view.descendants(table, 8) {
+            let node_of_reader = view.node(reader);
+            let [first, second] = node_of_reader.inputs[..] else { continue };
+            let is_anchor = |index: Index| is_only_of(view, index, table);
+            match node_of_reader.op.as_str() {
+                // targets / anchors
+                "div" if is_anchor(second) && is_targets(view, first, table) => {
+                    let range = node_of_reader.range;
+                    let ratio = if range.min >= NO_MATCH {
+                        Some(range.min)
+                    } else {
+                        Some(range.max).filter(|max| *max > 0.0 && *max <= 1.0 / NO_MATCH)
+                    };
+                    let targets = view.node(first).range;
+                    found.extend(ratio.map(|ratio| Mismatch { table, targets, ratio, is_of_all: true }));
+                }
+                // anchors * exp(predicted), compared with targets later on
+                "mul" if is_anchor(first) || is_anchor(second) => {
+                    let predicted = if is_anchor(first) { second } else { first };
+                    let grows = view
+                        .ancestors(predicted, 3)
+                        .into_iter()
+                        .chain([predicted])
+                        .any(|at| view.node(at).op == "exp");
+                    if !grows {
+                        continue;
+                    }
+                    found.extend(compared_with(view, reader, table).into_iter().filter_map(|targets| {
+                        let ratio = targets.abs_max() / node.range.abs_max();
+                        let is_off = ratio >= NO_MATCH || ratio > 0.0 && ratio <= 1.0 / NO_MATCH;
+                        is_off.then_some(Mismatch { table, targets, ratio, is_of_all: false })
+                    }));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Whether a tensor may be a table of anchors: a few widths and heights, or boxes, handed over by the program.
+fn is_table(node: &Node) -> bool {
+    let count: u64 = node.shape.iter().product();
+    let width = node.shape.iter().rev().find(|size| **size > 1).copied();
+    node.role == Role::Data
+        && node.op == "input"
+        && node.dtype.contains("float")
+        && matches!(width, Some(2 | 4))
+        && (4..=4 * MOST_ANCHORS).contains(&count)
+        && node.range.max > 0.0
+}
+
+/// Whether a tensor was made of the table alone.
+fn is_only_of(view: &View<'_>, index: Index, table: Index) -> bool {
+    index == table || view.data_behind(index) == [table] && view.is_of_data(index)
+}
+
+/// Whether a tensor was made of other data than the table, and of no weights.
+fn is_targets(view: &View<'_>, index: Index, table: Index) -> bool {
+    view.is_of_data(index) && !view.data_behind(index).contains(&table)
+}
+
+/// The targets that sizes are compared with: the other side of a difference, quotient or minimum.
+fn compared_with(view: &View<'_>, sizes: Index, table: Index) -> Vec<Range> {
+    let mut found = Vec::new();
+    for at in view.descendants(sizes, 6) {
+        let node = view.node(at);
+        if matches!(node.op.as_str(), "sub" | "div" | "min" | "max" | "mask_where") {
+            let others = node.inputs.iter().copied().filter(|&input| is_targets(view, input, table));
+            found.extend(others.map(|input| view.node(input).range).filter(|range| range.count > 1));
+        }
+    }
+    found
+}

@@ -1,0 +1,113 @@
+//! A column without spread is normalised: 0 divided by 0.
+
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::view::{Index, View};
+use crate::evidence::{Divisor, Evidence};
+use crate::words;
+use denan_finding::Finding;
+use denan_finding::number::{counted, float};
+use denan_record::model::{Kind, Phase};
+
+pub(crate) struct ConstantFeature;
+
+cause!(ConstantFeature, "constant-feature");
+
+/// The divisor is the spread of columns of the data, and the columns that broke never change.
+const COLUMN_IS_CONSTANT: f64 = 0.95;
+
+/// The divisor is such a spread, but the column is not on the record.
+const SPREAD_IS_ZERO: f64 = 0.9;
+
+/// Operations between a spread and the data it is the spread of.
+const STEPS_OF_SPREAD: usize = 12;
+
+impl Cause for ConstantFeature {
+    fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        let broken = evidence.broken;
+        if !matches!(broken.phase, Phase::Forward | Phase::Loss) || broken.kind != Kind::Nan {
+            return None;
+        }
+        let Some(Divisor::Tensor(divisor)) = evidence.divisor() else { return None };
+        let view = evidence.breaking()?;
+        let index = *view.node(view.producer()?).inputs.get(1)?;
+        // One spread for everything is no column's; spreads that are all 0 are those of a single row.
+        let is_some_column =
+            divisor.range.count > 1 && (1..divisor.range.count).contains(&divisor.range.zeros);
+        if !is_some_column || !is_spread_of_data(view, index) {
+            return None;
+        }
+        let columns = columns(evidence);
+        let place = words::at(evidence.producer());
+        let (confidence, what) = match &columns[..] {
+            [] => (SPREAD_IS_ZERO, format!("{} of its columns", divisor.range.zeros)),
+            known => {
+                let names: Vec<String> = known.iter().map(|(column, _)| column.to_string()).collect();
+                let word = if known.len() == 1 { "column" } else { "columns" };
+                (COLUMN_IS_CONSTANT, format!("{word} {} of the data", words::joined(&names)))
+            }
+        };
+        let mut observations: Vec<String> = columns
+            .iter()
+            .map(|(column, value)| format!("column {column} is {} in every row", float(*value)))
+            .collect();
+        observations.push(evidence.input_in_words(divisor));
+        observations.push(format!(
+            "{} of {} a standard deviation of 0",
+            counted(divisor.range.zeros, "column", "columns"),
+            if divisor.range.zeros == 1 {
+                format!("{} has", divisor.range.count)
+            } else {
+                format!("{} have", divisor.range.count)
+            },
+        ));
+        observations.extend(evidence.path_in_words());
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                "drop the column: it tells nothing".to_owned(),
+                format!(
+                    "keep the divisor away from 0: {}",
+                    evidence.code("(x - mean) / (std + 1e-6)", "(x - mean) / (std + 1e-6)"),
+                ),
+            ],
+            interventions: vec!["safe-op".to_owned()],
+            ..self.finding(
+                confidence,
+                format!("{what} never changes, and normalising divides by its spread{place}"),
+            )
+        })
+    }
+
+    fn names(&self) -> Names {
+        Names::Datum
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const { &[Explains::from(0.9, &["division-by-zero", "learning-rate-too-high"])] }
+    }
+}
+
+/// Whether a tensor is a spread (a root of a mean or sum of squares, or largest less smallest) of data.
+fn is_spread_of_data(view: &View<'_>, index: Index) -> bool {
+    let made_of: Vec<Index> = [index].into_iter().chain(view.ancestors(index, STEPS_OF_SPREAD)).collect();
+    let has = |name: &str| made_of.iter().any(|&at| view.node(at).op == name);
+    let is_root = has("sqrt") && (has("mean") || has("sum"));
+    let is_width = has("max") && has("min") && has("sub");
+    (is_root || is_width) && view.is_of_data(index)
+}
+
+/// The columns that broke, with their value, as far as the elements are on the record.
+fn columns(evidence: &Evidence<'_>) -> Vec<(u64, f64)> {
+    let mut found: Vec<(u64, f64)> = Vec::new();
+    for origin in &evidence.origins {
+        let (Some(&column), Some(place)) = (origin.position.last(), origin.place_in_vector()) else {
+            continue;
+        };
+        let Some(range) = origin.columns.get(place) else { continue };
+        if range.count > 1 && range.min == range.max && found.iter().all(|(known, _)| *known != column) {
+            found.push((column, range.min));
+        }
+    }
+    found.sort_by_key(|(column, _)| *column);
+    found
+}

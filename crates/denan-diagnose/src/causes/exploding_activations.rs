@@ -1,0 +1,153 @@
+//! Activations grow layer by layer, and no layer normalises them.
+
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::Evidence;
+use crate::evidence::view::{Layer, View};
+use crate::words;
+use denan_finding::Finding;
+use denan_finding::number::float;
+use denan_record::model::Phase;
+
+pub(crate) struct ExplodingActivations;
+
+cause!(ExplodingActivations, "exploding-activations");
+
+/// Fewer layers than these are not deep.
+const DEEP: usize = 6;
+
+/// Growth through all layers that no normalised network shows.
+const GROWN: f64 = 1e3;
+
+/// Share of the layers that have to make values larger than the layer before.
+const STEADY: f64 = 0.6;
+
+/// The growth was there in the first step, before any update could have made it.
+const FROM_THE_START: f64 = 0.93;
+
+/// It is there in the last step, while the updates were small.
+const WITHOUT_LARGE_UPDATES: f64 = 0.85;
+
+/// It is there in the last step; large updates may have made it.
+const WITH_LARGE_UPDATES: f64 = 0.6;
+
+/// An update of this share of the weights is large; about 0.001 is healthy.
+const LARGE_UPDATE: f64 = 0.1;
+
+impl Cause for ExplodingActivations {
+    fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter)
+            || !evidence.blew_up() && !is_infinite(evidence)
+        {
+            return None;
+        }
+        let at_start = evidence.first().and_then(|view| Growth::of(view));
+        let at_end = evidence.before().and_then(|view| Growth::of(view));
+        let breaking = evidence.breaking().and_then(|view| Growth::of(view));
+        let large_updates =
+            evidence.history.largest_update.is_some_and(|update| update.value >= LARGE_UPDATE);
+        let (growth, confidence, when) = match (at_start, at_end.or(breaking)) {
+            (Some(growth), _) => (growth, FROM_THE_START, "already in the first step"),
+            (None, Some(growth)) if !large_updates => (growth, WITHOUT_LARGE_UPDATES, "in the last step"),
+            (None, Some(growth)) => (growth, WITH_LARGE_UPDATES, "in the last step"),
+            _ => return None,
+        };
+        let per_layer = growth.times.powf(1.0 / growth.layers as f64);
+        let mut observations = vec![
+            format!(
+                "{when} values grow from {} to {} through {} layers, about {} times a layer",
+                float(words::two_digits(growth.first)),
+                float(words::two_digits(growth.last)),
+                growth.layers,
+                float((per_layer * 100.0).round() / 100.0),
+            ),
+            "no layer on the way normalises them".to_owned(),
+        ];
+        observations.extend(
+            evidence
+                .producer()
+                .inputs
+                .iter()
+                .map(|input| format!("{}{}", evidence.input_in_words(input), words::at(evidence.producer()))),
+        );
+        if evidence.history.losses.len() > 1 {
+            observations
+                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
+        }
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                format!(
+                    "normalise between the layers: {}",
+                    evidence.code("LayerNormConfig::new(width).init(device)", "torch.nn.LayerNorm(width)"),
+                ),
+                "scale what a residual branch adds: x + branch(x) / sqrt(number of blocks)".to_owned(),
+                "fewer or narrower layers".to_owned(),
+            ],
+            interventions: vec![
+                "insert-norm".to_owned(),
+                "reinitialize".to_owned(),
+                "lower-learning-rate".to_owned(),
+            ],
+            ..self.finding(
+                confidence,
+                format!(
+                    "activations grow {}-fold through {} layers without normalisation",
+                    float(words::two_digits(growth.times)),
+                    growth.layers,
+                ),
+            )
+        })
+    }
+
+    fn names(&self) -> Names {
+        Names::Setting
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const {
+            &[Explains::from(
+                0.8,
+                &[
+                    "learning-rate-too-high",
+                    "exploding-gradients",
+                    "exp-overflow",
+                    "log-of-zero",
+                    "division-by-zero",
+                    "infinite-gradient",
+                ],
+            )]
+        }
+    }
+}
+
+/// Growth of the largest magnitude through the layers of a step.
+struct Growth {
+    first: f64,
+    last: f64,
+    times: f64,
+    layers: usize,
+}
+
+impl Growth {
+    /// `None` if the network is not deep, normalises, or does not grow steadily.
+    fn of(view: &View<'_>) -> Option<Self> {
+        let layers: Vec<Layer> = view.layers();
+        if layers.len() < DEEP || view.forward().any(|(index, _)| view.is_normalisation(index)) {
+            return None;
+        }
+        let first = layers.first()?.output_max;
+        let reached = layers.iter().map(|layer| layer.output_max).take_while(|max| max.is_finite());
+        let sizes: Vec<f64> = reached.collect();
+        // The output layer may make its values small again.
+        let (at, last) = sizes.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let rises = sizes[..=at].windows(2).filter(|pair| pair[1] > pair[0]).count();
+        let times = last / first.max(f64::MIN_POSITIVE);
+        let is_steady = at + 1 >= DEEP && rises as f64 >= STEADY * at as f64;
+        (times >= GROWN && is_steady).then_some(Self { first, last, times, layers: at + 1 })
+    }
+}
+
+fn is_infinite(evidence: &Evidence<'_>) -> bool {
+    let output = &evidence.producer().output.range;
+    output.pos_inf + output.neg_inf > 0
+}

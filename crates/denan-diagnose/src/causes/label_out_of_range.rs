@@ -1,0 +1,271 @@
+//! A class that does not exist, or a probability outside of 0 to 1, among the targets.
+
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::Evidence;
+use crate::evidence::view::{Index, View};
+use crate::operators::{has_logarithm, is_logarithm};
+use crate::words;
+use denan_finding::number::float;
+use denan_finding::{BlamedSample, Finding};
+use denan_record::model::{DataSeen, Node, Phase, Rows, Sample};
+
+pub(crate) struct LabelOutOfRange;
+
+cause!(LabelOutOfRange, "label-out-of-range");
+
+/// The target itself is on the record, in the breaking batch.
+const TARGET_NAMED: f64 = 0.95;
+
+/// Such a target was among the data before, and the training ran away since.
+const SEEN_BEFORE: f64 = 0.91;
+
+/// Rounding may push a probability this far outside.
+const TOLERANCE: f64 = 1e-4;
+
+/// Operations between logits and the logarithm of their probabilities.
+const STEPS_TO_LOG: usize = 7;
+
+/// Functions that hold a logarithm.
+const LOG_PROBABILITIES: &[&str] = &["log_sigmoid", "log_softmax", "softplus", "logsigmoid"];
+
+impl Cause for LabelOutOfRange {
+    fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter | Phase::Optimizer) {
+            return None;
+        }
+        let found = bad_targets(evidence);
+        let worst = found.first()?;
+        let confidence = if worst.row.is_some() { TARGET_NAMED } else { SEEN_BEFORE };
+        let mut observations = vec![worst.why()];
+        observations.push(match worst.classes {
+            Some(classes) => format!("the classes are 0 to {}", classes - 1),
+            None => "it is used as a probability: it multiplies a logarithm, or goes into one".to_owned(),
+        });
+        if found.len() > 1 {
+            observations.push(format!("{} such targets in the batch", found.len()));
+        }
+        if evidence.history.losses.len() > 1 {
+            let losses = evidence.history.last_losses_in_words();
+            observations.push(format!("the losses before the break: {losses}"));
+        }
+        observations.extend(
+            evidence
+                .suspect()
+                .map(|seen| format!("{}{}", evidence.input_in_words(seen), words::at(evidence.producer()))),
+        );
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                "repair the label of that sample, or leave the sample out".to_owned(),
+                match worst.classes {
+                    Some(_) => "check labels where they are read: 0 <= label < classes".to_owned(),
+                    None => "check targets where they are read: 0 <= target <= 1; images of bytes want / 255"
+                        .to_owned(),
+                },
+            ],
+            interventions: vec!["drop-samples".to_owned()],
+            ..self.finding(
+                confidence,
+                format!("{} has a target out of range: {}", worst.owner(), float(worst.value)),
+            )
+        })
+    }
+
+    fn blamed(&self, evidence: &Evidence<'_>) -> Vec<BlamedSample> {
+        bad_targets(evidence).iter().map(BadTarget::blame).collect()
+    }
+
+    fn names(&self) -> Names {
+        Names::Datum
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const { &[Explains::from(0.9, &[])] }
+    }
+}
+
+/// A target out of range.
+struct BadTarget {
+    value: f64,
+    /// Number of classes; none for a probability.
+    classes: Option<u64>,
+    row: Option<u64>,
+    sample: Option<Sample>,
+}
+
+impl BadTarget {
+    fn owner(&self) -> String {
+        match (&self.sample, self.row) {
+            (Some(sample), _) => words::sample(sample),
+            (None, Some(row)) => format!("row {row} of the batch"),
+            (None, None) => "a sample".to_owned(),
+        }
+    }
+
+    fn why(&self) -> String {
+        match self.classes {
+            Some(classes) => format!("its class is {}, of {classes}", float(self.value)),
+            None => format!("its target is {}, and a probability lies between 0 and 1", float(self.value)),
+        }
+    }
+
+    /// As one to blame.
+    fn blame(&self) -> BlamedSample {
+        BlamedSample { sample: self.sample.clone(), batch_row: self.row, why: self.why() }
+    }
+}
+
+/// The targets out of range, one a row.
+fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
+    let Some(view) = evidence.breaking() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (index, classes) in targets(view).into_iter().chain(earlier_targets(evidence)) {
+        let node = view.node(index);
+        let is_bad = |value: f64| match classes {
+            Some(classes) => value < 0.0 || value >= classes as f64,
+            None => !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value),
+        };
+        let bad: Vec<(usize, f64)> =
+            node.values.iter().copied().enumerate().filter(|(_, value)| is_bad(*value)).collect();
+        // Where many targets lie outside, they are no probabilities at all.
+        if bad.is_empty() || bad.len() * 2 > node.values.len() {
+            continue;
+        }
+        for (position, value) in bad {
+            let row = node.rows.map(|Rows { first, length }| first + position as u64 / length.max(1));
+            if found.iter().any(|known: &BadTarget| known.row == row) {
+                continue;
+            }
+            let sample = row.and_then(|row| evidence.samples.get(usize::try_from(row).ok()?)).cloned();
+            found.push(BadTarget { value, classes, row, sample });
+        }
+    }
+    if found.is_empty() && evidence.blew_up() {
+        found.extend(seen_before(evidence, view));
+    }
+    found
+}
+
+/// Data tensors that are used as targets, and the number of classes if they are labels.
+fn targets(view: &View<'_>) -> Vec<(Index, Option<u64>)> {
+    let mut found = Vec::new();
+    for (index, node) in view.forward() {
+        match node.op.as_str() {
+            // target * log(p), or target * logit beside a log of the same logit.
+            "mul" if node.dtype.contains("float") => {
+                let [a, b] = node.inputs[..] else { continue };
+                for (target, other) in [(a, b), (b, a)] {
+                    if view.is_of_data(target) && !view.is_of_data(other) && is_log_probability(view, other) {
+                        found.extend(values_of(view, target).map(|target| (target, None)));
+                    }
+                }
+            }
+            // The entropy of the targets in a divergence.
+            "log" if node.inputs.first().is_some_and(|&input| view.is_of_data(input)) => {
+                if let Some(target) = values_of(view, node.inputs[0])
+                    && multiplies(view, index, target)
+                {
+                    found.push((target, None));
+                }
+            }
+            // One-hot by hand: labels against all classes.
+            "equal" => {
+                let label = node.inputs.iter().find_map(|&input| {
+                    let label = values_of(view, input)?;
+                    view.node(label).dtype.starts_with("int").then_some(label)
+                });
+                let classes = node.shape.last().copied().filter(|classes| *classes > 1);
+                if let (Some(label), Some(classes)) = (label, classes)
+                    && view.node(label).shape.iter().product::<u64>() * classes
+                        == node.shape.iter().product::<u64>()
+                {
+                    found.push((label, Some(classes)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Where the graph of the breaking step ends before the loss, the step before says which data are targets.
+fn earlier_targets(evidence: &Evidence<'_>) -> Vec<(Index, Option<u64>)> {
+    let (Some(view), Some(before)) = (evidence.breaking(), evidence.before()) else { return Vec::new() };
+    let known = targets(before);
+    let same = |(index, node): (Index, &Node)| {
+        if node.values.is_empty() || !view.is_of_data(index) {
+            return None;
+        }
+        let of = known.iter().find(|(other, _)| {
+            let other_node = before.node(*other);
+            node.op == other_node.op
+                && node.shape == other_node.shape
+                && view.place(index) == before.place(*other)
+        })?;
+        Some((index, of.1))
+    };
+    view.nodes().filter_map(same).collect()
+}
+
+/// The data tensor with elements on the record that a tensor is a view of, by ways that change no element.
+fn values_of(view: &View<'_>, index: Index) -> Option<Index> {
+    let mut at = index;
+    loop {
+        let node = view.node(at);
+        if !node.values.is_empty() {
+            return Some(at);
+        }
+        let is_view = matches!(
+            node.op.as_str(),
+            "reshape" | "expand" | "swap_dims" | "permute" | "slice" | "select" | "repeat" | "cast" | "int"
+        );
+        if node.op == "input" && view.is_of_data(at) {
+            return Some(at);
+        }
+        at = *node.inputs.first().filter(|_| is_view)?;
+    }
+}
+
+/// Whether a tensor is a logarithm of a probability, or a logit that goes into one.
+fn is_log_probability(view: &View<'_>, index: Index) -> bool {
+    let is_log = |at: Index| {
+        let node = view.node(at);
+        let names = [Some(node.op.as_str()), node.call.as_deref()];
+        names.into_iter().flatten().any(|name| has_logarithm(name) || LOG_PROBABILITIES.contains(&name))
+    };
+    let near = view.ancestors(index, 4).into_iter().chain([index]);
+    near.into_iter().any(is_log) || view.descendants(index, STEPS_TO_LOG).into_iter().any(is_log)
+}
+
+/// Whether a logarithm of targets is multiplied by the targets.
+fn multiplies(view: &View<'_>, log: Index, target: Index) -> bool {
+    view.readers(log).any(|reader| {
+        let node = view.node(reader);
+        node.op == "mul" && node.inputs.iter().any(|&input| values_of(view, input) == Some(target))
+    }) || view.readers(log).any(|reader| view.node(reader).op == "sub") && is_logarithm(&view.node(log).op)
+}
+
+/// A target out of range in an earlier batch: its update is what the training did not survive.
+fn seen_before(evidence: &Evidence<'_>, view: &View<'_>) -> Option<BadTarget> {
+    let places: Vec<_> = targets(view)
+        .into_iter()
+        .filter(|(_, classes)| classes.is_none())
+        .flat_map(|(index, _)| view.data_behind(index))
+        .map(|data| view.place(data))
+        .collect();
+    let is_target = |data: &&DataSeen| places.contains(&data.place.as_ref());
+    evidence.run.data.iter().filter(is_target).find_map(|data| {
+        let extreme = data.extreme.as_ref()?;
+        let is_outside = !(-TOLERANCE..=1.0 + TOLERANCE).contains(&extreme.value);
+        let is_alone =
+            data.typical.get(extreme.column as usize).is_some_and(|typical| *typical <= 1.0 + TOLERANCE);
+        (is_outside && is_alone).then(|| BadTarget {
+            value: extreme.value,
+            classes: None,
+            row: None,
+            sample: extreme.sample.clone(),
+        })
+    })
+}

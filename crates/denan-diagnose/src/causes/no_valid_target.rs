@@ -1,0 +1,132 @@
+//! Every target of the batch is ignored: a mean over nothing.
+
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::view::{Index, View};
+use crate::evidence::{Divisor, Evidence};
+use crate::operators::is_counted;
+use crate::words;
+use denan_finding::Finding;
+use denan_record::model::{Kind, Node, Phase};
+
+pub(crate) struct NoValidTarget;
+
+cause!(NoValidTarget, "no-valid-target");
+
+/// A mean of the loss over no element at all.
+const NOTHING_LEFT: f64 = 0.95;
+
+/// The divisor is the count of a mask made of data, which is 0 here and was not before.
+const COUNT_IS_ZERO: f64 = 0.95;
+
+/// The same, but there was no step before to compare with.
+const COUNT_IS_ZERO_AT_ONCE: f64 = 0.9;
+
+/// Operations between a count and the division by it.
+const STEPS_TO_COUNT: usize = 4;
+
+impl Cause for NoValidTarget {
+    fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        let broken = evidence.broken;
+        if !matches!(broken.phase, Phase::Forward | Phase::Loss) || broken.kind != Kind::Nan {
+            return None;
+        }
+        let producer = evidence.producer();
+        let executed = evidence.executed();
+        let (confidence, what) = if is_counted(&executed) && producer.inputs.first()?.range.count == 0 {
+            let shape = &producer.inputs.first()?.shape;
+            let seen = format!("{} got a tensor of shape {}", producer.op, words::shape(shape));
+            (NOTHING_LEFT, seen)
+        } else {
+            count_of_zero(evidence)?
+        };
+        let mut observations = vec![what];
+        observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
+        observations.push("0 divided by 0 is NaN, in the loss and in all gradients".to_owned());
+        observations.extend(evidence.path_in_words());
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                format!(
+                    "guard the count: {}",
+                    evidence.code("sum / count.clamp_min(1.0)", "sum / count.clamp(min=1)"),
+                ),
+                "skip a batch without a valid target, or leave such samples out of the data set".to_owned(),
+                "if it is the last, smaller batch: drop it".to_owned(),
+            ],
+            interventions: vec!["safe-op".to_owned(), "drop-samples".to_owned()],
+            ..self.finding(
+                confidence,
+                format!(
+                    "no target of step {}'s batch is valid: {} divides 0 by 0{}",
+                    broken.step,
+                    evidence.operation_in_words(),
+                    words::at(producer),
+                ),
+            )
+        })
+    }
+
+    fn names(&self) -> Names {
+        Names::Datum
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const { &[Explains::from(0.9, &["division-by-zero", "learning-rate-too-high"])] }
+    }
+}
+
+/// Whether the producer divides nothing by a number of valid targets that is 0.
+fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
+    let Some(Divisor::Tensor(divisor)) = evidence.divisor() else { return None };
+    let numerator = evidence.producer().inputs.first()?;
+    let all_zero = |range: &denan_numerics::Range| range.count > 0 && range.zeros == range.count;
+    if evidence.executed() != "div" || divisor.range.zeros == 0 || numerator.range.zeros == 0 {
+        return None;
+    }
+    // Several counts (one a sample) may be divided by at once.
+    if divisor.range.count == 1 && !(all_zero(&divisor.range) && all_zero(&numerator.range)) {
+        return None;
+    }
+    let view = evidence.breaking()?;
+    let divisor = *view.node(view.producer()?).inputs.get(1)?;
+    let (count, mask) = counted_mask(view, divisor)?;
+    let place = view.place(count).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+    let seen = format!(
+        "the divisor counts what a mask of shape {} lets through{place}: nothing",
+        words::shape(&view.node(mask).shape),
+    );
+    // The same count in the step before.
+    let before = evidence.before().and_then(|before| {
+        let same = |(index, node): (Index, &Node)| {
+            (node.op == view.node(count).op && before.place(index) == view.place(count)).then_some(node.range)
+        };
+        before.forward().find_map(same)
+    });
+    match before {
+        Some(range) if range.zeros == range.count => None,
+        Some(_) => Some((COUNT_IS_ZERO, seen)),
+        None => Some((COUNT_IS_ZERO_AT_ONCE, seen)),
+    }
+}
+
+/// The sum over a mask of zeros and ones, made of data alone, that a divisor is.
+fn counted_mask(view: &View<'_>, divisor: Index) -> Option<(Index, Index)> {
+    let near = [divisor].into_iter().chain(view.ancestors(divisor, STEPS_TO_COUNT));
+    near.into_iter().find_map(|count| {
+        let node = view.node(count);
+        if node.op != "sum" {
+            return None;
+        }
+        let mask = *node.inputs.first()?;
+        let range = view.node(mask).range;
+        let is_mask = range.count > 0 && range.min >= 0.0 && range.max <= 1.0;
+        (is_mask && !reads_parameter(view, mask)).then_some((count, mask))
+    })
+}
+
+/// Whether a parameter has a part in a tensor. Masks are often made with `ones_like` of something that has one,
+/// so only what was computed counts.
+fn reads_parameter(view: &View<'_>, index: Index) -> bool {
+    let all = view.ancestors(index, 12);
+    all.iter().any(|&at| view.parameter(at).is_some())
+}

@@ -1,0 +1,152 @@
+//! Weights drift upwards, step by small step, until something overflows.
+
+use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::evidence::Evidence;
+use crate::words;
+use denan_finding::Finding;
+use denan_finding::number::float;
+use denan_record::model::{Parameter, Phase};
+
+pub(crate) struct WeightGrowth;
+
+cause!(WeightGrowth, "weight-growth");
+
+/// Growth of a parameter's norm over the training that regularised weights do not show.
+const GROWN: f64 = 4.0;
+
+/// Fewer steps than these are no drift.
+const LONG: usize = 20;
+
+/// Share of the steps in which the norm has to rise.
+const STEADY: f64 = 0.9;
+
+/// The largest share of the norm that a drifting step adds; more is a runaway, not a drift.
+const SMALL_STEP: f64 = 0.25;
+
+/// Steady growth at small steps over the whole training.
+const DRIFTS: f64 = 0.9;
+
+/// The parameter began near 0, so that growth by itself means less.
+const FROM_NOTHING: f64 = 0.75;
+
+impl Cause for WeightGrowth {
+    fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
+            return None;
+        }
+        let drifts = evidence.run.parameters.iter().filter_map(|parameter| Drift::of(evidence, parameter));
+        let drift = drifts.max_by(|a, b| a.times.total_cmp(&b.times))?;
+        let name = evidence.parameter_name(drift.slot);
+        let confidence = if drift.is_from_nothing { FROM_NOTHING } else { DRIFTS };
+        let mut observations = vec![
+            format!(
+                "the norm of {name} went from {} to {} over {} steps, rising in {} of {}",
+                float(words::two_digits(drift.first)),
+                float(words::two_digits(drift.last)),
+                evidence.broken.step,
+                drift.rises,
+                drift.steps,
+            ),
+            format!(
+                "no single step changed it by more than {} %",
+                float((drift.largest_step * 100.0).round())
+            ),
+        ];
+        let producer = evidence.producer();
+        observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
+        if evidence.history.losses.len() > 1 {
+            observations
+                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
+        }
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                format!(
+                    "regularise: {}",
+                    evidence.code(
+                        "AdamWConfig::new().with_weight_decay(0.01), or SgdConfig::new().with_weight_decay(…)",
+                        "torch.optim.AdamW(…, weight_decay=0.01)",
+                    ),
+                ),
+                "bound what may only grow: clamp a scale or its logarithm".to_owned(),
+            ],
+            interventions: vec!["weight-decay".to_owned(), "lower-learning-rate".to_owned()],
+            ..self.finding(
+                confidence,
+                format!("{name} grew {}-fold in small steps, and nothing held it back", float(words::two_digits(drift.times))),
+            )
+        })
+    }
+
+    fn names(&self) -> Names {
+        Names::Setting
+    }
+
+    fn explains(&self) -> &'static [Explains] {
+        const {
+            &[Explains::from(
+                0.85,
+                &[
+                    "exp-overflow",
+                    "learning-rate-too-high",
+                    "log-of-zero",
+                    "division-by-zero",
+                    "infinite-gradient",
+                ],
+            )]
+        }
+    }
+}
+
+/// How a parameter's norm went.
+struct Drift {
+    slot: u32,
+    first: f64,
+    last: f64,
+    times: f64,
+    steps: usize,
+    rises: usize,
+    largest_step: f64,
+    is_from_nothing: bool,
+}
+
+impl Drift {
+    fn of(evidence: &Evidence<'_>, parameter: &Parameter) -> Option<Self> {
+        let start = parameter.initial.filter(|initial| initial.is_finite()).map(|initial| initial.l2_norm());
+        let seen =
+            evidence.run.steps.iter().filter(|step| step.step < evidence.broken.step).filter_map(|step| {
+                let own = step.parameters.iter().find(|seen| seen.slot == parameter.slot)?;
+                let norm = own.value.filter(|value| value.is_finite())?.l2_norm();
+                Some((step.step, norm))
+            });
+        let norms: Vec<(u64, f64)> = seen.collect();
+        if norms.len() < LONG {
+            return None;
+        }
+        let (first, last) = (start.unwrap_or(norms[0].1), norms.last()?.1);
+        let pairs = norms.windows(2);
+        let rises = pairs.clone().filter(|pair| pair[1].1 > pair[0].1).count();
+        // Steps that are thinned out lie further apart.
+        let largest_step = pairs
+            .map(|pair| {
+                let steps = (pair[1].0 - pair[0].0).max(1) as f64;
+                ((pair[1].1 / pair[0].1.max(f64::MIN_POSITIVE)).powf(1.0 / steps) - 1.0).abs()
+            })
+            .fold(0.0, f64::max);
+        let elements = parameter.shape.iter().product::<u64>().max(1) as f64;
+        let is_from_nothing = first / elements.sqrt() < 1e-3;
+        let times = last / first.max(1e-3 * elements.sqrt());
+        let is_drift =
+            times >= GROWN && rises as f64 >= STEADY * (norms.len() - 1) as f64 && largest_step <= SMALL_STEP;
+        is_drift.then_some(Self {
+            slot: parameter.slot,
+            first,
+            last,
+            times,
+            steps: norms.len() - 1,
+            rises,
+            largest_step,
+            is_from_nothing,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! What a cure has to know of a run besides its causes: which parameters, which calls, which numbers.
+
+use crate::Context;
+use crate::causes::bad_anchors;
+use crate::causes::bad_initialization::misfit_slots;
+use crate::causes::sum_reduction;
+use crate::causes::unfrozen_backbone;
+use crate::evidence::Evidence;
+use crate::evidence::view::View;
+use denan_record::model::{Parameter, Place, Run};
+
+/// A layer with weights, as its call is on the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerCall {
+    /// Plain name of the operation: `linear`, `conv2d`.
+    pub op: String,
+    /// The user's line.
+    pub place: Option<Place>,
+    /// Slot of its weight.
+    pub slot: Option<u32>,
+    /// Largest magnitude of what it made over that of what it read.
+    pub growth: f64,
+    /// Whether what it made went through a rectifier next, rather than `tanh` or another function.
+    pub is_rectified: bool,
+}
+
+/// A table of anchor boxes and the targets it should fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnchorTable {
+    /// Where it entered the engine.
+    pub place: Place,
+    /// Its elements in row-major order, widths and heights or corners.
+    pub values: Vec<f64>,
+    /// Elements of one anchor: 2 or 4.
+    pub width: usize,
+    /// Widths and heights of the targets of the batch that are on the record.
+    pub targets: Vec<[f64; 2]>,
+}
+
+/// The layers with weights of the first step, in the order in which they were called.
+pub fn layers(run: &Run) -> Vec<LayerCall> {
+    let Some(graph) = run.graphs.first() else { return Vec::new() };
+    let view = View::of(graph);
+    let call = |layer: crate::evidence::view::Layer| {
+        let next = view.descendants(layer.output, 4);
+        let is_rectified = next.iter().any(|&at| view.node(at).op.contains("relu"));
+        LayerCall {
+            op: view.node(layer.output).op.clone(),
+            place: view.place(layer.output).cloned(),
+            slot: layer.slot,
+            growth: layer.output_max / layer.input_max.max(f64::MIN_POSITIVE),
+            is_rectified,
+        }
+    };
+    view.layers().into_iter().map(call).collect()
+}
+
+/// Parameters of the layers whose first weights do not fit, by slot.
+pub fn misfits(run: &Run) -> Vec<u32> {
+    Evidence::of(run, &Context::default()).map(|evidence| misfit_slots(&evidence)).unwrap_or_default()
+}
+
+/// Weights and biases of BatchNorm layers, by slot.
+pub fn batch_norm_parameters(run: &Run) -> Vec<u32> {
+    let mut slots = Vec::new();
+    for graph in &run.graphs {
+        let view = View::of(graph);
+        for (_, node) in view.forward().filter(|(index, _)| view.is_normalisation(*index)) {
+            let own = node.inputs.iter().filter_map(|&input| view.node(view.parameter(input)?).slot);
+            slots.extend(own);
+        }
+    }
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// Parameters that had their first update in the step in which a part was released, by slot.
+pub fn released(run: &Run) -> Vec<u32> {
+    Evidence::of(run, &Context::default())
+        .and_then(|evidence| {
+            Some(unfrozen_backbone::released(&evidence, unfrozen_backbone::released_at(&evidence)?))
+        })
+        .unwrap_or_default()
+}
+
+/// Elements that the loss adds up instead of averaging, and the line of the sum.
+pub fn summed_loss(run: &Run) -> Option<(u64, Option<Place>)> {
+    run.graphs.iter().find_map(|graph| {
+        let view = View::of(graph);
+        let (sum, elements) = sum_reduction::summed_loss(&view)?;
+        Some((elements, view.place(sum).cloned()))
+    })
+}
+
+/// The table of anchors that fits none of the targets.
+pub fn anchors(run: &Run) -> Option<AnchorTable> {
+    bad_anchors::table(&Evidence::of(run, &Context::default())?)
+}
+
+/// Inputs of one unit of a layer with this weight, and outputs: `[in, out]` of a matrix, channels times kernel
+/// of a convolution `[out, in, …]`.
+pub fn fans(parameter: &Parameter) -> Option<(u64, u64)> {
+    match parameter.shape[..] {
+        [fan_in, fan_out] => Some((fan_in, fan_out)),
+        [out, channels, ref kernel @ ..] if !kernel.is_empty() => {
+            let kernel: u64 = kernel.iter().product();
+            Some((channels * kernel, out * kernel))
+        }
+        _ => None,
+    }
+}
