@@ -8,6 +8,8 @@
 //! - [`data::watched`] and [`data::WatchedBatcher`] around a data set and its batcher;
 //! - [`name_parameters`] once after a module is made.
 //!
+//! [`remedies`] holds what denan's cures do, as calls for a program of one's own.
+//!
 //! A program that makes these calls computes the same numbers with and without denan. Outside of
 //! `denan run` they cost next to nothing.
 //!
@@ -24,5 +26,6 @@
 pub mod data;
 mod message;
 mod names;
+pub mod remedies;
 
 pub use names::name_parameters;

@@ -215,8 +215,9 @@ impl RouterClient for WatchClient {
     fn read_tensor_async(&self, tensor: TensorIr) -> DynFut<Result<TensorData, ExecutionError>> {
         let mut locked = behind();
         let converted = locked.watching(|watch, engine| {
+            let converted = watch.as_read(engine, &tensor);
             watch.is_read(&tensor);
-            watch.as_read(engine, &tensor)
+            converted
         });
         if let Some(converted) = converted.flatten() {
             let id = fresh_id();

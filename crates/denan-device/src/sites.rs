@@ -184,7 +184,7 @@ impl Reading {
                 || function.contains("Gradients::new");
         }
         self.in_parameter |= function.contains("burn_core::module::param::")
-            || function.contains("burn_core::module::initializer::");
+            || function.contains("burn_nn::initializer::");
         if function.contains("burn_optim::") && function.contains("::step") {
             self.optimizer = true;
             if self.optimizer_name.is_none() {

@@ -31,25 +31,34 @@
 //! assert!(unified_diff(&patch).contains("@@ -7 +7 @@\n-    let y = x.log();\n"));
 //! ```
 
+mod at_line;
+mod batch;
 mod clip_gradients;
 mod definition;
 mod diff;
 mod drop_samples;
 mod expr;
+mod float32;
 mod import;
+mod inputs;
+mod layers;
 mod learning_rate;
+mod loss;
 mod number;
 mod optimizer;
 mod place;
 mod raise_epsilon;
+mod rate;
 mod safe_op;
 mod source;
 mod walk;
+mod weight_decay;
 
 pub use diff::{unified_diff, unified_diff_in};
 
 use denan_finding::Patch;
-use denan_record::model::{Break, Place, Sample};
+use denan_diagnose::facts;
+use denan_record::model::{Break, Place, Run, Sample};
 use denan_record::plan::Intervention;
 use std::fmt;
 
@@ -73,7 +82,42 @@ pub fn patch(
         Intervention::ClipGradients { by, limit } => clip_gradients::patch(*by, *limit, context, sources),
         Intervention::RaiseEpsilon { epsilon } => raise_epsilon::patch(*epsilon, context, sources),
         Intervention::DropSamples { indices } => drop_samples::patch(indices, context, sources),
-        other => Err(NoPatch::new("denan writes no patch for it yet", other.id().replace('-', " "))),
+        Intervention::ClampInputs { at, low, high } => inputs::clamp(at, *low, *high, sources),
+        Intervention::NormalizeInputs { at, axis, means, stds } => {
+            inputs::normalize(at, *axis, means, stds, sources)
+        }
+        Intervention::ReplaceAnchors { at, values } => inputs::anchors(at, values, sources),
+        Intervention::Float32 => float32::patch(sources),
+        Intervention::ScaleLoss { factor } => loss::scaled(*factor, sources),
+        Intervention::MeanLoss { elements } => {
+            let place = context.run.and_then(facts::summed_loss).and_then(|(_, place)| place);
+            loss::mean(*elements, place.as_ref(), sources)
+        }
+        Intervention::SmallerBatch { size } => batch::patch(*size, sources),
+        Intervention::Reinitialize { parameters } => {
+            let known = context.run.map_or(&[][..], |run| &run.parameters);
+            layers::reinitialize(parameters, known, sources)
+        }
+        Intervention::InsertNorm { after } => layers::insert_norm(after, sources),
+        Intervention::FreezeBatchNorm { how, .. } => layers::freeze_batch_norm(*how, sources),
+        Intervention::ConstantLearningRate { rate } => rate::constant(*rate, context, sources),
+        Intervention::WarmUp { steps } => Err(rate::warm_up(*steps)),
+        Intervention::WeightDecay { penalty } => weight_decay::patch(*penalty, context, sources),
+        Intervention::ChangeOptimizer { rate, .. } => Err(NoPatch::new(
+            "another optimizer has another type, which the program may name elsewhere",
+            format!("configure it in the place of the present one, with a rate of {}", number::short(*rate)),
+        )),
+        Intervention::FreezeReleased { .. } => Err(NoPatch::new(
+            "what is released may be written in many ways",
+            "keep the part frozen: leave its gradients out of the step, or module.freeze()",
+        )),
+        Intervention::LowerReleasedRate { factor, .. } => Err(NoPatch::new(
+            "what is released may be written in many ways",
+            format!(
+                "step the released part with {} of the rate; denan_burn::remedies::Release lets it rise slowly",
+                number::short(*factor)
+            ),
+        )),
     }
 }
 
@@ -86,6 +130,8 @@ pub struct PatchContext<'a> {
     pub step_place: Option<&'a Place>,
     /// The rate in force at the break, to tell its definition from other numbers.
     pub learning_rate: Option<f64>,
+    /// The record of the run that broke.
+    pub run: Option<&'a Run>,
     /// The samples that the experiment left out.
     pub dropped: &'a [Sample],
 }

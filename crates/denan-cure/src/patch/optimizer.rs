@@ -43,6 +43,8 @@ pub(super) struct Site<'a> {
     pub(super) source: &'a Source,
     pub(super) optimizer: &'static Optimizer,
     constructor: Range<usize>,
+    /// The path before `::new`.
+    config: Range<usize>,
     pub(super) calls: Vec<ExprMethodCall>,
 }
 
@@ -56,6 +58,18 @@ impl Site<'_> {
     /// The call that turns the configuration into an optimizer, if it is in the same chain.
     pub(super) fn finish(&self) -> Option<&ExprMethodCall> {
         self.calls.get(self.setters().len())
+    }
+
+    /// Another configuration in its place, by its full path.
+    pub(super) fn rename(&self, path: &str) -> Edit {
+        Edit::replace(self.config.clone(), path)
+    }
+
+    /// Whether all its settings are known to another optimizer, too.
+    pub(super) fn takes_settings_of(&self, other: &str) -> bool {
+        const ADAM_W: [&str; 6] =
+            ["with_beta_1", "with_beta_2", "with_epsilon", "with_amsgrad", "with_grad_clipping", "with_weight_decay"];
+        other == "AdamW" && self.setters().iter().all(|call| ADAM_W.iter().any(|known| call.method == known))
     }
 
     /// One more setter behind the others.
@@ -130,10 +144,20 @@ fn sites_in(source: &Source) -> Vec<Site<'_>> {
         // The walk meets the whole chain before its parts.
         if sites.iter().all(|site| site.constructor != constructor) {
             let calls = calls.into_iter().cloned().collect();
-            sites.push(Site { source, optimizer, constructor, calls });
+            let config = config_path(root).unwrap_or_else(|| constructor.clone());
+            sites.push(Site { source, optimizer, constructor, config, calls });
         }
     });
     sites
+}
+
+/// `burn::optim::AdamConfig` in `burn::optim::AdamConfig::new()`.
+fn config_path(expr: &Expr) -> Option<Range<usize>> {
+    let Expr::Call(call) = expr else { return None };
+    let Expr::Path(path) = &*call.func else { return None };
+    let segments = &path.path.segments;
+    let config = segments.iter().rev().nth(1)?;
+    Some(range(&path.path).start..range(&config.ident).end)
 }
 
 /// The optimizer of `…::AdamConfig::new()`.

@@ -3,7 +3,7 @@
 use super::expr::{self, inside_parentheses, is_scalar};
 use super::place::{Candidate, pick};
 use super::source::{Edit, Source, range};
-use super::{NoPatch, PatchContext, SourceTree, number, walk};
+use super::{NoPatch, PatchContext, SourceTree, at_line, number, walk};
 use denan_finding::Patch;
 use denan_record::model::{Operation, Phase, TensorSeen};
 use denan_record::plan::exponent_limit;
@@ -22,6 +22,9 @@ pub(super) fn patch(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
+    if matches!(call.op, "softmax" | "log_softmax") {
+        return unmasked(call, sources);
+    }
     let seen = recorded(call, context);
     let dtype = seen.and_then(|seen| seen.inputs.first()).map_or("float32", |input| input.dtype.as_str());
     let Some(function) = Function::of(call.op, call.margin, dtype) else {
@@ -113,6 +116,22 @@ pub(super) fn patch(
         (_, Site::Divisor(_)) => {
             return Err(refuse("the line divides where another call was expected".to_owned()));
         }
+    };
+    source.patch(sources, edits, &by_hand)
+}
+
+/// `softmax(x, 1)` becomes `softmax(x.clamp_min(-1e9), 1)`: a row that is masked everywhere becomes even.
+fn unmasked(call: &Call<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch> {
+    let low = number::short(-call.margin);
+    let by_hand = format!("mask with {low} instead of -inf, or keep one position of every row");
+    let (source, softmax) = at_line::function(call.file, call.line, &[call.op], sources, &by_hand)?;
+    let argument =
+        softmax.args.first().ok_or_else(|| NoPatch::new("the call has no argument", &*by_hand))?;
+    let at = range(argument);
+    let edits = if expr::takes_method(argument) {
+        vec![Edit::insert(at.end, format!(".clamp_min({low})"))]
+    } else {
+        vec![Edit::insert(at.start, "("), Edit::insert(at.end, format!(").clamp_min({low})"))]
     };
     source.patch(sources, edits, &by_hand)
 }

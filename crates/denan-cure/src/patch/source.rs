@@ -31,6 +31,11 @@ impl Edit {
         Self { range, text: text.into() }
     }
 
+    /// Whether another edit changes the same bytes.
+    pub(super) fn same_place(&self, other: &Self) -> bool {
+        self.range == other.range
+    }
+
     pub(super) fn insert(at: usize, text: impl Into<String>) -> Self {
         Self::replace(at..at, text)
     }

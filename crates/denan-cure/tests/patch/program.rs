@@ -63,6 +63,7 @@ impl Known {
             break_: &self.first_break,
             step_place: self.step_place.as_ref(),
             learning_rate: self.learning_rate,
+            run: None,
             dropped: &self.dropped,
         };
         let result = patch(intervention, &context, program);

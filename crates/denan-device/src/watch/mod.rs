@@ -488,6 +488,10 @@ impl Watch {
             node.is_bad() && node.is_new && Some(node.site) == self.loss_site
         });
         self.bad_loss_read = read.or(self.bad_loss_read);
+        if tensor.status == TensorStatus::ReadWrite {
+            // Nobody else has it, so reading it ends it.
+            self.graph.release(tensor.id);
+        }
     }
 
     /// What the program gets in the place of a tensor it reads, if the intervention wants something else.

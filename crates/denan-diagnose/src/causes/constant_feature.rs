@@ -29,7 +29,8 @@ impl Cause for ConstantFeature {
         }
         let Some(Divisor::Tensor(divisor)) = evidence.divisor() else { return None };
         let view = evidence.breaking()?;
-        let index = *view.node(view.producer()?).inputs.get(1)?;
+        // The divisor is what a division reads last, and all that a reciprocal does.
+        let index = *view.node(view.producer()?).inputs.last()?;
         // One spread for everything is no column's; spreads that are all 0 are those of a single row.
         let is_some_column =
             divisor.range.count > 1 && (1..divisor.range.count).contains(&divisor.range.zeros);

@@ -95,6 +95,11 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
         "the divisor counts what a mask of shape {} lets through{place}: nothing",
         words::shape(&view.node(mask).shape),
     );
+    // What the network goes on with is a mean of its own values, and no mean over targets.
+    let goes_on = view.descendants(view.producer()?, usize::MAX);
+    if goes_on.iter().any(|&at| view.node(at).inputs.iter().any(|&input| view.parameter(input).is_some())) {
+        return None;
+    }
     // The same count in the step before.
     let before = evidence.before().and_then(|before| {
         let same = |(index, node): (Index, &Node)| {
@@ -103,10 +108,18 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
         before.forward().find_map(same)
     });
     match before {
-        Some(range) if range.zeros == range.count => None,
+        // It was 0 before and did no harm, or it counts nothing.
+        Some(range) if range.zeros == range.count || range.max.fract() != 0.0 => None,
         Some(_) => Some((COUNT_IS_ZERO, seen)),
-        None => Some((COUNT_IS_ZERO_AT_ONCE, seen)),
+        None => is_comparison(view, mask).then_some((COUNT_IS_ZERO_AT_ONCE, seen)),
     }
+}
+
+/// Whether a tensor comes out of a comparison.
+fn is_comparison(view: &View<'_>, mask: Index) -> bool {
+    const COMPARISONS: &[&str] = &["equal", "not_equal", "greater", "greater_equal", "lower", "lower_equal", "mask_fill"];
+    let near = [mask].into_iter().chain(view.ancestors(mask, STEPS_TO_COUNT));
+    near.into_iter().any(|at| COMPARISONS.contains(&view.node(at).op.as_str()))
 }
 
 /// The sum over a mask of zeros and ones, made of data alone, that a divisor is.

@@ -2,6 +2,7 @@
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
+use crate::evidence::view::{Index, View};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -26,12 +27,18 @@ const SMALL_STEP: f64 = 0.25;
 /// Steady growth at small steps over the whole training.
 const DRIFTS: f64 = 0.9;
 
+/// Growth of what an operation reads from one step to the next that no drift makes.
+const JUMP: f64 = 3.0;
+
 /// The parameter began near 0, so that growth by itself means less.
 const FROM_NOTHING: f64 = 0.75;
 
 impl Cause for WeightGrowth {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
+            return None;
+        }
+        if jumped(evidence) {
             return None;
         }
         let drifts = evidence.run.parameters.iter().filter_map(|parameter| Drift::of(evidence, parameter));
@@ -96,6 +103,22 @@ impl Cause for WeightGrowth {
             )]
         }
     }
+}
+
+/// Whether what the producer read is far beyond what it read one step before: that is the doing of a sample or of
+/// a single update, and of no drift.
+fn jumped(evidence: &Evidence<'_>) -> bool {
+    let (Some(view), Some(before)) = (evidence.breaking(), evidence.before()) else { return false };
+    let Some(producer) = view.producer() else { return false };
+    let (op, place) = (&view.node(producer).op, view.place(producer));
+    let size = |view: &View<'_>, at: Index| {
+        let inputs = view.node(at).inputs.iter();
+        inputs.map(|&input| view.node(input).range.abs_max()).fold(0.0, f64::max)
+    };
+    let now = size(view, producer);
+    let same = before.nodes().filter(|(index, node)| node.op == *op && before.place(*index) == place);
+    let earlier = same.map(|(index, _)| size(before, index)).fold(0.0, f64::max);
+    earlier > 0.0 && now > JUMP * earlier
 }
 
 /// How a parameter's norm went.

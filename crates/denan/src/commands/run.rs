@@ -11,7 +11,7 @@ use crate::sources::SourceFiles;
 use crate::terminal::Terminal;
 use denan_cure::experiments::{self, Experiment, Rerun};
 use denan_cure::patch::{PatchContext, patch};
-use denan_diagnose::{Context, blamed_samples};
+use denan_diagnose::{Context, blamed_samples, diagnose};
 use denan_finding::{BlamedSample, NextCommand, Outcome, RunResult, Verdict};
 use denan_record::event::Event;
 use denan_record::model::Run;
@@ -119,7 +119,16 @@ fn cure(
         CureChoice::Only(ids) => Some(ids.as_slice()),
         _ => None,
     };
+    match rerunner.again(run) {
+        Ok(again) => {
+            let context = Context { annotations: rerunner.annotations, again: Some(&again) };
+            result.causes = diagnose(run, &context);
+            result.samples = blamed_samples(run, &context);
+        }
+        Err(reason) => result.notes.push(format!("the training was not run again: {reason}")),
+    }
     let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
+    experiments::follow(&mut result.causes, &experiments);
     for Experiment { intervention, dropped, mut cure } in experiments {
         if let (Some(intervention), Verdict::Survived, Some(found)) =
             (&intervention, cure.verdict, &run.first_break)
@@ -128,6 +137,7 @@ fn cure(
                 break_: found,
                 step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
                 learning_rate: experiments::learning_rate(run),
+                run: Some(run),
                 dropped: &dropped,
             };
             match patch(intervention, &context, sources) {
@@ -150,7 +160,14 @@ struct Rerunner<'a> {
 }
 
 impl Rerunner<'_> {
-    fn rerun_one(&self, intervention: &Intervention, steps: u64) -> Result<Run, String> {
+    /// The training once more, without any change, up to the end of the breaking step.
+    fn again(&self, run: &Run) -> Result<Run, String> {
+        let last = run.first_break.as_ref().map_or(0, |first| first.step);
+        self.terminal.say("running it again as it is");
+        self.rerun_one(None, last + 1)
+    }
+
+    fn rerun_one(&self, intervention: Option<&Intervention>, steps: u64) -> Result<Run, String> {
         const NO_TIME: &str = "the time for re-runs is used up; give more with --cure-budget SECONDS";
         if Instant::now() > self.deadline {
             return Err(NO_TIME.to_owned());
@@ -159,7 +176,7 @@ impl Rerunner<'_> {
             seed: self.seed,
             stop_after_break: true,
             stop_at_step: Some(steps),
-            intervention: Some(intervention.clone()),
+            intervention: intervention.cloned(),
             ..Plan::default()
         };
         let deadline = Some(self.deadline);
@@ -175,7 +192,7 @@ impl Rerun for Rerunner<'_> {
         std::thread::scope(|scope| {
             let running: Vec<_> = interventions
                 .iter()
-                .map(|intervention| scope.spawn(move || this.rerun_one(intervention, steps)))
+                .map(|intervention| scope.spawn(move || this.rerun_one(Some(intervention), steps)))
                 .collect();
             let joined = running.into_iter().map(|run| run.join());
             joined
