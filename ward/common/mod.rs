@@ -44,3 +44,26 @@ impl Draw {
         self.uniform(0.0, 1.0) < probability
     }
 }
+
+/// Something that happens in one run and not in the next, as a fault of the machine does.
+///
+/// Runs of the same parent process know of each other by a file in the folder for temporary files.
+pub struct Once {
+    mark: std::path::PathBuf,
+}
+
+impl Once {
+    /// Of this name.
+    pub fn new(name: &str) -> Self {
+        let parent = std::os::unix::process::parent_id();
+        Self { mark: std::env::temp_dir().join(format!("denan-ward-{name}-{parent}")) }
+    }
+
+    /// Whether it happens in this run. Taken back by the run in which it does not.
+    pub fn happens(&self) -> bool {
+        if std::fs::remove_file(&self.mark).is_ok() {
+            return false;
+        }
+        std::fs::write(&self.mark, []).is_ok()
+    }
+}

@@ -15,6 +15,7 @@ Runs denan over the trainings of the ward and compares what it finds with what i
 options:
   --only CAUSE[/CASE]  these cases only; can be given more than once
   --cure, --no-cure    whether cures are tried as well [default: --cure]
+  --one-cure           cures of one case of each cause
   --engine burn        which engine's trainings [default: burn]";
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! What is tried and how far it is searched, against trainings that are made of rules.
 
-use denan_cure::experiments::{Rerun, experiment};
+use denan_cure::experiments::{Rerun, experiment, follow};
 use denan_finding::{BlamedSample, Finding, Verdict};
 use denan_numerics::{Range, Summary};
 use denan_record::model::{
@@ -220,4 +220,59 @@ fn only_the_interventions_asked_for_are_tried() {
     let found = experiment(&training(false, 100), &causes, &[], Some(&only), &mut rules);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].cure.intervention, "safe-op");
+}
+
+#[test]
+fn other_ways_to_clip_are_tried_when_one_does_not_help() {
+    let mut rules = Rules::new(|intervention| {
+        matches!(intervention, Intervention::ClipGradients { by: ClipBy::Value, .. })
+    });
+    let found = experiment(&training(false, 100), &cause(&["clip-gradients"]), &[], None, &mut rules);
+    assert!(
+        matches!(found[0].intervention, Some(Intervention::ClipGradients { by: ClipBy::Value, .. })),
+        "{:?}",
+        found[0].intervention
+    );
+}
+
+#[test]
+fn an_intervention_that_no_cause_names_is_tried_when_it_is_asked_for() {
+    let mut rules =
+        Rules::new(|intervention| matches!(intervention, Intervention::WarmUp { steps } if *steps >= 50));
+    let only = ["warm-up".to_owned()];
+    let found =
+        experiment(&training(false, 100), &cause(&["lower-learning-rate"]), &[], Some(&only), &mut rules);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].intervention, Some(Intervention::WarmUp { steps: 50 }));
+}
+
+#[test]
+fn the_order_of_the_causes_follows_the_experiments() {
+    let finding = |rule: &str, confidence, intervention: &str| Finding {
+        rule: rule.to_owned(),
+        confidence,
+        interventions: vec![intervention.to_owned()],
+        ..cause(&[]).remove(0)
+    };
+    let named = || {
+        vec![
+            finding("exp-overflow", 0.93, "safe-op"),
+            finding("learning-rate-too-high", 0.6, "lower-learning-rate"),
+        ]
+    };
+    let rules = |causes: &mut Vec<Finding>, survives: fn(&Intervention) -> bool| {
+        let mut rules = Rules::new(survives);
+        let found = experiment(&training(false, 100), causes, &[], None, &mut rules);
+        follow(causes, &found);
+        causes.iter().map(|cause| (cause.rule.clone(), cause.confidence)).collect::<Vec<_>>()
+    };
+    let mut causes = named();
+    let order = rules(&mut causes, |tried| matches!(tried, Intervention::LowerLearningRate { .. }));
+    assert_eq!(order, [("learning-rate-too-high".to_owned(), 0.93), ("exp-overflow".to_owned(), 0.6)]);
+    assert!(causes[0].evidence.last().unwrap().contains("speaks for it"), "{:?}", causes[0].evidence);
+    assert!(causes[1].evidence.last().unwrap().contains("speaks against it"), "{:?}", causes[1].evidence);
+    // As long as its own cure survives, or nothing does, the first stays first.
+    for survives in [(|_| true) as fn(&Intervention) -> bool, |_| false] {
+        assert_eq!(rules(&mut named(), survives)[0].0, "exp-overflow");
+    }
 }

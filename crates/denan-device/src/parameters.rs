@@ -7,7 +7,7 @@
 use crate::graph::{Graph, NodeIndex};
 use burn_ir::TensorId;
 use denan_numerics::Summary;
-use denan_record::model::{Phase, Role};
+use denan_record::model::Role;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What one step does to one parameter.
@@ -59,7 +59,7 @@ impl Updates {
     /// If so, the update of another parameter begins.
     pub fn reads_new_gradient(&mut self, graph: &Graph, input: NodeIndex) -> bool {
         let node = graph.node(input);
-        if node.phase != Phase::Backward || !node.is_new || !self.gradients_seen.insert(input) {
+        if !node.of_gradient || !node.is_new || !self.gradients_seen.insert(input) {
             return false;
         }
         self.updates.push(Update { gradient: Some(input), ..Update::default() });
@@ -77,7 +77,7 @@ impl Updates {
             return true;
         }
         let node = graph.node(input);
-        let is_parameter = node.used_forward && node.phase != Phase::Backward || node.role == Role::Parameter;
+        let is_parameter = node.used_forward && !node.of_gradient || node.role == Role::Parameter;
         let Some(update) = self.updates.last_mut() else { return false };
         if !is_parameter || update.before.is_some_and(|before| before != input) {
             return is_parameter;

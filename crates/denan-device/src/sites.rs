@@ -161,8 +161,7 @@ impl Reading {
         if self.place.is_none()
             && let Some(place) = &frame.place
             && is_users(&place.file)
-            // What `#[derive(Module)]` writes stands at the user's line and is not the user's.
-            && !function.contains("burn_core::module::")
+            && !is_derived(function)
         {
             self.place = Some(place.clone());
         }
@@ -183,8 +182,10 @@ impl Reading {
                 || function.contains("AutodiffServer::backward")
                 || function.contains("Gradients::new");
         }
-        self.in_parameter |= function.contains("burn_core::module::param::")
-            || function.contains("burn_nn::initializer::");
+        // The user's own code may run inside of a parameter too: in a visitor of its module.
+        self.in_parameter |= self.place.is_none()
+            && (function.contains("burn_core::module::param::")
+                || function.contains("burn_nn::initializer::"));
         if function.contains("burn_optim::") && function.contains("::step") {
             self.optimizer = true;
             if self.optimizer_name.is_none() {
@@ -239,6 +240,14 @@ fn optimizer_of(function: &str) -> Option<String> {
     }
     let name = implementor.trim_start_matches('<').rsplit("::").next()?;
     (!name.is_empty() && !name.contains('<')).then(|| name.to_owned())
+}
+
+/// Whether a function is one that `#[derive(Module)]` writes, which stands at the user's line and is not the
+/// user's; a visitor or mapper of a module is.
+fn is_derived(function: &str) -> bool {
+    function.contains("burn_core::module::")
+        && !function.contains("ModuleVisitor>::")
+        && !function.contains("ModuleMapper>::")
 }
 
 /// Whether a file is part of the user's own program: not of the toolchain, of a registry, or of denan.

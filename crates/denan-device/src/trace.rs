@@ -469,6 +469,7 @@ mod tests {
                 slot: None,
                 batch: None,
                 is_new: true,
+                of_gradient: false,
                 used_forward: false,
                 data: None,
                 indices: None,

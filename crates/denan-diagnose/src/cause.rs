@@ -22,7 +22,7 @@ pub(crate) trait Cause: Identity + Sync {
     fn blamed(&self, evidence: &Evidence<'_>) -> Vec<BlamedSample> {
         match self.names() {
             Names::Datum | Names::Operation | Names::Nothing => rows(evidence),
-            Names::State | Names::Setting | Names::Course => Vec::new(),
+            Names::Machine | Names::State | Names::Setting | Names::Course => Vec::new(),
         }
     }
 
@@ -44,9 +44,11 @@ pub(crate) trait Cause: Identity + Sync {
 /// in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Names {
+    /// Nothing in the program: the machine.
+    Machine,
     /// A datum: a sample, a column, a label.
     Datum,
-    /// The state in which the training began, or the machine.
+    /// The state in which the training began.
     State,
     /// A setting of the training loop or of the network.
     Setting,

@@ -23,6 +23,16 @@ impl Check {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Cause, Self::Place, Self::Samples, Self::Cure, Self::Twin];
 
+    /// Share of the cases that has to pass: a wrong place or a word on a healthy run is worse than a cause that
+    /// comes second.
+    pub fn least_share(self) -> f64 {
+        match self {
+            Self::Cause | Self::Samples | Self::Cure => 0.95,
+            Self::Place => 0.98,
+            Self::Twin => 1.0,
+        }
+    }
+
     /// Head of the column.
     pub fn name(self) -> &'static str {
         match self {
@@ -56,6 +66,10 @@ impl Marks {
 /// Checks the run of a sick training.
 pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
     let Some(expected) = &case.sick else { return };
+    if let Some(note) = &expected.note {
+        marks.set(Check::Cause, self::note(note, found));
+        return;
+    }
     let document = found.document.as_ref().filter(|document| document.outcome == "broke");
     let (Some(document), 1) = (document, found.exit_code) else {
         marks.set(Check::Cause, Err(format!("expected a break, {}", outcome(found))));
@@ -74,10 +88,23 @@ pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
     }
 }
 
+/// Checks that a training which does not break gets a note.
+fn note(expected: &str, found: &Found) -> Result<(), String> {
+    let document = found.document.as_ref().filter(|document| document.outcome == "healthy");
+    let notes = document.map(|document| document.notes.join("; ")).unwrap_or_default();
+    if notes.contains(expected) {
+        return Ok(());
+    }
+    Err(format!("expected a note with `{expected}`, {}, notes: {notes}", outcome(found)))
+}
+
 /// Checks the run of a healthy training: nothing must be said, and it must print what it prints without denan.
 pub fn healthy(found: &Found, without: &str) -> Result<(), String> {
     let is_silent = found.document.as_ref().is_some_and(|document| {
-        document.outcome == "healthy" && document.causes.is_empty() && document.first_break.is_none()
+        document.outcome == "healthy"
+            && document.causes.is_empty()
+            && document.first_break.is_none()
+            && document.notes.is_empty()
     });
     if is_silent && found.exit_code == 0 {
         same_numbers(&found.printed, without)

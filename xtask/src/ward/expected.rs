@@ -6,6 +6,8 @@ use std::{fs, io};
 
 /// Where the pages of the causes are. Each page's example is a case of its own.
 const PAGES: &str = "crates/denan-diagnose/pages";
+/// Causes whose examples cannot be such a case: one breaks no training, one breaks some runs only.
+const NO_EXAMPLE: [&str; 2] = ["pool-stride", "transient-fault"];
 /// What that case is called.
 const PAGE_EXAMPLE: &str = "page-example";
 /// Folder of the cases that have no sick variant.
@@ -41,12 +43,17 @@ pub struct Sick {
     #[serde(rename = "steps")]
     _steps: u64,
     /// Where it breaks.
-    #[serde(rename = "break")]
+    #[serde(rename = "break", default)]
     pub place: Place,
     /// Names of the samples that are to blame; absent where no sample is.
     pub samples: Option<Vec<String>>,
     /// Interventions of which one must survive; absent where none can be asked for.
     pub cure: Option<Vec<String>>,
+    /// Text of a note, for what is wrong and breaks no training: then there must be no break.
+    pub note: Option<String>,
+    /// Whether only a second run can tell, so that it is made whatever was asked for.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Where a training breaks. What is absent is not compared.
@@ -92,6 +99,10 @@ fn of_pages(folder: &Path) -> Result<Vec<Case>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let pages = entries.flatten().map(|entry| entry.path());
     let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let pages = pages.filter(|path| {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        !NO_EXAMPLE.contains(&id.as_str())
+    });
     let case = |page: PathBuf| Case {
         cause: page.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         name: PAGE_EXAMPLE.to_owned(),

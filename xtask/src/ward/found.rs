@@ -43,6 +43,8 @@ pub struct Document {
     pub samples: Vec<Sample>,
     pub causes: Vec<Cause>,
     pub cures: Vec<Cure>,
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 #[derive(Deserialize)]

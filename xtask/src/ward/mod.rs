@@ -16,21 +16,31 @@ use std::time::Instant;
 pub struct Options {
     /// `CAUSE` or `CAUSE/CASE`; all cases if empty.
     only: Vec<String>,
-    cure: bool,
+    cure: Cures,
+}
+
+/// Of which cases cures are tried as well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cures {
+    All,
+    /// The first of each cause that expects one.
+    OnePerCause,
+    None,
 }
 
 impl Options {
     /// `None` when help was asked for.
     pub fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
-        let mut options = Self { only: Vec::new(), cure: true };
+        let mut options = Self { only: Vec::new(), cure: Cures::All };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "-h" | "--help" => return Ok(None),
                 "--only" => options.only.push(value()?.trim_end_matches('/').to_owned()),
-                "--cure" => options.cure = true,
-                "--no-cure" => options.cure = false,
+                "--cure" => options.cure = Cures::All,
+                "--one-cure" => options.cure = Cures::OnePerCause,
+                "--no-cure" => options.cure = Cures::None,
                 "--engine" => match value()?.as_str() {
                     "burn" => {}
                     other => return Err(format!("there are no trainings for the engine `{other}` yet")),
@@ -56,9 +66,19 @@ pub fn run(options: &Options) -> Result<bool, String> {
     }
     let denan = Denan::build(&root)?;
     let mut scoreboard = Scoreboard::begin();
+    let mut cured: Vec<&str> = Vec::new();
     for case in &cases {
+        let expects_cure = case.sick.as_ref().is_some_and(|sick| sick.cure.is_some());
+        let cure = match options.cure {
+            Cures::All => true,
+            Cures::OnePerCause => expects_cure && !cured.contains(&case.cause.as_str()),
+            Cures::None => false,
+        };
+        if cure && expects_cure {
+            cured.push(&case.cause);
+        }
         let began = Instant::now();
-        let marks = examine(&denan, case, options.cure)?;
+        let marks = examine(&denan, case, cure)?;
         scoreboard.add(case, &marks, began.elapsed());
     }
     Ok(scoreboard.end())
@@ -66,8 +86,8 @@ pub fn run(options: &Options) -> Result<bool, String> {
 
 fn examine(denan: &Denan, case: &Case, cure: bool) -> Result<Marks, String> {
     let mut marks = Marks::default();
-    if case.sick.is_some() {
-        compare::sick(case, &denan.run(case, Variant::Sick, cure)?, cure, &mut marks);
+    if let Some(sick) = &case.sick {
+        compare::sick(case, &denan.run(case, Variant::Sick, cure || sick.again)?, cure, &mut marks);
     }
     let healthy = denan.run(case, Variant::Healthy, false)?;
     marks.set(Check::Twin, compare::healthy(&healthy, &denan.printed_without(case)?));

@@ -32,7 +32,11 @@ pub fn clip_global_norm<M: Module>(gradients: GradientsParams, module: &M, max_n
 /// let weight = gradients.get::<2>(model.weight.id).unwrap();
 /// assert_eq!(weight.into_data().to_vec::<f32>().unwrap(), [1.0, 2.0]);
 /// ```
-pub fn scaled_gradients<const D: usize, M: Module>(loss: Tensor<D>, factor: f64, module: &M) -> GradientsParams {
+pub fn scaled_gradients<const D: usize, M: Module>(
+    loss: Tensor<D>,
+    factor: f64,
+    module: &M,
+) -> GradientsParams {
     let gradients = GradientsParams::from_grads((loss * factor).backward(), module);
     scaled(gradients, module, 1.0 / factor)
 }

@@ -116,7 +116,9 @@ impl<M: Module> Guard<M> {
         }
         self.bad_in_a_row = 0;
         let module = optimizer.step(rate * self.factor, module, gradients);
-        if self.kept.as_ref().is_none_or(|(kept, _)| step >= kept + self.policy.keep_every) && is_finite(&module) {
+        if self.kept.as_ref().is_none_or(|(kept, _)| step >= kept + self.policy.keep_every)
+            && is_finite(&module)
+        {
             self.kept = Some((step, module.clone()));
         }
         module

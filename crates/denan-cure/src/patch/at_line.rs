@@ -17,7 +17,10 @@ pub(super) fn function(
         Expr::Call(call) => {
             let Expr::Path(path) = &*call.func else { return None };
             let last = path.path.segments.last()?;
-            names.iter().any(|name| last.ident == name).then(|| (range(&last.ident).start, range(call), call.clone()))
+            names
+                .iter()
+                .any(|name| last.ident == name)
+                .then(|| (range(&last.ident).start, range(call), call.clone()))
         }
         _ => None,
     };

@@ -27,9 +27,11 @@ pub(super) fn patch(size: u64, sources: &dyn SourceTree) -> Result<Patch, NoPatc
     let argument = &call.args[0];
     let defined: Vec<Number<'_>> = definition::literals(&all, source, range(argument).start, argument);
     match &defined[..] {
-        [number] => {
-            number.source.patch(sources, vec![Edit::replace(number.digits.clone(), size.to_string())], &by_hand)
-        }
+        [number] => number.source.patch(
+            sources,
+            vec![Edit::replace(number.digits.clone(), size.to_string())],
+            &by_hand,
+        ),
         _ => source.patch(sources, vec![Edit::replace(range(argument), size.to_string())], &by_hand),
     }
 }

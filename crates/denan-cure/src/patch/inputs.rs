@@ -42,7 +42,8 @@ pub(super) fn normalize(
     let by_hand = format!("normalise: (x - mean) / std with mean {} and std {}", list(means), list(&stds));
     let (source, call) = at_line::function(&at.file, at.line, &ENTRANCES, sources, &by_hand)?;
     let refuse = |why: &str| NoPatch::new(why, &*by_hand);
-    let rank = rank(&call).ok_or_else(|| refuse("the line does not say how many dimensions the data have"))?;
+    let rank =
+        rank(&call).ok_or_else(|| refuse("the line does not say how many dimensions the data have"))?;
     let columns = means.len();
     // The columns' place among the dimensions.
     let shape: Vec<String> = match (rank, axis) {

@@ -38,12 +38,11 @@ pub(super) fn reinitialize(
             let mut path = name.split('.').rev().skip(1);
             path.find(|part| part.parse::<u32>().is_err()).map(str::to_owned)
         });
-        let own: Vec<&(&Source, Layer)> = configurations
-            .iter()
-            .filter(|(_, layer)| field.is_some() && layer.field == field)
-            .collect();
+        let own: Vec<&(&Source, Layer)> =
+            configurations.iter().filter(|(_, layer)| field.is_some() && layer.field == field).collect();
         // A layer without a name can only be meant if there is one.
-        let own = if own.is_empty() && configurations.len() == 1 { configurations.iter().collect() } else { own };
+        let own =
+            if own.is_empty() && configurations.len() == 1 { configurations.iter().collect() } else { own };
         let [(source, layer)] = &own[..] else {
             return Err(NoPatch::new(
                 format!("the configuration of {} was not found", name.unwrap_or("a layer without a name")),
@@ -108,9 +107,19 @@ struct Layer {
 
 impl Layer {
     fn edit(&self, source: &Source, initializer: &str) -> Edit {
-        match self.calls.iter().find(|call| call.method == "with_initializer").and_then(|call| call.args.first()) {
+        match self
+            .calls
+            .iter()
+            .find(|call| call.method == "with_initializer")
+            .and_then(|call| call.args.first())
+        {
             Some(argument) => Edit::replace(range(argument), initializer),
-            None => source.insert_call(self.root_end, &self.calls, 0, &format!(".with_initializer({initializer})")),
+            None => source.insert_call(
+                self.root_end,
+                &self.calls,
+                0,
+                &format!(".with_initializer({initializer})"),
+            ),
         }
     }
 }
@@ -174,7 +183,8 @@ pub(super) fn insert_norm(after: &[CallAt], sources: &dyn SourceTree) -> Result<
         if call.file != first.file {
             return Err(NoPatch::new("the layers are called in several files", by_hand));
         }
-        let (source, forward) = at_line::method(&call.file, call.line, &["forward", "matmul"], sources, by_hand)?;
+        let (source, forward) =
+            at_line::method(&call.file, call.line, &["forward", "matmul"], sources, by_hand)?;
         let whole = range(&forward);
         edits.push(Edit::insert(whole.start, "denan_burn::remedies::layer_norm("));
         edits.push(Edit::insert(whole.end, ")"));

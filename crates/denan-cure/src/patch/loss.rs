@@ -6,12 +6,9 @@ use denan_finding::Patch;
 use denan_record::model::Place;
 use syn::{Expr, ExprCall};
 
-pub(super) fn mean(
-    elements: u64,
-    place: Option<&Place>,
-    sources: &dyn SourceTree,
-) -> Result<Patch, NoPatch> {
-    let by_hand = format!("average the loss instead of adding it up: its gradient is {elements} times too large");
+pub(super) fn mean(elements: u64, place: Option<&Place>, sources: &dyn SourceTree) -> Result<Patch, NoPatch> {
+    let by_hand =
+        format!("average the loss instead of adding it up: its gradient is {elements} times too large");
     let place = place.ok_or_else(|| NoPatch::new("the line of the sum is not known", &*by_hand))?;
     let (source, call) = at_line::method(&place.file, place.line, &["sum"], sources, &by_hand)?;
     source.patch(sources, vec![Edit::replace(range(&call.method), "mean")], &by_hand)
@@ -24,9 +21,10 @@ pub(super) fn scaled(factor: f64, sources: &dyn SourceTree) -> Result<Patch, NoP
     let by_hand =
         format!("take the gradients with denan_burn::remedies::scaled_gradients(loss, {factor}, &model)");
     let all = Source::all(sources);
-    let mut sites: Vec<(&Source, ExprCall)> = all.iter().flat_map(|source| {
-        from_grads(source).into_iter().map(move |call| (source, call))
-    }).collect();
+    let mut sites: Vec<(&Source, ExprCall)> = all
+        .iter()
+        .flat_map(|source| from_grads(source).into_iter().map(move |call| (source, call)))
+        .collect();
     let (Some((source, call)), true) = (sites.pop(), sites.is_empty()) else {
         let why = "the program does not turn the gradients of its loss into a step's in exactly one place";
         return Err(NoPatch::new(why, by_hand));
@@ -46,7 +44,8 @@ fn from_grads(source: &Source) -> Vec<ExprCall> {
         let Expr::Call(call) = expr else { return };
         let Expr::Path(path) = &*call.func else { return };
         let is_it = path.path.segments.last().is_some_and(|last| last.ident == "from_grads");
-        let is_direct = matches!(call.args.first(), Some(Expr::MethodCall(inner)) if inner.method == "backward");
+        let is_direct =
+            matches!(call.args.first(), Some(Expr::MethodCall(inner)) if inner.method == "backward");
         if is_it && is_direct && !source.is_test(range(call).start) {
             found.push(call.clone());
         }

@@ -56,8 +56,8 @@ mod weight_decay;
 
 pub use diff::{unified_diff, unified_diff_in};
 
-use denan_finding::Patch;
 use denan_diagnose::facts;
+use denan_finding::Patch;
 use denan_record::model::{Break, Place, Run, Sample};
 use denan_record::plan::Intervention;
 use std::fmt;

@@ -67,8 +67,14 @@ impl Site<'_> {
 
     /// Whether all its settings are known to another optimizer, too.
     pub(super) fn takes_settings_of(&self, other: &str) -> bool {
-        const ADAM_W: [&str; 6] =
-            ["with_beta_1", "with_beta_2", "with_epsilon", "with_amsgrad", "with_grad_clipping", "with_weight_decay"];
+        const ADAM_W: [&str; 6] = [
+            "with_beta_1",
+            "with_beta_2",
+            "with_epsilon",
+            "with_amsgrad",
+            "with_grad_clipping",
+            "with_weight_decay",
+        ];
         other == "AdamW" && self.setters().iter().all(|call| ADAM_W.iter().any(|known| call.method == known))
     }
 

@@ -125,8 +125,7 @@ fn unmasked(call: &Call<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch>
     let low = number::short(-call.margin);
     let by_hand = format!("mask with {low} instead of -inf, or keep one position of every row");
     let (source, softmax) = at_line::function(call.file, call.line, &[call.op], sources, &by_hand)?;
-    let argument =
-        softmax.args.first().ok_or_else(|| NoPatch::new("the call has no argument", &*by_hand))?;
+    let argument = softmax.args.first().ok_or_else(|| NoPatch::new("the call has no argument", &*by_hand))?;
     let at = range(argument);
     let edits = if expr::takes_method(argument) {
         vec![Edit::insert(at.end, format!(".clamp_min({low})"))]

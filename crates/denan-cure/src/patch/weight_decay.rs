@@ -38,7 +38,10 @@ pub(super) fn patch(
             }
         }
         "Adam" if present.is_none() && site.takes_settings_of("AdamW") => {
-            vec![site.rename("burn::optim::AdamWConfig"), site.insert_setter(&format!(".with_weight_decay({value})"))]
+            vec![
+                site.rename("burn::optim::AdamWConfig"),
+                site.insert_setter(&format!(".with_weight_decay({value})")),
+            ]
         }
         other => return Err(refuse(format!("{other}Config has no decay of this kind"))),
     };

@@ -2,7 +2,9 @@
 
 mod diffs;
 mod drop_samples;
+mod layers;
 mod learning_rate;
+mod lines;
 mod optimizers;
 mod program;
 mod safe_op;

@@ -2,7 +2,7 @@
 
 use denan_cure::patch::{NoPatch, PatchContext, SourceTree, patch};
 use denan_finding::Patch;
-use denan_record::model::{Break, Place, Sample};
+use denan_record::model::{Break, Place, Run, Sample};
 use denan_record::plan::Intervention;
 use serde_json::{Value, json};
 
@@ -51,11 +51,12 @@ pub struct Known {
     pub step_place: Option<Place>,
     pub learning_rate: Option<f64>,
     pub dropped: Vec<Sample>,
+    pub run: Run,
 }
 
 impl Known {
     pub fn new(first_break: Break) -> Self {
-        Self { first_break, step_place: None, learning_rate: None, dropped: Vec::new() }
+        Self { first_break, step_place: None, learning_rate: None, dropped: Vec::new(), run: Run::default() }
     }
 
     pub fn patch(&self, program: &Program, intervention: &Intervention) -> Result<Patch, NoPatch> {
@@ -63,7 +64,7 @@ impl Known {
             break_: &self.first_break,
             step_place: self.step_place.as_ref(),
             learning_rate: self.learning_rate,
-            run: None,
+            run: Some(&self.run),
             dropped: &self.dropped,
         };
         let result = patch(intervention, &context, program);

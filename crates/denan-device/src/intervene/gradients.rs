@@ -41,24 +41,28 @@ pub fn clip(
     (factor < 1.0).then(|| Box::new(move |x| x * factor) as Box<_>)
 }
 
-/// Euclidean norm over all gradients that wait for the optimizer: what the backward pass made and is alive.
+/// Euclidean norm over all gradients that wait for the optimizer.
 fn global_norm(engine: &mut Engine, graph: &Graph) -> f64 {
-    let waiting: Vec<TensorIr> = graph
-        .alive()
-        .map(|(id, index)| (id, graph.node(index)))
-        .filter(|(_, node)| node.phase == Phase::Backward && node.is_new && node.dtype.is_float())
-        .map(|(id, node)| TensorIr {
-            id,
-            shape: node.shape.clone(),
-            status: TensorStatus::ReadOnly,
-            dtype: node.dtype,
-        })
-        .collect();
+    let waiting = waiting(graph);
     let squares = waiting.iter().filter_map(|tensor| float_handle(engine, tensor)).map(|tensor| {
         let norm = element::summary(&tensor).l2_norm();
         norm * norm
     });
     squares.sum::<f64>().sqrt()
+}
+
+/// The gradients that wait for the optimizer: what the backward pass made and is alive.
+pub fn waiting(graph: &Graph) -> Vec<TensorIr> {
+    let alive = graph.alive().map(|(id, index)| (id, graph.node(index)));
+    let gradients =
+        alive.filter(|(_, node)| node.phase == Phase::Backward && node.is_new && node.dtype.is_float());
+    let tensor = |(id, node): (_, &crate::graph::Node)| TensorIr {
+        id,
+        shape: node.shape.clone(),
+        status: TensorStatus::ReadOnly,
+        dtype: node.dtype,
+    };
+    gradients.map(tensor).collect()
 }
 
 /// What the backward pass starts from, times a factor.

@@ -37,6 +37,8 @@ pub struct Intervene {
     norms: Norms,
     /// Factor by which the gradients of this step are clipped together, and the step.
     clip: Option<(u64, f64)>,
+    /// Gradients of this step that are no longer scaled, and the step.
+    unscaled: (u64, Vec<TensorId>),
 }
 
 /// What is known of the operation that is under way.
@@ -74,6 +76,7 @@ impl Intervene {
             updating: Updating::default(),
             norms: Norms::default(),
             clip: None,
+            unscaled: (0, Vec::new()),
         }
     }
 
@@ -110,10 +113,6 @@ impl Intervene {
                     None => return,
                 }
             }
-            Some(Intervention::ScaleLoss { factor }) => {
-                let factor = *factor;
-                Box::new(move |x| x / factor)
-            }
             Some(
                 Intervention::ConstantLearningRate { .. }
                 | Intervention::ChangeOptimizer { .. }
@@ -131,6 +130,26 @@ impl Intervene {
         let changed = element::mapped(&tensor, map);
         drop(tensor);
         engine.register_tensor_to_device(gradient.id, HandleKind::Float(changed));
+    }
+
+    /// The backward pass is over: what it made and is alive are gradients.
+    pub fn backward_ended(&mut self, engine: &mut Engine, graph: &Graph, step: u64) {
+        let Some(Intervention::ScaleLoss { factor }) = self.intervention else { return };
+        if self.unscaled.0 != step {
+            self.unscaled = (step, Vec::new());
+        }
+        for tensor in gradients::waiting(graph) {
+            // A step may have several backward passes.
+            if self.unscaled.1.contains(&tensor.id) {
+                continue;
+            }
+            self.unscaled.1.push(tensor.id);
+            let Some(gradient) = float_handle(engine, &tensor) else { continue };
+            let unscaled = element::mapped(&gradient, |x| x / factor);
+            drop(gradient);
+            engine.register_tensor_to_device(tensor.id, HandleKind::Float(unscaled));
+            self.acted = true;
+        }
     }
 
     /// The operation to carry out instead.

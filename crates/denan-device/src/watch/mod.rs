@@ -78,6 +78,8 @@ struct ThreadState {
     number: u32,
     /// Operations it has called.
     operations: u64,
+    /// The data that are about to enter are a message to the watch.
+    brings_message: bool,
     batch: Option<u32>,
     parameter: Option<String>,
 }
@@ -182,6 +184,7 @@ impl Watch {
     /// Data is about to enter the engine; it may be a message.
     pub fn data(&mut self, data: &TensorData) {
         let Some(message) = message::read(data) else { return };
+        self.thread_state().brings_message = true;
         match message {
             Message::Parameter(name) => self.thread_state().parameter = Some(name),
             Message::Batch(samples) => {
@@ -304,6 +307,10 @@ impl Watch {
         if self.stage == Stage::Optimizer && stage != Stage::Optimizer {
             self.end_step(engine);
         }
+        if self.stage == Stage::Backward && stage != Stage::Backward {
+            self.intervene.backward_ended(engine, &self.graph, self.steps_done);
+            self.tell_intervention();
+        }
         if stage == Stage::Backward
             && is_ones(op)
             && matches!(self.sites.get(site).part, Part::Backward { rule: None })
@@ -424,7 +431,13 @@ impl Watch {
         let batch =
             if is_data { self.threads.get(&under_way.thread).and_then(|state| state.batch) } else { None };
         let small = read.shape.num_elements() <= KEPT_ELEMENTS;
+        let is_message = is_data
+            && self
+                .threads
+                .get_mut(&under_way.thread)
+                .is_some_and(|state| std::mem::take(&mut state.brings_message));
         if role == Role::Data
+            && !is_message
             && let Some(tensor) = &handle
         {
             self.enters(site, &read.shape, tensor, batch);
@@ -453,12 +466,21 @@ impl Watch {
             slot: None,
             batch,
             is_new: true,
+            of_gradient: false,
             used_forward: false,
             data: if is_data && small { handle.clone() } else { None },
             indices: under_way.indices.clone(),
             bad_positions,
             birth: under_way.birth,
             window: call.window.clone(),
+        };
+        let node = Node {
+            of_gradient: match phase {
+                Phase::Backward => true,
+                Phase::Forward => inputs.iter().any(|&input| self.graph.node(input).of_gradient),
+                _ => false,
+            },
+            ..node
         };
         let index = self.graph.insert(id, node);
         if phase == Phase::Optimizer

@@ -2,8 +2,8 @@
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
-use crate::facts::AnchorTable;
 use crate::evidence::view::{Index, View};
+use crate::facts::AnchorTable;
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -141,7 +141,8 @@ fn target_sizes(view: &View<'_>, table: Index) -> Vec<[f64; 2]> {
             Some(4) => found.extend(node.values.chunks_exact(4).map(|corners| {
                 let [x0, y0, x1, y1] = [corners[0], corners[1], corners[2], corners[3]];
                 // Corners lie in order; a centre may well lie beyond its size.
-                let are_corners = node.values.chunks_exact(4).all(|other| other[2] >= other[0] && other[3] >= other[1]);
+                let are_corners =
+                    node.values.chunks_exact(4).all(|other| other[2] >= other[0] && other[3] >= other[1]);
                 if are_corners { [x1 - x0, y1 - y0] } else { [x1, y1] }
             })),
             _ => {}

@@ -24,7 +24,9 @@ const STEPS_OF_SPREAD: usize = 12;
 impl Cause for ConstantFeature {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         let broken = evidence.broken;
-        if !matches!(broken.phase, Phase::Forward | Phase::Loss) || broken.kind != Kind::Nan {
+        // A reciprocal of the spread is infinite at first, and NaN once it meets the 0 of the centred column.
+        let is_bad_kind = broken.kind == Kind::Nan || evidence.executed() == "recip";
+        if !matches!(broken.phase, Phase::Forward | Phase::Loss) || !is_bad_kind {
             return None;
         }
         let Some(Divisor::Tensor(divisor)) = evidence.divisor() else { return None };

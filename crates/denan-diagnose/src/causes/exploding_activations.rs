@@ -18,9 +18,6 @@ const DEEP: usize = 6;
 /// Growth through all layers that no normalised network shows.
 const GROWN: f64 = 1e3;
 
-/// Share of the layers that have to make values larger than the layer before.
-const STEADY: f64 = 0.6;
-
 /// The growth was there in the first step, before any update could have made it.
 const FROM_THE_START: f64 = 0.93;
 
@@ -135,14 +132,27 @@ impl Growth {
         if layers.len() < DEEP || view.forward().any(|(index, _)| view.is_normalisation(index)) {
             return None;
         }
-        let first = layers.first()?.output_max;
+        // One layer that is called again and again is a recurrent one, where values grow with time.
+        let mut slots: Vec<Option<u32>> = layers.iter().map(|layer| layer.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        if slots.len() < DEEP {
+            return None;
+        }
         let reached = layers.iter().map(|layer| layer.output_max).take_while(|max| max.is_finite());
         let sizes: Vec<f64> = reached.collect();
         // The output layer may make its values small again.
         let (at, last) = sizes.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let rises = sizes[..=at].windows(2).filter(|pair| pair[1] > pair[0]).count();
+        if at + 1 < DEEP {
+            return None;
+        }
+        // Branches and bottlenecks make neighbours differ, so quarters of the way are compared.
+        let quarter = (at + 1).div_ceil(4);
+        let peaks: Vec<f64> =
+            sizes[..=at].chunks(quarter).map(|sizes| sizes.iter().copied().fold(0.0, f64::max)).collect();
+        let is_steady = peaks.windows(2).all(|pair| pair[1] > pair[0]);
+        let first = peaks[0];
         let times = last / first.max(f64::MIN_POSITIVE);
-        let is_steady = at + 1 >= DEEP && rises as f64 >= STEADY * at as f64;
         (times >= GROWN && is_steady).then_some(Self { first, last, times, layers: at + 1 })
     }
 }

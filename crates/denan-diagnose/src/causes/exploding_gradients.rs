@@ -2,7 +2,7 @@
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
-use crate::evidence::view::{View, magnitude};
+use crate::evidence::view::{Layer, View, magnitude};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -13,7 +13,7 @@ pub(crate) struct ExplodingGradients;
 cause!(ExplodingGradients, "exploding-gradients");
 
 /// Growth on the way back that no ordinary network shows.
-const GROWN: f64 = 1e4;
+const GROWN: f64 = 1e3;
 
 /// Products with weights on the way back below which there is nothing to grow through.
 const DEEP: usize = 6;
@@ -21,8 +21,18 @@ const DEEP: usize = 6;
 /// A gradient overflowed under a finite loss, after steady growth.
 const OVERFLOWED: f64 = 0.94;
 
-/// Gradients grew on their way back, and the update they made destroyed the weights.
-const DESTROYED: f64 = 0.88;
+/// Gradients grew on their way back through weights that no update had spoilt, and the update they made destroyed
+/// them.
+const DESTROYED: f64 = 0.9;
+
+/// The same, but updates before may have made the weights so.
+const GROWN_LATER: f64 = 0.7;
+
+/// An update of less than the weights leaves something of the network as it was.
+const MILD_UPDATE: f64 = 1.0;
+
+/// Growth in the first step that speaks for the network rather than for the updates.
+const FROM_THE_START: f64 = 30.0;
 
 /// Growth of the gradient norm over its early values that goes with it.
 const NORM_GROWN: f64 = 100.0;
@@ -40,10 +50,15 @@ impl Cause for ExplodingGradients {
             Growth::of(evidence.before()?)?
         };
         let norms = evidence.history.gradient_growth.is_some_and(|growth| growth >= NORM_GROWN);
-        let confidence = match (in_gradient, norms) {
-            (true, _) => OVERFLOWED,
-            (false, true) => DESTROYED,
-            (false, false) => DESTROYED - 0.1,
+        // What was there in the first step no update has made.
+        let from_the_start =
+            evidence.first().and_then(Growth::of_any).is_some_and(|growth| growth.times >= FROM_THE_START);
+        let not_of_updates = from_the_start || weights_were_sane(evidence);
+        let confidence = match (in_gradient, not_of_updates, norms) {
+            (true, ..) => OVERFLOWED,
+            (false, true, true) => DESTROYED,
+            (false, true, false) => DESTROYED - 0.1,
+            (false, false, _) => GROWN_LATER,
         };
         let step = if in_gradient { broken.step } else { broken.step - 1 };
         let mut observations = vec![format!(
@@ -112,6 +127,14 @@ impl Cause for ExplodingGradients {
     }
 }
 
+/// Whether all updates before that of the last step were mild.
+fn weights_were_sane(evidence: &Evidence<'_>) -> bool {
+    let updates = &evidence.history.updates;
+    let before = updates.iter().filter(|update| update.step + 1 < evidence.broken.step);
+    let mut seen = before.peekable();
+    seen.peek().is_some() && seen.all(|update| update.value < MILD_UPDATE)
+}
+
 /// Growth of the largest gradient on its way back.
 struct Growth {
     first: f64,
@@ -123,7 +146,13 @@ struct Growth {
 }
 
 impl Growth {
+    /// Growth that is large enough to be a cause.
     fn of(view: &View<'_>) -> Option<Self> {
+        Self::of_any(view).filter(|growth| growth.times >= GROWN)
+    }
+
+    /// Any steady growth over many products.
+    fn of_any(view: &View<'_>) -> Option<Self> {
         // Products of a gradient with a weight: gradients of activations, in the order in which they are made.
         let sizes: Vec<f64> = view
             .nodes()
@@ -144,9 +173,10 @@ impl Growth {
         let layers = view.layers();
         let forward = layers.iter().map(|layer| layer.output_max).fold(0.0, f64::max)
             / layers.first().map_or(1.0, |layer| layer.input_max.max(f64::MIN_POSITIVE));
-        // Large activations make large gradients, and are the other cause.
+        // Large activations of a deep network make large gradients, and are the other cause. In a recurrent one
+        // both grow by the same factor in each step.
         let is_of_gradients = forward.is_finite() && forward.max(1.0).ln() < 0.5 * times.ln();
-        (times >= GROWN && at + 1 >= DEEP && is_steady && is_of_gradients).then_some(Self {
+        (at + 1 >= DEEP && is_steady && (is_of_gradients || is_recurrent(&layers))).then_some(Self {
             first,
             last,
             times,
@@ -154,4 +184,9 @@ impl Growth {
             forward,
         })
     }
+}
+
+/// Whether one layer is called again and again.
+fn is_recurrent(layers: &[Layer]) -> bool {
+    layers.iter().any(|layer| layers.iter().filter(|other| other.slot == layer.slot).count() >= DEEP)
 }

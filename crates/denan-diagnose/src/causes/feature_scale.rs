@@ -18,7 +18,7 @@ cause!(FeatureScale, "feature-scale");
 const WIDE: f64 = 1e4;
 
 /// Magnitude from which a column counts as large; normalised ones lie around 1.
-const LARGE: f64 = 100.0;
+const LARGE: f64 = 10.0;
 
 /// The columns differ, what the first layer makes follows the large one, and the training blew up.
 const LAYER_FOLLOWS: f64 = 0.93;

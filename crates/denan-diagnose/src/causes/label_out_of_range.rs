@@ -7,7 +7,7 @@ use crate::operators::{has_logarithm, is_logarithm};
 use crate::words;
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Finding};
-use denan_record::model::{DataSeen, Node, Phase, Rows, Sample};
+use denan_record::model::{DataSeen, Node, Origin, Phase, Rows, Sample};
 
 pub(crate) struct LabelOutOfRange;
 
@@ -140,6 +140,9 @@ fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
             found.push(BadTarget { value, classes, row, sample });
         }
     }
+    if found.is_empty() {
+        found = worked_out(evidence, view);
+    }
     if found.is_empty() && evidence.blew_up() {
         found.extend(seen_before(evidence, view));
     }
@@ -162,10 +165,8 @@ fn targets(view: &View<'_>) -> Vec<(Index, Option<u64>)> {
             }
             // The entropy of the targets in a divergence.
             "log" if node.inputs.first().is_some_and(|&input| view.is_of_data(input)) => {
-                if let Some(target) = values_of(view, node.inputs[0])
-                    && multiplies(view, index, target)
-                {
-                    found.push((target, None));
+                if is_entropy(view, index) {
+                    found.extend(values_of(view, node.inputs[0]).map(|target| (target, None)));
                 }
             }
             // One-hot by hand: labels against all classes.
@@ -239,12 +240,49 @@ fn is_log_probability(view: &View<'_>, index: Index) -> bool {
     near.into_iter().any(is_log) || view.descendants(index, STEPS_TO_LOG).into_iter().any(is_log)
 }
 
-/// Whether a logarithm of targets is multiplied by the targets.
-fn multiplies(view: &View<'_>, log: Index, target: Index) -> bool {
-    view.readers(log).any(|reader| {
+/// Whether a logarithm, or what is left of it after a difference, is multiplied by its own argument.
+fn is_entropy(view: &View<'_>, log: Index) -> bool {
+    let Some(&argument) = view.node(log).inputs.first() else { return false };
+    let argument = view.source(argument);
+    view.descendants(log, 3).into_iter().any(|reader| {
         let node = view.node(reader);
-        node.op == "mul" && node.inputs.iter().any(|&input| values_of(view, input) == Some(target))
-    }) || view.readers(log).any(|reader| view.node(reader).op == "sub") && is_logarithm(&view.node(log).op)
+        node.op == "mul" && node.inputs.iter().any(|&input| view.source(input) == argument)
+    })
+}
+
+/// Targets that were worked out of the data, as shares are of votes: the elements behind a logarithm of less
+/// than 0.
+fn worked_out(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget> {
+    let Some(log) = view.producer().filter(|&at| is_logarithm(&view.node(at).op)) else { return Vec::new() };
+    let is_negative = evidence.suspect().is_some_and(|seen| seen.range.min < 0.0);
+    let argument = view.node(log).inputs.first();
+    if !is_negative
+        || !argument.is_some_and(|&argument| view.is_of_data(argument))
+        || !entropy_before(evidence, view, log)
+    {
+        return Vec::new();
+    }
+    let bad = |origin: &Origin| {
+        let value = origin.vector.iter().copied().min_by(f64::total_cmp)?;
+        Some(BadTarget { value, classes: None, row: origin.batch_row, sample: origin.sample.clone() })
+    };
+    let mut found: Vec<BadTarget> = Vec::new();
+    for target in evidence.origins.iter().filter_map(bad) {
+        if found.iter().all(|known| known.row != target.row) {
+            found.push(target);
+        }
+    }
+    found
+}
+
+/// Whether the logarithm is that of an entropy. The breaking step may end before that shows; then the step before
+/// tells.
+fn entropy_before(evidence: &Evidence<'_>, view: &View<'_>, log: Index) -> bool {
+    let same = |before: &View<'_>| {
+        let logs = before.forward().filter(|(_, node)| is_logarithm(&node.op));
+        logs.into_iter().any(|(index, _)| before.place(index) == view.place(log) && is_entropy(before, index))
+    };
+    is_entropy(view, log) || evidence.before().is_some_and(same)
 }
 
 /// A target out of range in an earlier batch: its update is what the training did not survive.

@@ -6,7 +6,7 @@ use crate::evidence::view::{Index, View};
 use crate::operators::{has_logarithm, is_division, is_exponential, is_power, is_steep, plain};
 use crate::words;
 use denan_finding::Finding;
-use denan_record::model::Phase;
+use denan_record::model::{Kind, Phase};
 
 pub(crate) struct MaskedBranch;
 
@@ -34,6 +34,13 @@ impl Cause for MaskedBranch {
             || is_power(&call)
             || is_exponential(&call);
         if !can_fail {
+            return None;
+        }
+        // What a mask hides gets a gradient of 0, and 0 times an infinite slope is NaN. An infinite slope that meets
+        // another gradient stays infinite: nothing hid it.
+        let meets = broken.trail.first().filter(|next| next.op == evidence.producer().op);
+        let becomes_nan = meets.map_or(broken.kind == Kind::Nan, |next| next.output.range.nan > 0);
+        if !becomes_nan {
             return None;
         }
         let view = evidence.breaking()?;

@@ -117,7 +117,8 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
 
 /// Whether a tensor comes out of a comparison.
 fn is_comparison(view: &View<'_>, mask: Index) -> bool {
-    const COMPARISONS: &[&str] = &["equal", "not_equal", "greater", "greater_equal", "lower", "lower_equal", "mask_fill"];
+    const COMPARISONS: &[&str] =
+        &["equal", "not_equal", "greater", "greater_equal", "lower", "lower_equal", "mask_fill"];
     let near = [mask].into_iter().chain(view.ancestors(mask, STEPS_TO_COUNT));
     near.into_iter().any(|at| COMPARISONS.contains(&view.node(at).op.as_str()))
 }

@@ -25,6 +25,10 @@ const PERHAPS_A_MASK: f64 = 0.6;
 
 impl Cause for NonFiniteInput {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        // What a parameter was loaded with is no sample.
+        if evidence.broken.phase == Phase::Parameter {
+            return None;
+        }
         let origin = evidence.origins.iter().find(|origin| is_bad_itself(origin));
         let range = origin.map(|origin| origin.range).or_else(|| range_on_entry(evidence))?;
         let named = if origin.is_some() { ELEMENT_NAMED } else { TENSOR_NAMED };

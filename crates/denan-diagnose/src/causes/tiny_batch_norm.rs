@@ -19,11 +19,16 @@ const FEW: u64 = 16;
 /// The bad value was made in such a layer or in its gradient.
 const IN_THE_LAYER: f64 = 0.94;
 
-/// The gradient grows through such a layer, or its variance is nearly 0, and the training blew up.
+/// The gradient grows through such a layer, its variance is nearly 0, or it gets a handful of values, and the
+/// training blew up.
 const THROUGH_THE_LAYER: f64 = 0.9;
 
 /// There is such a layer, and the training blew up.
 const BESIDE_THE_LAYER: f64 = 0.6;
+
+/// Of so few values hardly anything is left once mean and variance are taken out: two become -1 and 1, whatever
+/// they were.
+const A_HANDFUL: u64 = 4;
 
 /// Growth of the gradient through one layer that well-filled batches do not show.
 const GROWS: f64 = 100.0;
@@ -46,7 +51,7 @@ impl Cause for TinyBatchNorm {
         let amplifies = growth >= GROWS || smallest.is_some_and(|variance| variance < NEARLY_NOTHING);
         let confidence = match () {
             () if in_layer => IN_THE_LAYER,
-            () if amplifies && evidence.blew_up() => THROUGH_THE_LAYER,
+            () if (amplifies || layer.values <= A_HANDFUL) && evidence.blew_up() => THROUGH_THE_LAYER,
             () if evidence.blew_up() => BESIDE_THE_LAYER,
             () => return None,
         };

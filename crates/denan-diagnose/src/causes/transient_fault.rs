@@ -52,7 +52,7 @@ impl Cause for TransientFault {
     }
 
     fn names(&self) -> Names {
-        Names::State
+        Names::Machine
     }
 
     fn explains(&self) -> &'static [Explains] {

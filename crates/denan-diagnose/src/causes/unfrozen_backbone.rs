@@ -11,7 +11,10 @@ pub(crate) struct UnfrozenBackbone;
 
 cause!(UnfrozenBackbone, "unfrozen-backbone");
 
-/// Parts were released, the break followed, and their updates are larger than any other.
+/// The share of the released part's updates below which the training was calm before.
+const CALM: f64 = 0.3;
+
+/// Parts were released, the break followed, and their updates are larger than any other or than any before.
 const FOLLOWED: f64 = 0.92;
 
 /// Parts were released and the break followed.
@@ -52,7 +55,15 @@ impl Cause for UnfrozenBackbone {
         if own < LARGE_UPDATE {
             return None;
         }
-        let confidence = if own >= others { FOLLOWED } else { AFTERWARDS };
+        // Before the release the training was calm.
+        let calm = evidence
+            .history
+            .updates
+            .iter()
+            .filter(|update| (at.saturating_sub(SOON)..at).contains(&update.step));
+        let calm = calm.rev().take(20);
+        let calm = calm.map(|update| update.value).fold(0.0, f64::max);
+        let confidence = if own >= others || calm < CALM * own { FOLLOWED } else { AFTERWARDS };
         let names: Vec<String> = released.iter().take(3).map(|slot| evidence.parameter_name(*slot)).collect();
         let more = released.len().saturating_sub(names.len());
         let names =

@@ -3,6 +3,7 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::evidence::view::{Index, View};
+use crate::operators::plain;
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -12,14 +13,18 @@ pub(crate) struct WeightGrowth;
 
 cause!(WeightGrowth, "weight-growth");
 
-/// Growth of a parameter's norm over the training that regularised weights do not show.
-const GROWN: f64 = 4.0;
+/// Growth over the training of a parameter that the overflowing operation reads itself: an exponent, a scale. What
+/// overflows is exponential in it, or a product of several such.
+const GROWN: f64 = 1.4;
+
+/// Operations between such a parameter and the operation.
+const STEPS_TO_PARAMETER: usize = 8;
 
 /// Fewer steps than these are no drift.
 const LONG: usize = 20;
 
-/// Share of the steps in which the norm has to rise.
-const STEADY: f64 = 0.9;
+/// Share of the tenths of the training in which the norm has to rise.
+const STEADY: f64 = 0.8;
 
 /// The largest share of the norm that a drifting step adds; more is a runaway, not a drift.
 const SMALL_STEP: f64 = 0.25;
@@ -42,17 +47,19 @@ impl Cause for WeightGrowth {
             return None;
         }
         let drifts = evidence.run.parameters.iter().filter_map(|parameter| Drift::of(evidence, parameter));
-        let drift = drifts.max_by(|a, b| a.times.total_cmp(&b.times))?;
+        let at_place = read_at_place(evidence);
+        let is_enough = |drift: &Drift| at_place.contains(&drift.slot) && drift.times >= GROWN;
+        let drift = drifts.filter(is_enough).max_by(|a, b| a.times.total_cmp(&b.times))?;
         let name = evidence.parameter_name(drift.slot);
         let confidence = if drift.is_from_nothing { FROM_NOTHING } else { DRIFTS };
         let mut observations = vec![
             format!(
-                "the norm of {name} went from {} to {} over {} steps, rising in {} of {}",
+                "the norm of {name} went from {} to {} over {} steps, and rose in {} of {} tenths of them",
                 float(words::two_digits(drift.first)),
                 float(words::two_digits(drift.last)),
                 evidence.broken.step,
                 drift.rises,
-                drift.steps,
+                drift.tenths,
             ),
             format!(
                 "no single step changed it by more than {} %",
@@ -105,19 +112,59 @@ impl Cause for WeightGrowth {
     }
 }
 
-/// Whether what the producer read is far beyond what it read one step before: that is the doing of a sample or of
-/// a single update, and of no drift.
+/// Slots of the parameters that the operation which overflowed, or whose gradient did, reads without a layer in
+/// between.
+fn read_at_place(evidence: &Evidence<'_>) -> Vec<u32> {
+    let Some(view) = evidence.breaking() else { return Vec::new() };
+    let (call, place) = (evidence.call(), words::user_place(evidence.producer()));
+    let calls = view.forward().filter(|(index, node)| {
+        let name = node.call.as_deref().unwrap_or(&node.op);
+        (plain(name) == call || plain(&node.op) == call) && view.place(*index) == place
+    });
+    let mut slots = Vec::new();
+    for (index, _) in calls {
+        let mut near = vec![index];
+        for _ in 0..STEPS_TO_PARAMETER {
+            let inputs = near
+                .iter()
+                .filter(|&&at| !is_product(&view.node(at).op))
+                .flat_map(|&at| &view.node(at).inputs);
+            let mut next: Vec<Index> = inputs.copied().collect();
+            next.sort_unstable();
+            next.dedup();
+            // What is only added bounds nothing.
+            let scales = |&at: &Index| {
+                view.readers(at).any(|reader| !matches!(view.node(reader).op.as_str(), "add" | "sub"))
+            };
+            slots.extend(next.iter().filter(|at| scales(at)).filter_map(|&at| view.node(at).slot));
+            near = next;
+        }
+    }
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// Whether an operation mixes a row's values by weights.
+fn is_product(op: &str) -> bool {
+    op == "matmul" || op == "linear" || op.starts_with("conv")
+}
+
+/// Whether what the call read is far beyond what it read one step before: that is the doing of a sample or of a
+/// single update, and of no drift.
 fn jumped(evidence: &Evidence<'_>) -> bool {
     let (Some(view), Some(before)) = (evidence.breaking(), evidence.before()) else { return false };
-    let Some(producer) = view.producer() else { return false };
-    let (op, place) = (&view.node(producer).op, view.place(producer));
-    let size = |view: &View<'_>, at: Index| {
-        let inputs = view.node(at).inputs.iter();
-        inputs.map(|&input| view.node(input).range.abs_max()).fold(0.0, f64::max)
+    let (call, place) = (evidence.call(), words::user_place(evidence.producer()));
+    let size = |view: &View<'_>| {
+        let calls = view.forward().filter(|(index, node)| {
+            (plain(&node.op) == call || node.call.as_deref().is_some_and(|name| plain(name) == call))
+                && view.place(*index) == place
+        });
+        let inputs =
+            calls.flat_map(|(_, node)| node.inputs.iter().map(|&input| view.node(input).range.abs_max()));
+        inputs.fold(0.0, f64::max)
     };
-    let now = size(view, producer);
-    let same = before.nodes().filter(|(index, node)| node.op == *op && before.place(*index) == place);
-    let earlier = same.map(|(index, _)| size(before, index)).fold(0.0, f64::max);
+    let (now, earlier) = (size(view), size(before));
     earlier > 0.0 && now > JUMP * earlier
 }
 
@@ -127,7 +174,7 @@ struct Drift {
     first: f64,
     last: f64,
     times: f64,
-    steps: usize,
+    tenths: usize,
     rises: usize,
     largest_step: f64,
     is_from_nothing: bool,
@@ -148,7 +195,12 @@ impl Drift {
         }
         let (first, last) = (start.unwrap_or(norms[0].1), norms.last()?.1);
         let pairs = norms.windows(2);
-        let rises = pairs.clone().filter(|pair| pair[1].1 > pair[0].1).count();
+        // Single steps may go back; the tenths of the training tell.
+        let tenths: Vec<f64> = norms
+            .chunks(norms.len().div_ceil(10))
+            .map(|part| part.iter().map(|(_, norm)| norm).sum::<f64>() / part.len() as f64)
+            .collect();
+        let rises = tenths.windows(2).filter(|pair| pair[1] > pair[0]).count();
         // Steps that are thinned out lie further apart.
         let largest_step = pairs
             .map(|pair| {
@@ -160,13 +212,13 @@ impl Drift {
         let is_from_nothing = first / elements.sqrt() < 1e-3;
         let times = last / first.max(1e-3 * elements.sqrt());
         let is_drift =
-            times >= GROWN && rises as f64 >= STEADY * (norms.len() - 1) as f64 && largest_step <= SMALL_STEP;
+            times >= GROWN && rises as f64 >= STEADY * (tenths.len() - 1) as f64 && largest_step <= SMALL_STEP;
         is_drift.then_some(Self {
             slot: parameter.slot,
             first,
             last,
             times,
-            steps: norms.len() - 1,
+            tenths: tenths.len() - 1,
             rises,
             largest_step,
             is_from_nothing,

@@ -41,6 +41,8 @@ pub(crate) struct History {
     pub(crate) largest_update: Option<Ratio>,
     /// The update of the last step before the break.
     pub(crate) last_update: Option<Ratio>,
+    /// The updates of all steps before the break that are on the record.
+    pub(crate) updates: Vec<Ratio>,
 }
 
 /// An update against the weights it changed, as Euclidean norms over all parameters.
@@ -85,6 +87,7 @@ impl History {
             value_growth: growth(&finite(good.iter().map(|step| step.largest_value))),
             largest_update: recent.iter().copied().max_by(|a, b| a.value.total_cmp(&b.value)),
             last_update: updates.last().copied().filter(|update| Some(update.step) == last_good),
+            updates,
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod arithmetic;
 mod data;
+mod network;
 mod pages;
 mod ranking;
+mod state;
 mod support;
 mod training;

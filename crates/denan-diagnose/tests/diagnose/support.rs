@@ -4,8 +4,8 @@ use denan_diagnose::{AnnotatedBox, Annotations, Context, diagnose};
 use denan_finding::Finding;
 use denan_numerics::{Range, Summary};
 use denan_record::model::{
-    Batch, Break, Header, Kind, Operation, Origin, Parameter, ParameterStep, Phase, Place, Role, Run, Sample,
-    Step, TensorSeen,
+    Batch, Break, Header, Kind, Node, Operation, Origin, Parameter, ParameterStep, Phase, Place, Role, Run,
+    Sample, Step, StepGraph, TensorSeen,
 };
 use std::collections::BTreeMap;
 
@@ -282,4 +282,71 @@ pub fn assert_house_style(findings: &[Finding]) {
         assert!(!finding.evidence.is_empty(), "no evidence: {}", finding.summary);
         assert!(!finding.remedies.is_empty(), "no remedy: {}", finding.summary);
     }
+}
+
+/// A step's operations, put together one by one.
+#[derive(Default)]
+pub struct Graph(pub StepGraph);
+
+impl Graph {
+    pub fn of(step: u64) -> Self {
+        Self(StepGraph { step, ..StepGraph::default() })
+    }
+
+    /// Adds a tensor of these values, of shape `[1, values]`; returns its index.
+    pub fn add(&mut self, op: &str, inputs: &[u32], values: &[f64], role: Role) -> u32 {
+        self.0.nodes.push(Node {
+            op: op.to_owned(),
+            call: None,
+            phase: if role == Role::Gradient { Phase::Backward } else { Phase::Forward },
+            scalar: None,
+            window: None,
+            place: None,
+            inputs: inputs.to_vec(),
+            shape: vec![1, values.len() as u64],
+            dtype: "float32".to_owned(),
+            role,
+            slot: None,
+            is_new: true,
+            range: range(values),
+            values: Vec::new(),
+            rows: None,
+        });
+        self.0.nodes.len() as u32 - 1
+    }
+
+    pub fn data(&mut self, values: &[f64]) -> u32 {
+        self.add("input", &[], values, Role::Data)
+    }
+
+    pub fn parameter(&mut self, slot: u32, values: &[f64]) -> u32 {
+        let index = self.add("random", &[], values, Role::Parameter);
+        self.0.nodes[index as usize].slot = Some(slot);
+        index
+    }
+
+    pub fn made(&mut self, op: &str, inputs: &[u32], values: &[f64]) -> u32 {
+        self.add(op, inputs, values, Role::Activation)
+    }
+
+    pub fn node(&mut self, index: u32) -> &mut Node {
+        &mut self.0.nodes[index as usize]
+    }
+
+    /// Layers with the weights of slots 0, 1, …, whose outputs reach these sizes, and the gradient of the loss.
+    pub fn of_layers(step: u64, sizes: &[f64]) -> Self {
+        let mut graph = Self::of(step);
+        let mut at = graph.data(&[1.0]);
+        for (slot, size) in sizes.iter().enumerate() {
+            let weight = graph.parameter(slot as u32, &[0.5]);
+            at = graph.made("matmul", &[at, weight], &[*size]);
+        }
+        graph.add("ones", &[], &[1.0], Role::Gradient);
+        graph
+    }
+}
+
+/// A summary with this standard deviation around 0.
+pub fn spread(count: u64, std: f64) -> Summary {
+    Summary { count, min: -3.0 * std, max: 3.0 * std, m2: count as f64 * std * std, ..Summary::EMPTY }
 }

@@ -1,0 +1,150 @@
+//! Causes in the network and in what it is fed.
+
+use crate::support::*;
+use denan_record::model::Phase::Forward;
+use denan_record::model::{DataSeen, Kind, Parameter, Role, Run, Step};
+
+/// A training whose products overflow after some calm steps.
+fn overflows(step: u64) -> Run {
+    let mut run = broken(step, Forward, Kind::Infinity, operation("matmul", vec![activation(&[1e25, 1e25])]));
+    for step in 0..step {
+        let update_norm = Some(1e-3);
+        run.steps.push(Step {
+            step,
+            loss: Some(1.0),
+            update_norm,
+            weight_norm: Some(1.0),
+            ..Step::default()
+        });
+    }
+    run
+}
+
+fn weight(slot: u32, std: f64) -> Parameter {
+    Parameter {
+        initial: Some(spread(10_000, std)),
+        ..parameter(slot, &format!("layers.{slot}.weight"), &[100, 100])
+    }
+}
+
+#[test]
+fn weights_beyond_their_fan_in_are_the_cause_of_what_they_blow_up() {
+    let with_std = |std: f64| {
+        let mut run = overflows(2);
+        run.parameters = (0..3).map(|slot| weight(slot, std)).collect();
+        run.graphs.push(Graph::of_layers(0, &[30.0, 900.0, 3e4]).0);
+        findings(&run)
+    };
+    let found = with_std(1.0);
+    assert_eq!(found[0].rule, "bad-initialization", "{}", verdict(&found));
+    assert!(found[0].summary.contains("7.1 times too large"), "{}", found[0].summary);
+    assert_house_style(&found);
+    // sqrt(2 / 100)
+    assert!(with_std(0.14).iter().all(|found| found.rule != "bad-initialization"));
+}
+
+#[test]
+fn growth_through_a_deep_network_needs_depth_and_no_normalisation() {
+    let growing: Vec<f64> = (0..9).map(|layer| 4f64.powi(layer)).collect();
+    let with = |change: &dyn Fn(&mut Graph)| {
+        let mut run = overflows(5);
+        let mut graph = Graph::of_layers(0, &growing);
+        change(&mut graph);
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with(&|_| {});
+    assert_eq!(found[0].rule, "exploding-activations", "{}", verdict(&found));
+    assert_house_style(&found);
+    let normalised = with(&|graph| {
+        graph.made("layer_norm", &[2], &[1.0]);
+    });
+    assert!(normalised.iter().all(|found| found.rule != "exploding-activations"));
+    // One layer that is called again and again is a recurrent net.
+    let recurrent = with(&|graph| {
+        for node in &mut graph.0.nodes {
+            node.slot = node.slot.map(|_| 0);
+        }
+    });
+    assert!(recurrent.iter().all(|found| found.rule != "exploding-activations"));
+}
+
+#[test]
+fn columns_far_apart_in_scale_are_blamed_if_a_layer_reads_them_as_they_are() {
+    let column = |size: f64| spread(64, size);
+    let data = |sizes: [f64; 2]| DataSeen {
+        place: None,
+        shape: vec![64, 2],
+        dtype: "float32".to_owned(),
+        tensors: 1,
+        axis: 1,
+        columns: sizes.map(column).to_vec(),
+        typical: sizes.to_vec(),
+        extreme: None,
+    };
+    let with = |sizes: [f64; 2], read: f64| {
+        let mut run = overflows(5);
+        run.data.push(data(sizes));
+        let mut graph = Graph::of(0);
+        let input = graph.data(&[read]);
+        let weight = graph.parameter(0, &[0.5]);
+        graph.made("matmul", &[input, weight], &[read]);
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with([1e-3, 5000.0], 5000.0);
+    assert_eq!(found[0].rule, "feature-scale", "{}", verdict(&found));
+    assert_house_style(&found);
+    assert!(with([1.0, 5000.0], 5000.0).iter().all(|found| found.rule != "feature-scale"), "not far enough");
+    assert!(with([1e-3, 5000.0], 1.0).iter().all(|found| found.rule != "feature-scale"), "normalised");
+}
+
+#[test]
+fn a_loss_that_adds_up_is_blamed_and_one_that_averages_is_not() {
+    let with = |reduction: &str| {
+        let mut run = overflows(2);
+        let mut graph = Graph::of(1);
+        let input = graph.data(&[1.0]);
+        let weight = graph.parameter(0, &[0.5]);
+        let layer = graph.made("matmul", &[input, weight], &[1.0; 256]);
+        let square = graph.made("mul", &[layer, layer], &[1.0; 256]);
+        let loss = graph.made(reduction, &[square], &[256.0]);
+        graph.node(loss).shape = vec![1];
+        graph.add("ones", &[], &[1.0], Role::Gradient);
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with("sum");
+    assert_eq!(found[0].rule, "sum-reduction", "{}", verdict(&found));
+    assert!(found[0].summary.contains("256 elements"), "{}", found[0].summary);
+    assert_house_style(&found);
+    assert!(with("mean").iter().all(|found| found.rule != "sum-reduction"));
+}
+
+#[test]
+fn a_scale_that_only_grows_is_blamed_where_it_overflows() {
+    let with = |sizes: &dyn Fn(u64) -> f64| {
+        let mut run = broken(100, Forward, Kind::Infinity, operation("exp", vec![activation(&[90.0])]));
+        run.parameters
+            .push(Parameter { initial: Some(summary(1, sizes(0))), ..parameter(0, "log_scale", &[1]) });
+        for step in 0..100 {
+            let mut seen = parameter_step(0, summary(1, 0.1), summary(1, 0.1));
+            seen.value = Some(summary(1, sizes(step)));
+            run.steps.push(Step { step, loss: Some(1.0), parameters: vec![seen], ..Step::default() });
+        }
+        for step in [99, 100] {
+            let mut graph = Graph::of(step);
+            let scale = graph.parameter(0, &[sizes(99)]);
+            let exp = graph.made("exp", &[scale], &[f64::INFINITY]);
+            graph.node(exp).place = Some(0);
+            graph.0.places.push(place());
+            graph.0.producer = Some(exp);
+            run.graphs.push(graph.0);
+        }
+        findings(&run)
+    };
+    let found = with(&|step| 50.0 + 0.4 * step as f64);
+    assert_eq!(found[0].rule, "weight-growth", "{}", verdict(&found));
+    assert_house_style(&found);
+    assert_eq!(with(&|step| 90.0 - 0.1 * step as f64)[0].rule, "exp-overflow", "it shrank");
+}
