@@ -103,9 +103,9 @@ fn places(tensor: &FlexTensor) -> Vec<usize> {
     places
 }
 
-/// Row-major positions of the first `most` non-finite elements.
-pub fn nonfinite_positions(tensor: &FlexTensor, most: usize) -> Vec<usize> {
-    values(tensor).iter().enumerate().filter(|(_, x)| !x.is_finite()).map(|(at, _)| at).take(most).collect()
+/// Row-major positions of the first `most` elements of a kind.
+pub fn positions(tensor: &FlexTensor, most: usize, is_of_kind: fn(f64) -> bool) -> Vec<usize> {
+    values(tensor).iter().enumerate().filter(|(_, x)| is_of_kind(**x)).map(|(at, _)| at).take(most).collect()
 }
 
 /// The integers of an index tensor in row-major order.

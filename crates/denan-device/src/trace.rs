@@ -60,14 +60,9 @@ fn bad_sources(graph: &Graph, at: NodeIndex) -> Vec<NodeIndex> {
     if node.range.nan == 0 {
         return bad;
     }
-    let with_nan: Vec<NodeIndex> =
-        bad.iter().copied().filter(|&input| graph.node(input).range.nan > 0).collect();
-    if !with_nan.is_empty() {
-        return with_nan;
-    }
-    // NaN made of infinities. One that the program put there on purpose (an attention mask) is no
+    // NaN handed on, or made of infinities. One that the program put there on purpose (an attention mask) is no
     // fault: the operation that turned it into NaN is.
-    bad.into_iter().filter(|&input| !is_deliberate(graph, input)).collect()
+    bad.into_iter().filter(|&input| graph.node(input).range.nan > 0 || !is_deliberate(graph, input)).collect()
 }
 
 /// Whether the infinities of a tensor were written there as a fill value.

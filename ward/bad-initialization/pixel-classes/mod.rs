@@ -32,7 +32,7 @@ fn tiles(count: usize, device: &Device) -> Vec<Tile> {
             for image in 0..BATCH {
                 let (row_width, shift) = (2 + draw.below(3), draw.below(4));
                 for at in 0..SIDE * SIDE {
-                    let in_row = (at % SIDE + shift) / row_width % 2 == 0;
+                    let in_row = ((at % SIDE + shift) / row_width).is_multiple_of(2);
                     let class = if draw.happens(0.1) { 2 } else { usize::from(in_row) };
                     for band in 0..BANDS {
                         pixels[(image * BANDS + band) * SIDE * SIDE + at] =

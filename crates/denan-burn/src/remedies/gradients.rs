@@ -30,7 +30,7 @@ pub fn clip_global_norm<M: Module>(gradients: GradientsParams, module: &M, max_n
 /// let loss = model.forward(Tensor::<2>::from_floats([[1.0, 2.0]], &device)).mean();
 /// let gradients = scaled_gradients(loss, 1024.0, &model);
 /// let weight = gradients.get::<2>(model.weight.id).unwrap();
-/// assert_eq!(weight.into_data().to_vec::<f32>().unwrap(), [1.0, 2.0]);
+/// assert_eq!(weight.into_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0]);
 /// ```
 pub fn scaled_gradients<const D: usize, M: Module>(
     loss: Tensor<D>,
@@ -106,7 +106,7 @@ mod tests {
         let (model, gradients) = model_and_gradients(100.0);
         let clipped = clip_global_norm(gradients, &model, 1.0);
         assert!((global_norm(&clipped, &model) - 1.0).abs() < 1e-5);
-        let weight = clipped.get::<2>(model.weight.id).unwrap().into_data().to_vec::<f32>().unwrap();
+        let weight = clipped.get::<2>(model.weight.id).unwrap().into_data().try_to_vec::<f32>().unwrap();
         assert!((weight[1] / weight[0] - 4.0 / 3.0).abs() < 1e-5, "{weight:?}");
         let (model, gradients) = model_and_gradients(0.01);
         let before = global_norm(&gradients, &model);

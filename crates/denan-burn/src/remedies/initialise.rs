@@ -66,8 +66,8 @@ pub fn initialise<M: Module>(module: M, fill: &Fill) -> M {
 /// use denan_burn::remedies::fill_batch_norm;
 ///
 /// let norm = fill_batch_norm(BatchNormConfig::new(3).init(&Device::default().autodiff()));
-/// assert_eq!(norm.gamma.val().into_data().to_vec::<f32>().unwrap(), [1.0; 3]);
-/// assert_eq!(norm.beta.val().into_data().to_vec::<f32>().unwrap(), [0.0; 3]);
+/// assert_eq!(norm.gamma.val().into_data().try_to_vec::<f32>().unwrap(), [1.0; 3]);
+/// assert_eq!(norm.beta.val().into_data().try_to_vec::<f32>().unwrap(), [0.0; 3]);
 /// ```
 pub fn fill_batch_norm(mut norm: BatchNorm) -> BatchNorm {
     norm.gamma = norm.gamma.map(|gamma| gamma.ones_like());

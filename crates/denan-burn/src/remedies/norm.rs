@@ -31,7 +31,7 @@ pub fn freeze_affine(mut norm: BatchNorm) -> BatchNorm {
 /// use denan_burn::remedies::layer_norm;
 ///
 /// let grown = Tensor::<2>::from_floats([[1e6, 3e6]], &Device::default());
-/// let normal = layer_norm(grown).into_data().to_vec::<f32>().unwrap();
+/// let normal = layer_norm(grown).into_data().try_to_vec::<f32>().unwrap();
 /// assert!((normal[0] + 1.0).abs() < 1e-4 && (normal[1] - 1.0).abs() < 1e-4, "{normal:?}");
 /// ```
 pub fn layer_norm<const D: usize>(values: Tensor<D>) -> Tensor<D> {

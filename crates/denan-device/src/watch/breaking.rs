@@ -32,6 +32,7 @@ impl Watch {
             _ if !made.is_new && matches!(made.role, Role::Parameter | Role::Constant) => Phase::Parameter,
             // Made or loaded as a parameter in this very step, the first.
             Phase::Forward if made.role == Role::Parameter => Phase::Parameter,
+            _ if self.is_buffer(path.producer, path.trail.first()) => Phase::Parameter,
             _ if made.name == "input" => Phase::Input,
             Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
             phase => phase,
@@ -39,7 +40,13 @@ impl Watch {
         let parameter = slot
             .map(|slot| self.parameter_name(slot))
             .or_else(|| self.parameter_being_updated(path.producer));
-        let producer = self.tell_operation(path.producer, phase, parameter);
+        let mut producer = self.tell_operation(path.producer, phase, parameter);
+        if phase == Phase::Parameter {
+            // The line that uses it says more than the one that made it.
+            let first_use =
+                path.trail.first().map(|&at| self.sites.get(self.graph.node(at).site).place.clone());
+            producer.place = first_use.flatten().or(producer.place);
+        }
         let mut trail: Vec<Operation> =
             path.trail.iter().map(|&at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();
         if trail.len() > LONGEST_TRAIL {
@@ -62,6 +69,17 @@ impl Watch {
         })));
         self.tell_initial_values(engine);
         self.keep_break(engine, path.producer);
+    }
+
+    /// Whether a tensor that the program handed over is part of the network, like the running statistics of a
+    /// normalisation: it is older than the step, and read as a whole rather than row by row.
+    fn is_buffer(&self, at: NodeIndex, reader: Option<&NodeIndex>) -> bool {
+        let node = self.graph.node(at);
+        let in_parts = reader.is_none_or(|&reader| {
+            let reader = self.graph.node(reader);
+            matches!(reader.geometry, Geometry::Slice(_) | Geometry::Select(..) | Geometry::Gather(..))
+        });
+        node.name == "input" && !node.is_new && node.batch.is_none() && !in_parts
     }
 
     /// Samples of the current step, in the order of its batches.

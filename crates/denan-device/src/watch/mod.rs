@@ -407,15 +407,19 @@ impl Watch {
             (None, None) => Range::EMPTY,
         };
         let is_data = call.name == "input";
-        let bad_positions =
-            if range.nonfinite() > 0 && inputs.iter().all(|&input| !self.graph.node(input).is_bad()) {
-                handle
-                    .as_ref()
-                    .map(|tensor| element::nonfinite_positions(tensor, FOLLOWED_ELEMENTS))
-                    .unwrap_or_default()
-            } else {
-                Vec::new()
-            };
+        // Where it is bad although its inputs are not; or NaN although they hold infinities at most, which a mask
+        // puts there on purpose.
+        let of_inputs =
+            |holds: fn(&Range) -> bool| inputs.iter().any(|&input| holds(&self.graph.node(input).range));
+        let bad_positions = match &handle {
+            Some(tensor) if range.nonfinite() > 0 && !of_inputs(|range| range.nonfinite() > 0) => {
+                element::positions(tensor, FOLLOWED_ELEMENTS, |x| !x.is_finite())
+            }
+            Some(tensor) if range.nan > 0 && !of_inputs(|range| range.nan > 0) => {
+                element::positions(tensor, FOLLOWED_ELEMENTS, f64::is_nan)
+            }
+            _ => Vec::new(),
+        };
         if range.nonfinite() < range.count {
             self.step.largest = self.step.largest.max(range.min.abs()).max(range.max.abs());
         }

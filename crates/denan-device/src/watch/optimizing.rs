@@ -123,7 +123,10 @@ impl Watch {
             let node = self.graph.node_mut(after);
             node.slot = Some(slot);
             node.role = Role::Parameter;
-            if node.is_bad() && lost.is_none() {
+            let node = self.graph.node(after);
+            // What was bad from the start counts when it reaches the loss: an embedding may never be looked up.
+            let is_worse = node.range.nonfinite() > self.graph.node(before).range.nonfinite();
+            if is_worse && lost.is_none() {
                 lost = Some((after, slot));
             }
             learning_rate = learning_rate.or(update.learning_rate);

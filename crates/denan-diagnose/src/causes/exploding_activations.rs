@@ -15,8 +15,12 @@ cause!(ExplodingActivations, "exploding-activations");
 /// Fewer layers than these are not deep.
 const DEEP: usize = 6;
 
-/// Growth through all layers that no normalised network shows.
+/// Growth through all layers in the last step that no normalised network shows.
 const GROWN: f64 = 1e3;
+
+/// The same in the first step: with weights that fit their fan-in the largest value stays within a factor of ten,
+/// however deep the network.
+const GROWN_AT_FIRST: f64 = 30.0;
 
 /// The growth was there in the first step, before any update could have made it.
 const FROM_THE_START: f64 = 0.93;
@@ -37,9 +41,9 @@ impl Cause for ExplodingActivations {
         {
             return None;
         }
-        let at_start = evidence.first().and_then(|view| Growth::of(view));
-        let at_end = evidence.before().and_then(|view| Growth::of(view));
-        let breaking = evidence.breaking().and_then(|view| Growth::of(view));
+        let at_start = evidence.first().and_then(|view| Growth::of(view, GROWN_AT_FIRST));
+        let at_end = evidence.before().and_then(|view| Growth::of(view, GROWN));
+        let breaking = evidence.breaking().and_then(|view| Growth::of(view, GROWN));
         let large_updates =
             evidence.history.largest_update.is_some_and(|update| update.value >= LARGE_UPDATE);
         let (growth, confidence, when) = match (at_start, at_end.or(breaking)) {
@@ -127,7 +131,7 @@ struct Growth {
 
 impl Growth {
     /// `None` if the network is not deep, normalises, or does not grow steadily.
-    fn of(view: &View<'_>) -> Option<Self> {
+    fn of(view: &View<'_>, least: f64) -> Option<Self> {
         let layers: Vec<Layer> = view.layers();
         if layers.len() < DEEP || view.forward().any(|(index, _)| view.is_normalisation(index)) {
             return None;
@@ -153,7 +157,7 @@ impl Growth {
         let is_steady = peaks.windows(2).all(|pair| pair[1] > pair[0]);
         let first = peaks[0];
         let times = last / first.max(f64::MIN_POSITIVE);
-        (times >= GROWN && is_steady).then_some(Self { first, last, times, layers: at + 1 })
+        (times >= least && is_steady).then_some(Self { first, last, times, layers: at + 1 })
     }
 }
 

@@ -164,10 +164,9 @@ fn targets(view: &View<'_>) -> Vec<(Index, Option<u64>)> {
                 }
             }
             // The entropy of the targets in a divergence.
-            "log" if node.inputs.first().is_some_and(|&input| view.is_of_data(input)) => {
-                if is_entropy(view, index) {
-                    found.extend(values_of(view, node.inputs[0]).map(|target| (target, None)));
-                }
+            "log" if is_entropy(view, index) => {
+                let argument = node.inputs.first().copied().filter(|&input| view.is_of_data(input));
+                found.extend(argument.and_then(|argument| values_of(view, argument)).map(|target| (target, None)));
             }
             // One-hot by hand: labels against all classes.
             "equal" => {

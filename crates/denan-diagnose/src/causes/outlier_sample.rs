@@ -3,6 +3,7 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::evidence::view::Index;
+use crate::operators::{is_exponential, is_linear, is_power};
 use crate::words;
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Finding};
@@ -86,7 +87,7 @@ impl Cause for OutlierSample {
     fn explains(&self) -> &'static [Explains] {
         const {
             &[Explains::from(
-                0.8,
+                0.9,
                 &[
                     "learning-rate-too-high",
                     "exp-overflow",
@@ -234,9 +235,12 @@ fn typical(data: &DataSeen, column: usize) -> Option<f64> {
     own.or_else(|| data.typical.iter().copied().filter(|typical| *typical > 0.0).max_by(f64::total_cmp))
 }
 
-/// Whether the producer made an infinity out of finite values.
+/// Whether the producer made an infinity by adding, multiplying or raising finite values, and not by dividing by 0.
 fn overflowed(evidence: &Evidence<'_>) -> bool {
+    let executed = evidence.executed();
     let output = &evidence.producer().output.range;
     output.pos_inf + output.neg_inf > 0
+        && (is_linear(&executed) || is_exponential(&executed) || is_power(&executed) || executed == "cast")
+        && evidence.divisor().is_none()
         && evidence.producer().inputs.iter().all(|seen| seen.range.is_finite())
 }
