@@ -52,6 +52,8 @@ pub struct Node {
     pub batch: Option<u32>,
     /// Made in the current step.
     pub is_new: bool,
+    /// Data, or nothing but elements of data in another shape.
+    pub of_data: bool,
     /// Made by the backward pass, or by the program out of what it made (a clip written by hand).
     pub of_gradient: bool,
     /// Read by an operation of the forward pass.

@@ -389,16 +389,20 @@ pub fn forward_of(graph: &Graph, backward: NodeIndex, name: &str) -> Option<Node
     // What the rule saved reaches the operation directly or through the rule's own intermediate results.
     let mut near = vec![backward];
     for _ in 0..6 {
-        let related = candidates.iter().copied().find(|&candidate| {
-            near.iter().any(|&at| {
-                graph
-                    .node(at)
-                    .inputs
-                    .iter()
-                    .any(|input| *input == candidate || graph.node(candidate).inputs.contains(input))
-            })
-        });
-        if related.is_some() {
+        // Two calls may share an argument (an exponent): the one meant shares the most.
+        let shared = |candidate: NodeIndex| {
+            let inputs = near.iter().flat_map(|&at| &graph.node(at).inputs);
+            let mut own: Vec<NodeIndex> = inputs
+                .copied()
+                .filter(|input| *input == candidate || graph.node(candidate).inputs.contains(input))
+                .collect();
+            own.sort_unstable();
+            own.dedup();
+            own.len()
+        };
+        // Of equals the newest, which the backward pass meets first.
+        let related = candidates.iter().copied().rev().max_by_key(|&candidate| shared(candidate));
+        if related.is_some_and(|candidate| shared(candidate) > 0) {
             return related;
         }
         near = near
@@ -464,6 +468,7 @@ mod tests {
                 slot: None,
                 batch: None,
                 is_new: true,
+                of_data: false,
                 of_gradient: false,
                 used_forward: false,
                 data: None,

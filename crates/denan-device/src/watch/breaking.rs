@@ -46,6 +46,7 @@ impl Watch {
             let first_use =
                 path.trail.first().map(|&at| self.sites.get(self.graph.node(at).site).place.clone());
             producer.place = first_use.flatten().or(producer.place);
+            producer.parameter = producer.parameter.or(producer.output.parameter.clone());
         }
         let mut trail: Vec<Operation> =
             path.trail.iter().map(|&at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();

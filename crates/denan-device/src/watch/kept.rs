@@ -85,7 +85,8 @@ impl Watch {
                 inputs: node.inputs.iter().filter_map(|&input| number_of(input)).collect(),
                 shape: sizes(&node.shape),
                 dtype: element::dtype_name(node.dtype).to_owned(),
-                role: node.role,
+                // Data that were put into shape in an earlier step are still data.
+                role: if node.of_data && node.inputs.is_empty() { Role::Data } else { node.role },
                 slot: node.slot,
                 is_new: node.is_new,
                 range: node.range,
@@ -169,7 +170,7 @@ impl Watch {
         let node = self.graph.node(index);
         match node.geometry {
             _ if node.phase != Phase::Forward => false,
-            _ if node.role == Role::Data => true,
+            _ if node.of_data => true,
             _ if node.inputs.is_empty() => false,
             Geometry::Reshape
             | Geometry::Permute(_)

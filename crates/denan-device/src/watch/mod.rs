@@ -247,6 +247,11 @@ impl Watch {
             let facts = facts(&self.sites, &self.graph, self.updated(), &under_way, self.steps_done);
             self.intervene.rewrite(engine, op.clone(), &facts)
         });
+        if phase == Phase::Optimizer
+            && let Some(changed) = &changed
+        {
+            self.note_changed_update(engine, changed);
+        }
         self.tell_intervention();
         under_way.watching = began.elapsed();
         (changed, under_way)
@@ -470,6 +475,7 @@ impl Watch {
             slot: None,
             batch,
             is_new: true,
+            of_data: false,
             of_gradient: false,
             used_forward: false,
             data: if is_data && small { handle.clone() } else { None },
@@ -479,6 +485,10 @@ impl Watch {
             window: call.window.clone(),
         };
         let node = Node {
+            of_data: role == Role::Data
+                || phase == Phase::Forward
+                    && call.geometry.is_same_values()
+                    && inputs.first().is_some_and(|&input| self.graph.node(input).of_data),
             of_gradient: match phase {
                 Phase::Backward => true,
                 Phase::Forward => inputs.iter().any(|&input| self.graph.node(input).of_gradient),

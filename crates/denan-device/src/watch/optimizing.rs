@@ -67,6 +67,17 @@ impl Watch {
         }
     }
 
+    /// An intervention may have put another update in the place of the optimizer's.
+    pub(super) fn note_changed_update(&mut self, engine: &mut Engine, op: &OperationIr) {
+        let OperationIr::NumericFloat(_, burn_ir::NumericOperationIr::Sub(sub)) = op else { return };
+        // Tensors of an intervention are unknown to the graph.
+        if self.graph.of(sub.rhs.id).is_none()
+            && let Some(update) = self.updates.current()
+        {
+            update.delta_summary = float_handle(engine, &sub.rhs).map(|tensor| element::summary(&tensor));
+        }
+    }
+
     /// The program has said what a parameter is called.
     pub(super) fn name_parameter(&mut self, input: NodeIndex, name: String) {
         let slot = self.slot_of(input);

@@ -222,7 +222,7 @@ fn is_table(node: &Node) -> bool {
     let count: u64 = node.shape.iter().product();
     let width = node.shape.iter().rev().find(|size| **size > 1).copied();
     node.role == Role::Data
-        && node.op == "input"
+        && node.inputs.is_empty()
         && node.dtype.contains("float")
         && matches!(width, Some(2 | 4))
         && (4..=4 * MOST_ANCHORS).contains(&count)

@@ -1,11 +1,12 @@
 //! Every target of the batch is ignored: a mean over nothing.
 
+use crate::blame::rows;
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::view::{Index, View};
 use crate::evidence::{Divisor, Evidence};
 use crate::operators::is_counted;
 use crate::words;
-use denan_finding::Finding;
+use denan_finding::{BlamedSample, Finding};
 use denan_record::model::{Kind, Node, Phase};
 
 pub(crate) struct NoValidTarget;
@@ -66,6 +67,15 @@ impl Cause for NoValidTarget {
         })
     }
 
+    fn blamed(&self, evidence: &Evidence<'_>) -> Vec<BlamedSample> {
+        let blame = |row: usize| BlamedSample {
+            sample: evidence.samples.get(row).cloned(),
+            batch_row: Some(row as u64),
+            why: "it has no valid target".to_owned(),
+        };
+        row_by_row(evidence).map_or_else(|| rows(evidence), |row| vec![blame(row)])
+    }
+
     fn names(&self) -> Names {
         Names::Datum
     }
@@ -73,6 +83,20 @@ impl Cause for NoValidTarget {
     fn explains(&self) -> &'static [Explains] {
         const { &[Explains::from(0.9, &["division-by-zero", "learning-rate-too-high"])] }
     }
+}
+
+/// The row of the batch, if the loss is taken row by row: in the step before, the call was made once for each
+/// sample.
+fn row_by_row(evidence: &Evidence<'_>) -> Option<usize> {
+    let (view, before) = (evidence.breaking()?, evidence.before()?);
+    let producer = view.producer()?;
+    let (op, place) = (&view.node(producer).op, view.place(producer)?);
+    let calls = |view: &View<'_>, until: Index| {
+        let calls = view.forward().filter(|(index, node)| *index < until && node.op == *op);
+        calls.filter(|(index, _)| view.place(*index) == Some(place)).count()
+    };
+    let size = evidence.samples.len();
+    (size > 1 && calls(before, Index::MAX) == size).then(|| calls(view, producer))
 }
 
 /// Whether the producer divides nothing by a number of valid targets that is 0.

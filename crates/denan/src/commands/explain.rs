@@ -8,7 +8,7 @@ pub fn explain(id: Option<&str>) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     let Some(id) = id else {
         for id in denan_diagnose::ids() {
-            writeln!(out, "{id:24}{}", first_sentence(denan_diagnose::page(id).unwrap_or_default()))?;
+            writeln!(out, "{id:26}{}", first_sentence(denan_diagnose::page(id).unwrap_or_default()))?;
         }
         return Ok(());
     };
