@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Pages whose examples need not break: one shows what breaks no training, one what breaks some runs only.
+const NEED_NOT_BREAK: [&str; 2] = ["pool-stride", "transient-fault"];
+
 #[test]
 fn the_examples_of_the_pages_break_and_their_healthy_versions_do_not() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/denan-diagnose/pages");
@@ -11,7 +14,8 @@ fn the_examples_of_the_pages_break_and_their_healthy_versions_do_not() {
     assert!(!pages.is_empty());
     for page in pages {
         let id = page.file_stem().unwrap().to_str().unwrap();
-        assert!(breaks(id, "sick"), "the example of {id} trains without NaN or infinity");
+        let breaks_as_shown = breaks(id, "sick") || NEED_NOT_BREAK.contains(&id);
+        assert!(breaks_as_shown, "the example of {id} trains without NaN or infinity");
         assert!(!breaks(id, "healthy"), "the healthy version of {id} breaks");
     }
 }

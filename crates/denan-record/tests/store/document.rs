@@ -64,6 +64,7 @@ fn tables(db: &Connection) -> String {
             let kind = match words.next() {
                 Some("INTEGER") => "integer",
                 Some("TEXT") => "text",
+                Some("BLOB") => "bytes",
                 _ => "number",
             };
             writeln!(text, "| `{name}` | {kind} | {about} |").unwrap();
