@@ -13,6 +13,8 @@ const MOST_LINES: usize = 64;
 const MOST_COLUMNS: usize = 4096;
 /// Elements of one tensor that are looked at; of a larger one its first rows are.
 const MOST_ELEMENTS: usize = 1 << 21;
+/// Tensors of a line that are all looked at; of later ones only some are.
+const FIRST_TENSORS: u64 = 16;
 /// Rows from which the typical magnitude of a column is taken.
 const TYPICAL_ROWS: usize = 512;
 
@@ -32,6 +34,8 @@ pub struct Arrival<'a> {
     pub shape: &'a Shape,
     /// Its elements.
     pub tensor: &'a FlexTensor,
+    /// Its largest magnitude.
+    pub largest: f64,
     /// Samples of its batch, in the order of its rows; empty if they are not known.
     pub samples: &'a [Sample],
     /// The step it entered in.
@@ -66,6 +70,12 @@ impl Entering {
         let seen = &mut self.lines[at].1;
         seen.tensors += 1;
         seen.shape = arrival.shape.as_slice().iter().map(|&size| size as u64).collect();
+        // A training brings one batch after the other: the first say what its columns are like, and of the others
+        // those matter that hold something larger.
+        let is_larger = seen.extreme.as_ref().is_none_or(|extreme| arrival.largest > extreme.value.abs());
+        if seen.tensors > FIRST_TENSORS && !seen.tensors.is_power_of_two() && !is_larger {
+            return;
+        }
         let values = element::first_values(arrival.tensor, MOST_ELEMENTS);
         let inner: usize = match axis {
             // Elements that belong to one index of the channel: height times width.
@@ -203,7 +213,10 @@ mod tests {
     fn take(entering: &mut Entering, values: &[f32], shape: &[usize], samples: &[Sample]) {
         let tensor = FlexTensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()));
         let shape = Shape::from(shape.to_vec());
-        entering.take(&Arrival { site: 1, place: None, shape: &shape, tensor: &tensor, samples, step: 3 });
+        let largest = element::range(&tensor).abs_max();
+        let arrival =
+            Arrival { site: 1, place: None, shape: &shape, tensor: &tensor, largest, samples, step: 3 };
+        entering.take(&arrival);
     }
 
     #[test]
@@ -221,6 +234,19 @@ mod tests {
         assert_eq!(seen.typical, [3.0, 100.0]);
         let extreme = seen.extreme.as_ref().expect("an extreme");
         assert_eq!((extreme.value, extreme.column, extreme.sample.as_ref()), (-900.0, 1, Some(&sample(8))));
+    }
+
+    #[test]
+    fn a_late_extreme_is_not_missed() {
+        let mut entering = Entering::default();
+        for _ in 0..100 {
+            take(&mut entering, &[1.0, -1.0], &[1, 2], &[]);
+        }
+        take(&mut entering, &[1.0, -1e20], &[1, 2], &[]);
+        let seen = &entering.seen()[0];
+        assert_eq!(seen.tensors, 101);
+        assert!(seen.columns[0].count < 30, "{:?}", seen.columns[0]);
+        assert_eq!(seen.extreme.as_ref().map(|extreme| extreme.value), Some(f64::from(-1e20_f32)));
     }
 
     #[test]

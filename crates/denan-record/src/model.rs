@@ -413,7 +413,7 @@ pub struct DataSeen {
     pub tensors: u64,
     /// Dimension whose indices are the columns: 1 (channels) from rank 4 on, else the last one.
     pub axis: u32,
-    /// Figures of each column.
+    /// Figures of each column, over the first tensors, some later ones and those with a new extreme.
     pub columns: Vec<Summary>,
     /// Median magnitude of each column in the first tensor.
     pub typical: Vec<f64>,

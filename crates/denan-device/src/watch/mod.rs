@@ -449,7 +449,7 @@ impl Watch {
             && !is_message
             && let Some(tensor) = &handle
         {
-            self.enters(site, &read.shape, tensor, batch);
+            self.enters(site, &read.shape, tensor, range.abs_max(), batch);
         }
         // Data are often handed over flat and only then put into shape.
         if call.name == "reshape"
@@ -457,7 +457,7 @@ impl Watch {
         {
             let source = self.graph.node(input);
             if source.role == Role::Data && source.shape.num_dims() == 1 && source.is_new {
-                self.enters(source.site, &read.shape, tensor, source.batch);
+                self.enters(source.site, &read.shape, tensor, range.abs_max(), source.batch);
             }
         }
         let node = Node {
@@ -506,13 +506,20 @@ impl Watch {
     }
 
     /// Data have entered the engine.
-    fn enters(&mut self, site: SiteIndex, shape: &Shape, tensor: &FlexTensor, batch: Option<u32>) {
+    fn enters(
+        &mut self,
+        site: SiteIndex,
+        shape: &Shape,
+        tensor: &FlexTensor,
+        largest: f64,
+        batch: Option<u32>,
+    ) {
         if self.first_break.is_some() {
             return;
         }
         let samples = batch.and_then(|batch| self.batches.get(&batch)).map_or(&[][..], Vec::as_slice);
         let place = self.sites.get(site).place.as_ref();
-        let arrival = Arrival { site, place, shape, tensor, samples, step: self.steps_done };
+        let arrival = Arrival { site, place, shape, tensor, largest, samples, step: self.steps_done };
         self.entering.take(&arrival);
     }
 
