@@ -22,8 +22,6 @@ pub struct Plan {
     /// Start of file names in debug information, and what to tell in its place: the program may
     /// have been built in a shadow of the user's folder.
     pub renamed: Option<(String, String)>,
-    /// Keep every operation of this optimizer step and what it read from outside, for a replay.
-    pub tape_step: Option<u64>,
     /// The one thing that is different in this run.
     pub intervention: Option<Intervention>,
 }
