@@ -113,11 +113,7 @@ impl Intervene {
                     None => return,
                 }
             }
-            Some(
-                Intervention::ConstantLearningRate { .. }
-                | Intervention::ChangeOptimizer { .. }
-                | Intervention::WarmUp { .. },
-            ) => {
+            Some(Intervention::ChangeOptimizer { .. }) => {
                 if let Some(tensor) = float_handle(engine, gradient) {
                     self.updating.reads_gradient(gradient.id, tensor);
                 }

@@ -1,7 +1,7 @@
 //! `safe-op`: the argument of one call is moved away from the edge of its domain, in the forward pass and
 //! in its gradient.
 
-use super::{replace_inputs, visit_tensors};
+use super::replace_inputs;
 use crate::channel::{Engine, fresh_id};
 use crate::element;
 use crate::watch::float_handle;
@@ -82,8 +82,6 @@ impl SafeOp {
         let Some(original) = op.inputs().find(&mut is_moved).cloned() else { return op };
         let Some(moved) = self.moved.get(&original.id) else { return op };
         let slots = op.inputs().filter(|tensor| tensor.id == original.id).count();
-        let is_last_use =
-            op.inputs().any(|tensor| tensor.id == original.id && tensor.status == TensorStatus::ReadWrite);
         let replacement = match vanishing(name, &op, slots) {
             None => moved.argument.clone(),
             Some(vanishing) => {
@@ -95,19 +93,7 @@ impl SafeOp {
                 })
             }
         };
-        let id = fresh_id();
-        engine.register_tensor_to_device(id, HandleKind::Float(replacement));
-        if is_last_use {
-            engine.register_op(OperationIr::Drop(original.clone()));
-        }
-        let mut left = slots;
-        visit_tensors(&mut op, |tensor| {
-            if tensor.id == original.id {
-                left -= 1;
-                tensor.id = id;
-                tensor.status = if left == 0 { TensorStatus::ReadWrite } else { TensorStatus::ReadOnly };
-            }
-        });
+        replace_inputs(engine, &mut op, &FxHashMap::from_iter([(original.id, replacement)]));
         op
     }
 

@@ -1,13 +1,13 @@
 //! The telling of a step's operations as a graph, for the record.
 
-use super::{Watch, sizes};
+use super::{Watch, sizes, tensor_handle};
 use crate::channel::Engine;
 use crate::describe::{Geometry, plain_name};
 use crate::element;
 use crate::graph::{Node, NodeIndex};
 use crate::sites::Part;
 use crate::trace;
-use burn_ir::{HandleKind, TensorId, TensorIr, TensorStatus};
+use burn_ir::{TensorId, TensorIr, TensorStatus};
 use denan_record::event::Event;
 use denan_record::model::{self, Phase, Place, Role, Rows, StepGraph};
 use rustc_hash::FxHashMap;
@@ -149,12 +149,7 @@ impl Watch {
                     status: TensorStatus::ReadOnly,
                     dtype: node.dtype,
                 };
-                match engine.get_tensor_handle(&read) {
-                    HandleKind::Float(tensor) | HandleKind::Int(tensor) | HandleKind::Bool(tensor) => {
-                        Some(tensor)
-                    }
-                    HandleKind::Quantized(_) => None,
-                }
+                tensor_handle(engine, &read)
             });
             values[index as usize] = match tensor {
                 Some(tensor) => element::values(&tensor),

@@ -475,16 +475,6 @@ impl Watch {
             slot: None,
             batch,
             is_new: true,
-            of_data: false,
-            of_gradient: false,
-            used_forward: false,
-            data: if is_data && small { handle.clone() } else { None },
-            indices: under_way.indices.clone(),
-            bad_positions,
-            birth: under_way.birth,
-            window: call.window.clone(),
-        };
-        let node = Node {
             of_data: role == Role::Data
                 || phase == Phase::Forward
                     && call.geometry.is_same_values()
@@ -494,7 +484,12 @@ impl Watch {
                 Phase::Forward => inputs.iter().any(|&input| self.graph.node(input).of_gradient),
                 _ => false,
             },
-            ..node
+            used_forward: false,
+            data: if is_data && small { handle.clone() } else { None },
+            indices: under_way.indices.clone(),
+            bad_positions,
+            birth: under_way.birth,
+            window: call.window.clone(),
         };
         let index = self.graph.insert(id, node);
         if phase == Phase::Optimizer

@@ -40,9 +40,7 @@ impl Cause for BadAnchors {
                 Some((view, mismatches(view).into_iter().max_by(|a, b| a.factor().total_cmp(&b.factor()))?))
             })
             .next()?;
-        let is_infinite =
-            evidence.producer().output.range.pos_inf + evidence.producer().output.range.neg_inf > 0;
-        if !evidence.blew_up() && !is_infinite {
+        if !evidence.blew_up() && !evidence.made_infinity() {
             return None;
         }
         let table = view.node(mismatch.table);

@@ -185,8 +185,7 @@ fn fan_in(parameter: &Parameter) -> Option<u64> {
 
 /// Whether the very first step overflowed, before any update.
 fn overflows_at_once(evidence: &Evidence<'_>) -> bool {
-    let output = &evidence.producer().output.range;
-    evidence.broken.step <= 1 && output.pos_inf + output.neg_inf > 0
+    evidence.broken.step <= 1 && evidence.made_infinity()
 }
 
 fn growth_in_words(layers: &[Layer]) -> Option<String> {

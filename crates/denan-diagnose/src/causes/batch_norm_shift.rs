@@ -31,9 +31,7 @@ impl Cause for BatchNormShift {
         let later = [evidence.before(), evidence.breaking()].into_iter().flatten().flat_map(shifted_layers);
         // What the first step shows no update has made.
         let layer = first.chain(later).max_by(|a, b| a.off.total_cmp(&b.off))?;
-        let is_infinite =
-            evidence.producer().output.range.pos_inf + evidence.producer().output.range.neg_inf > 0;
-        let confidence = if evidence.blew_up() || is_infinite { BROKE_THROUGH_IT } else { BESIDE_IT };
+        let confidence = if evidence.blew_up() || evidence.made_infinity() { BROKE_THROUGH_IT } else { BESIDE_IT };
         let place = layer.place.map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
         let mut observations = vec![
             format!(

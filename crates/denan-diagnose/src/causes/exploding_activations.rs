@@ -37,7 +37,7 @@ const LARGE_UPDATE: f64 = 0.1;
 impl Cause for ExplodingActivations {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter)
-            || !evidence.blew_up() && !is_infinite(evidence)
+            || !evidence.blew_up() && !evidence.made_infinity()
         {
             return None;
         }
@@ -159,9 +159,4 @@ impl Growth {
         let times = last / first.max(f64::MIN_POSITIVE);
         (times >= least && is_steady).then_some(Self { first, last, times, layers: at + 1 })
     }
-}
-
-fn is_infinite(evidence: &Evidence<'_>) -> bool {
-    let output = &evidence.producer().output.range;
-    output.pos_inf + output.neg_inf > 0
 }

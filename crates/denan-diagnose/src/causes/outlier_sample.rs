@@ -238,8 +238,7 @@ fn typical(data: &DataSeen, column: usize) -> Option<f64> {
 /// Whether the producer made an infinity by adding, multiplying or raising finite values, and not by dividing by 0.
 fn overflowed(evidence: &Evidence<'_>) -> bool {
     let executed = evidence.executed();
-    let output = &evidence.producer().output.range;
-    output.pos_inf + output.neg_inf > 0
+    evidence.made_infinity()
         && (is_linear(&executed) || is_exponential(&executed) || is_power(&executed) || executed == "cast")
         && evidence.divisor().is_none()
         && evidence.producer().inputs.iter().all(|seen| seen.range.is_finite())

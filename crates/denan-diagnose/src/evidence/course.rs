@@ -53,6 +53,12 @@ impl Evidence<'_> {
         (is_enormous || is_steep) && !has_enormous_data
     }
 
+    /// Whether the producer made an infinity.
+    pub(crate) fn made_infinity(&self) -> bool {
+        let output = &self.producer().output.range;
+        output.pos_inf + output.neg_inf > 0
+    }
+
     /// Whether values grew too large in some way: the loss ran away, an update swept the weights away, or the
     /// producer overflowed.
     pub(crate) fn blew_up(&self) -> bool {
