@@ -103,6 +103,22 @@ fn places(tensor: &FlexTensor) -> Vec<usize> {
     places
 }
 
+/// All elements in row-major order, in their own type and this machine's byte order; none of a quantised tensor.
+pub fn bytes(tensor: &FlexTensor) -> Option<Vec<u8>> {
+    if matches!(tensor.dtype(), DType::QFloat(_)) {
+        return None;
+    }
+    let (size, raw) = (tensor.dtype().size(), tensor.bytes());
+    if let Some((start, end)) = tensor.layout().contiguous_offsets() {
+        return raw.get(start * size..end * size).map(<[u8]>::to_vec);
+    }
+    let mut bytes = Vec::with_capacity(tensor.layout().num_elements() * size);
+    for at in places(tensor) {
+        bytes.extend_from_slice(raw.get(at * size..(at + 1) * size)?);
+    }
+    Some(bytes)
+}
+
 /// Row-major positions of the first `most` elements of a kind.
 pub fn positions(tensor: &FlexTensor, most: usize, is_of_kind: fn(f64) -> bool) -> Vec<usize> {
     values(tensor).iter().enumerate().filter(|(_, x)| is_of_kind(**x)).map(|(at, _)| at).take(most).collect()

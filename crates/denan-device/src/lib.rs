@@ -11,6 +11,7 @@
 //! - [`watch`]: what is kept of each operation, and how a break is found.
 //! - [`sites`]: where in the program an operation was called, at some 100 ns.
 //! - [`intervene`]: the one change an experiment makes.
+//! - [`replay`]: a step from the record, carried out again.
 //! - [`tell`]: sending events without ever waiting.
 //!
 //! Invariants: the values a program computes are bit for bit those of flex unless an
@@ -26,6 +27,7 @@ mod graph;
 pub mod intervene;
 pub mod message;
 mod parameters;
+pub mod replay;
 pub mod sites;
 pub mod tell;
 mod trace;

@@ -1,6 +1,7 @@
 //! What a rule states, what an experiment showed, and the result of a whole run.
 
-use denan_record::model::{Break, Sample};
+use denan_numerics::Range;
+use denan_record::model::{Break, Phase, Place, Sample, TensorSeen};
 
 /// A rule's statement about a training, with what supports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +154,8 @@ pub struct RunResult {
     pub notes: Vec<String>,
     /// The command to type next, with a word on what it does.
     pub next: Option<NextCommand>,
+    /// The breaking step, if it was carried out again.
+    pub replay: Option<Replay>,
 }
 
 impl RunResult {
@@ -185,4 +188,73 @@ pub struct NextCommand {
     pub command: String,
     /// What it does, in a few words.
     pub purpose: String,
+}
+
+/// The breaking step of a recorded run, carried out again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// 0-based number of the step.
+    pub step: u64,
+    /// Operations carried out.
+    pub operations: u64,
+    /// Tensors whose figures are not those of the record.
+    pub differing: u64,
+    /// What was done differently, in words; empty if nothing was.
+    pub changes: Vec<String>,
+    /// What came of it.
+    pub verdict: ReplayVerdict,
+    /// The tensors that were made, in order.
+    pub nodes: Vec<ReplayedNode>,
+    /// Number of the operation that made the first bad value.
+    pub producer: Option<u32>,
+    /// Number of the operation that was asked for.
+    pub focus: Option<u32>,
+    /// Whether every operation is to be listed for people.
+    pub all: bool,
+}
+
+/// What came of a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayVerdict {
+    /// The operation that broke broke again.
+    SameBreak,
+    /// Another operation broke.
+    OtherBreak,
+    /// No bad value reached loss, gradient or parameter.
+    Finite,
+    /// It was stopped before that could be told.
+    Stopped,
+}
+
+impl ReplayVerdict {
+    /// The word of the machine-readable result.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SameBreak => "same-break",
+            Self::OtherBreak => "other-break",
+            Self::Finite => "finite",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A tensor of a replayed step and the operation that made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplayedNode {
+    /// Its number, from 0.
+    pub number: u32,
+    /// The operation that was carried out.
+    pub op: String,
+    /// The call it was part of, where that has another name.
+    pub call: Option<String>,
+    /// Part of the step.
+    pub phase: Phase,
+    /// The user's line.
+    pub place: Option<Place>,
+    /// Numbers of the tensors it read.
+    pub reads: Vec<u32>,
+    /// The tensor.
+    pub tensor: TensorSeen,
+    /// Its figures on the record, if they were others.
+    pub recorded: Option<Range>,
 }

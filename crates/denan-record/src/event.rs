@@ -1,6 +1,7 @@
 //! What an adapter tells while the training runs.
 
 use crate::model::{Batch, Break, DataSeen, Ending, Header, Optimizer, Parameter, Step, StepGraph};
+use crate::tape::Tape;
 use serde::{Deserialize, Serialize};
 
 /// One thing an adapter has to tell.
@@ -29,6 +30,8 @@ pub enum Event {
     ParametersLost,
     /// The intervention of the plan changed something for the first time, in this step.
     Intervened(u64),
+    /// The step that the plan wanted on tape. Comes at its end.
+    Tape(Box<Tape>),
     /// Something a user should know about the watching itself.
     Note(String),
     /// The training ended in an orderly way. Comes last.

@@ -2,7 +2,8 @@
 //!
 //! An adapter inside the training follows a [`plan::Plan`] and tells [`event::Event`]s, which
 //! travel over [`wire`]; denan collects them in one SQLite file (feature `store`) and reads them
-//! back as a [`model::Run`], which is all that causes and cures ever see.
+//! back as a [`model::Run`], which is all that causes and cures ever see. A re-run may put the breaking step
+//! on [`tape`], which can be carried out again.
 //!
 //! The adapter does not write SQLite itself: a training may link an SQLite of its own, and
 //! cargo admits only one; and a training must not wait for a disk.
@@ -14,4 +15,5 @@ pub mod model;
 pub mod plan;
 #[cfg(feature = "store")]
 pub mod store;
+pub mod tape;
 pub mod wire;

@@ -19,6 +19,8 @@ pub struct Plan {
     pub stop_after_break: bool,
     /// End the training when this many optimizer steps are done.
     pub stop_at_step: Option<u64>,
+    /// Put this step on tape.
+    pub tape_step: Option<u64>,
     /// Start of file names in debug information, and what to tell in its place: the program may
     /// have been built in a shadow of the user's folder.
     pub renamed: Option<(String, String)>,

@@ -4,7 +4,7 @@ use crate::event::Event;
 use std::io::{self, Read, Write};
 
 /// Largest event that is read; a larger length means that the stream is not ours.
-const LARGEST_EVENT_BYTES: u32 = 64 << 20;
+const LARGEST_EVENT_BYTES: u32 = 128 << 20;
 
 /// Why an event could not be sent or received.
 #[derive(Debug, thiserror::Error)]

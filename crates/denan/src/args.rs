@@ -1,5 +1,9 @@
 //! The command line.
 
+mod replay;
+
+pub use replay::{Operation, ReplayArguments, Setting};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -58,6 +62,8 @@ pub enum Command {
         /// The record, a `denan-….db`.
         record: PathBuf,
     },
+    /// Carries the breaking step of a record out again, operation by operation, as it was or with a change.
+    Replay(ReplayArguments),
     /// Prints completions for a shell.
     Completions {
         /// Which shell.

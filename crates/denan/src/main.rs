@@ -12,6 +12,7 @@ mod demo_data;
 mod embedded;
 mod error;
 mod launch;
+mod replayed;
 mod result;
 mod session;
 mod sources;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Only where no training runs is standard output free.
     let stream = match arguments.command {
-        Command::Show { .. } => Stream::Output,
+        Command::Show { .. } | Command::Replay(_) => Stream::Output,
         _ => Stream::Error,
     };
     let terminal = Terminal::new(&arguments.common, stream);
@@ -46,6 +47,7 @@ fn execute(arguments: &Arguments, terminal: &Terminal) -> Result<ExitCode, Error
         Command::Run(arguments) => commands::run::run(arguments, common, terminal),
         Command::Demo(arguments) => commands::demo::demo(arguments, common, terminal),
         Command::Show { record } => commands::show::show(record, common, terminal),
+        Command::Replay(arguments) => commands::replay::replay(arguments, common, terminal),
         Command::Explain { id } => commands::explain::explain(id.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             commands::completions::completions(*shell);

@@ -38,6 +38,7 @@ pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatu
         report: None,
         notes: run.notes.iter().cloned().chain(denan_diagnose::notes(run)).collect(),
         next: None,
+        replay: None,
     }
 }
 

@@ -6,6 +6,7 @@ use denan_record::event::Event;
 use denan_record::model::{Batch, Run};
 use denan_record::plan::{PLAN_VARIABLE, Plan};
 use denan_record::store::Recorder;
+use denan_record::tape::Tape;
 use denan_record::wire;
 use std::io::BufReader;
 use std::os::unix::net::UnixListener;
@@ -27,6 +28,8 @@ pub struct Watched {
     pub run: Run,
     /// How the process ended; `None` if denan killed it.
     pub status: Option<ExitStatus>,
+    /// The step that the plan wanted on tape.
+    pub tape: Option<Box<Tape>>,
 }
 
 /// What happens to the training's output.
@@ -88,7 +91,7 @@ pub fn watch(
             }
         }
     }
-    Ok(Watched { run: collected.run, status: ended.and_then(|(_, status)| status) })
+    Ok(Watched { run: collected.run, status: ended.and_then(|(_, status)| status), tape: collected.tape })
 }
 
 fn end(child: &mut Child) {
@@ -101,6 +104,7 @@ fn end(child: &mut Child) {
 #[derive(Default)]
 struct Collected {
     run: Run,
+    tape: Option<Box<Tape>>,
 }
 
 impl Collected {
@@ -134,6 +138,7 @@ impl Collected {
                     found.parameters_are_bad = true;
                 }
             }
+            Event::Tape(tape) => self.tape = Some(tape),
             Event::Intervened(step) => run.intervened_at = Some(step),
             Event::Note(note) => run.notes.push(note),
             Event::Ended(ending) => run.ending = Some(ending),

@@ -26,6 +26,7 @@ impl Watch {
         }
         self.first_break = Some(self.steps_done);
         let path = trace::producer(&self.graph, noticed);
+        self.tape_producer(path.producer);
         let made = self.graph.node(path.producer);
         let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
         let phase = match made.phase {

@@ -42,7 +42,7 @@ impl Watch {
         self.teller.tell(Event::Data(self.entering.seen()));
     }
 
-    fn step_graph(
+    pub(super) fn step_graph(
         &self,
         nodes: &[Node],
         step: u64,

@@ -7,6 +7,7 @@
 mod breaking;
 mod kept;
 mod optimizing;
+mod taping;
 
 use crate::channel::{Engine, IS_FINISHED};
 use crate::describe::{Call, Geometry, describe, plain_name};
@@ -32,6 +33,8 @@ use std::sync::atomic::Ordering;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
+/// What the record calls the engine.
+const ENGINE: &str = "burn 0.22.1";
 /// Data tensors up to this many elements are kept until the step ends, so that a break can show them.
 const KEPT_ELEMENTS: usize = 1 << 18;
 /// Index tensors up to this many elements are kept until the step ends.
@@ -68,6 +71,7 @@ pub struct Watch {
     loss_site: Option<SiteIndex>,
     /// A bad loss that the program has read and not gone on with.
     bad_loss_read: Option<NodeIndex>,
+    taping: Option<taping::Taping>,
     ended: bool,
 }
 
@@ -106,6 +110,8 @@ pub struct UnderWay {
     read: SmallVec<[TensorId; 3]>,
     /// Those of them that nobody reads after it.
     released: SmallVec<[TensorId; 3]>,
+    /// It, if it goes on tape.
+    taped: Option<Box<OperationIr>>,
     /// The graph's when it began.
     generation: u64,
     /// Time spent watching so far.
@@ -146,7 +152,7 @@ impl Watch {
         use burn_backend::Backend;
         real_flex::Flex::seed(&real_flex::FlexDevice, plan.seed);
         teller.tell(Event::Started(Header {
-            engine: "burn 0.22.1".to_owned(),
+            engine: ENGINE.to_owned(),
             process_id: std::process::id(),
             started_unix_ms: std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
@@ -154,7 +160,7 @@ impl Watch {
             seed: plan.seed,
             intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
         }));
-        Self {
+        let mut watch = Self {
             intervene: Intervene::new(plan.intervention.clone()),
             sites: Sites::new(plan.renamed.clone()),
             plan,
@@ -177,8 +183,11 @@ impl Watch {
             intervention_is_told: false,
             loss_site: None,
             bad_loss_read: None,
+            taping: None,
             ended: false,
-        }
+        };
+        watch.begin_tape();
+        watch
     }
 
     /// Data is about to enter the engine; it may be a message.
@@ -222,6 +231,7 @@ impl Watch {
         let inputs: SmallVec<[NodeIndex; 3]> =
             tensors.iter().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, op, phase, &inputs);
+        self.tape_inputs(engine, op);
         let state = self.thread_state();
         let birth = Birth { thread: state.number, operation: state.operations };
         state.operations += 1;
@@ -240,6 +250,7 @@ impl Watch {
                 .map(|tensor| tensor.id)
                 .collect(),
             call,
+            taped: self.taping.is_some().then(|| Box::new(op.clone())),
             generation: self.graph.generation(),
             watching: Duration::ZERO,
         };
@@ -282,6 +293,9 @@ impl Watch {
         }
         for tensor in std::mem::take(&mut under_way.outputs) {
             self.made(engine, tensor, &under_way);
+        }
+        if let Some(op) = under_way.taped.take() {
+            self.tape_operation(engine, op);
         }
         for &id in &under_way.released {
             self.graph.release(id);
@@ -356,6 +370,7 @@ impl Watch {
         self.step.loss = Some(most_telling(&range));
         self.step.loss_bits = float_handle(engine, &ir).and_then(|tensor| element::bits(&tensor));
         self.step.loss_is_bad = range.nonfinite() > 0;
+        self.tape_loss(index);
         if self.step.loss_is_bad {
             self.broke(engine, index, None);
         }
@@ -547,6 +562,7 @@ impl Watch {
             self.stage = Stage::Forward;
             self.end_step(engine);
         }
+        self.tell_tape();
     }
 
     /// Ends the process: denan asked for it in the plan.

@@ -172,10 +172,12 @@ impl Watch {
             parameters: rows,
         }));
         self.keep_first_step();
+        self.tell_tape();
         self.steps_done += 1;
         self.updates.clear();
         self.bad_loss_read = None;
         self.graph.end_step();
+        self.begin_tape();
         let live: BTreeSet<u32> =
             self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
         let newest = self.next_batch.saturating_sub(64);

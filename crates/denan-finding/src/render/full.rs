@@ -2,6 +2,7 @@
 
 mod breaking;
 mod cures;
+mod replay;
 
 use super::page::{Ink, Page, Text, text};
 use super::{Style, words};
@@ -18,6 +19,15 @@ const MOST_EVIDENCE: usize = 6;
 
 pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
     let mut page = Page::new(style.color, style.width);
+    if let Some(replayed) = &result.replay {
+        replay::section(&mut page, replayed, style);
+        if result.first_break.is_none() {
+            page.blank();
+            footer(&mut page, result);
+            return page.finish();
+        }
+        page.blank();
+    }
     match (result.outcome, &result.first_break) {
         (_, Some(broken)) => broke(&mut page, result, broken, style),
         (Outcome::Healthy, None) => return healthy(page, result),

@@ -6,7 +6,7 @@
 use super::words::blamed_place;
 use super::{Sources, Style};
 use crate::escape::is_unsafe;
-use crate::finding::{BlamedSample, Cure, Finding, Patch, RunResult};
+use crate::finding::{BlamedSample, Cure, Finding, Patch, Replay, ReplayedNode, RunResult};
 use denan_record::model::{Break, Operation, Phase, Place, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -85,6 +85,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a str>,
     notes: Vec<Prose<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<ReplayKeys<'a>>,
 }
 
 impl<'a> Document<'a> {
@@ -108,6 +110,62 @@ impl<'a> Document<'a> {
             record: result.record.as_deref(),
             report: result.report.as_deref(),
             notes: prose(&result.notes),
+            replay: result.replay.as_ref().map(|replay| ReplayKeys::new(replay, sources)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReplayKeys<'a> {
+    step: u64,
+    operations: u64,
+    verdict: &'static str,
+    differing: u64,
+    changes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    producer: Option<u32>,
+    nodes: Vec<NodeKeys<'a>>,
+}
+
+impl<'a> ReplayKeys<'a> {
+    fn new(replay: &'a Replay, sources: &dyn Sources) -> Self {
+        Self {
+            step: replay.step,
+            operations: replay.operations,
+            verdict: replay.verdict.as_str(),
+            differing: replay.differing,
+            changes: &replay.changes,
+            producer: replay.producer,
+            nodes: replay.nodes.iter().map(|node| NodeKeys::new(node, sources)).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct NodeKeys<'a> {
+    number: u32,
+    op: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'a str>,
+    phase: &'static str,
+    #[serde(flatten)]
+    place: Option<PlaceKeys>,
+    reads: &'a [u32],
+    output: TensorKeys<'a>,
+    differs: bool,
+}
+
+impl<'a> NodeKeys<'a> {
+    fn new(node: &'a ReplayedNode, sources: &dyn Sources) -> Self {
+        Self {
+            number: node.number,
+            op: &node.op,
+            call: node.call.as_deref(),
+            phase: node.phase.as_str(),
+            place: node.place.as_ref().map(|place| PlaceKeys::new(place, sources)),
+            reads: &node.reads,
+            output: TensorKeys::new(&node.tensor),
+            differs: node.recorded.is_some(),
         }
     }
 }

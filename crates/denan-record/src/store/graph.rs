@@ -7,8 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql, params};
 
 /// Whether the file has these tables: those of the first version of the schema do not.
 pub(super) fn exist(db: &Connection) -> Result<bool> {
-    let table =
-        db.query_row("SELECT 1 FROM sqlite_schema WHERE name = 'graph'", [], |_| Ok(())).optional()?;
+    has_table(db, "graph")
+}
+
+/// Whether the file has a table of this name.
+pub(super) fn has_table(db: &Connection, name: &str) -> Result<bool> {
+    let table = db.query_row("SELECT 1 FROM sqlite_schema WHERE name = ?1", [name], |_| Ok(())).optional()?;
     Ok(table.is_some())
 }
 

@@ -44,6 +44,7 @@ mod queue;
 mod reader;
 mod retention;
 mod schema;
+mod tape;
 mod writer;
 
 pub use error::StoreError;
@@ -51,6 +52,7 @@ pub use file::Journal;
 pub use reader::read;
 pub use retention::Limits;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
+pub use tape::{add_tape, read_tape};
 pub use writer::{Recorder, RecorderReport};
 
 use crate::event::Event;

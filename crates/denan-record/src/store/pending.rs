@@ -111,8 +111,8 @@ impl Pending {
                 self.urgent = true;
                 self.parameters_lost = true;
             }
-            // Of re-runs only, which are judged and not recorded.
-            Event::Intervened(_) => {}
+            // Of re-runs only, which are judged and not recorded; a tape is added to the finished record.
+            Event::Intervened(_) | Event::Tape(_) => {}
             Event::Note(text) => {
                 self.notes_told += 1;
                 match self.notes_told {

@@ -23,6 +23,14 @@ use std::path::Path;
 /// The file cannot be opened, is no record, is damaged, or was written by a newer denan; see
 /// [`StoreError`].
 pub fn read(path: &Path) -> std::result::Result<Run, StoreError> {
+    reading(path, run)
+}
+
+/// Opens a record and reads something of it, as it is at one moment.
+pub(super) fn reading<T>(
+    path: &Path,
+    what: impl Fn(&Connection) -> Result<T>,
+) -> std::result::Result<T, StoreError> {
     // Looks at the name only; see the module `file` for why the file itself is left to SQLite.
     let metadata = fs::metadata(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
     if metadata.is_dir() {
@@ -33,7 +41,7 @@ pub fn read(path: &Path) -> std::result::Result<Run, StoreError> {
         // One transaction sees one state, however often the writer commits meanwhile.
         let snapshot = db.unchecked_transaction()?;
         check_version(&snapshot, path)?;
-        Ok(run(&snapshot)?)
+        Ok(what(&snapshot)?)
     })
     .map_err(|error| match error {
         ReadError::Store(error) => error,

@@ -260,6 +260,12 @@ CREATE TABLE data_column ( -- one column of such data
   m2 NOT NULL, -- sum of the squared distances of the finite values from their mean
   PRIMARY KEY (data, position)
 ) WITHOUT ROWID;
+CREATE TABLE tape ( -- the breaking step as `denan replay` carries it out again; one row, or none
+  id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
+  step INTEGER NOT NULL, -- number of the step, from 0
+  engine TEXT NOT NULL, -- engine and version that can carry it out
+  tape BLOB NOT NULL -- operations and the tensors they read from outside, in postcard encoding (see `denan_record::tape`)
+);
 CREATE TABLE note ( -- what the adapter had to say about the watching itself
   id INTEGER PRIMARY KEY, -- rises in the order in which they were said
   text TEXT NOT NULL -- the note

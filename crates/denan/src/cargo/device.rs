@@ -121,6 +121,7 @@ denan-numerics = { package = "denan-device-numerics", path = "../denan-numerics"
 denan-record = { package = "denan-device-record", path = "../denan-record" }
 half = { version = "2.7", default-features = false, features = ["std"] }
 libc = "0.2"
+postcard = { version = "1.1", default-features = false, features = ["use-std"] }
 rustc-hash = "2"
 serde_json = "1"
 smallvec = "1"

@@ -3,5 +3,6 @@
 pub mod completions;
 pub mod demo;
 pub mod explain;
+pub mod replay;
 pub mod run;
 pub mod show;

@@ -6,7 +6,7 @@ use crate::cargo;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::result;
-use crate::session::{self, Output};
+use crate::session::{self, Output, Watched};
 use crate::sources::SourceFiles;
 use crate::terminal::Terminal;
 use denan_cure::experiments::{self, Experiment, Rerun};
@@ -16,7 +16,8 @@ use denan_finding::{BlamedSample, NextCommand, Outcome, RunResult, Verdict};
 use denan_record::event::Event;
 use denan_record::model::Run;
 use denan_record::plan::{Intervention, Plan};
-use denan_record::store::{Limits, Recorder};
+use denan_record::store::{Limits, Recorder, add_tape};
+use denan_record::tape::Tape;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -120,7 +121,8 @@ fn cure(
         _ => None,
     };
     match rerunner.again(run) {
-        Ok(again) => {
+        Ok((again, tape)) => {
+            keep_tape(result, run, &again, tape.as_deref());
             let context = Context { annotations: rerunner.annotations, again: Some(&again) };
             result.causes = diagnose(run, &context);
             result.samples = blamed_samples(run, &context);
@@ -149,6 +151,24 @@ fn cure(
     }
 }
 
+/// Adds the breaking step to the record, so that it can be replayed, if the second run broke in the same way.
+fn keep_tape(result: &mut RunResult, run: &Run, again: &Run, tape: Option<&Tape>) {
+    let way = |run: &Run| {
+        let first = run.first_break.as_ref()?;
+        Some((first.step, first.phase, first.producer.op.clone(), first.producer.place.clone()))
+    };
+    let (Some(record), Some(tape)) = (&result.record, tape) else {
+        let is_new = |note: &&String| !run.notes.contains(note) && note.contains("`replay`");
+        result.notes.extend(again.notes.iter().filter(is_new).cloned());
+        return;
+    };
+    if way(run) == way(again)
+        && let Err(error) = add_tape(Path::new(record), tape)
+    {
+        result.notes.push(format!("the breaking step is not on the record for `replay`: {error}"));
+    }
+}
+
 /// Runs the training again for the experiments.
 struct Rerunner<'a> {
     launch: &'a Launch,
@@ -160,29 +180,29 @@ struct Rerunner<'a> {
 }
 
 impl Rerunner<'_> {
-    /// The training once more, without any change, up to the end of the breaking step.
-    fn again(&self, run: &Run) -> Result<Run, String> {
+    /// The training once more, without any change, up to the end of the breaking step, which is put on tape.
+    fn again(&self, run: &Run) -> Result<(Run, Option<Box<Tape>>), String> {
         let last = run.first_break.as_ref().map_or(0, |first| first.step);
         self.terminal.say("running it again as it is");
-        self.rerun_one(None, last + 1)
+        let plan = Plan { tape_step: Some(last), ..self.plan(last + 1) };
+        let watched = self.rerun_one(plan)?;
+        Ok((watched.run, watched.tape))
     }
 
-    fn rerun_one(&self, intervention: Option<&Intervention>, steps: u64) -> Result<Run, String> {
+    /// A re-run of this many steps without any change.
+    fn plan(&self, steps: u64) -> Plan {
+        Plan { seed: self.seed, stop_after_break: true, stop_at_step: Some(steps), ..Plan::default() }
+    }
+
+    fn rerun_one(&self, plan: Plan) -> Result<Watched, String> {
         const NO_TIME: &str = "the time for re-runs is used up; give more with --cure-budget SECONDS";
         if Instant::now() > self.deadline {
             return Err(NO_TIME.to_owned());
         }
-        let plan = Plan {
-            seed: self.seed,
-            stop_after_break: true,
-            stop_at_step: Some(steps),
-            intervention: intervention.cloned(),
-            ..Plan::default()
-        };
         let deadline = Some(self.deadline);
         let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, &mut None, |_| {})
             .map_err(|error| error.to_string())?;
-        watched.status.map(|_| watched.run).ok_or_else(|| NO_TIME.to_owned())
+        if watched.status.is_some() { Ok(watched) } else { Err(NO_TIME.to_owned()) }
     }
 }
 
@@ -192,7 +212,10 @@ impl Rerun for Rerunner<'_> {
         std::thread::scope(|scope| {
             let running: Vec<_> = interventions
                 .iter()
-                .map(|intervention| scope.spawn(move || this.rerun_one(Some(intervention), steps)))
+                .map(|intervention| {
+                    let plan = Plan { intervention: Some(intervention.clone()), ..this.plan(steps) };
+                    scope.spawn(move || this.rerun_one(plan).map(|watched| watched.run))
+                })
                 .collect();
             let joined = running.into_iter().map(|run| run.join());
             joined
