@@ -221,3 +221,93 @@ fn argument(op: &OperationIr) -> Option<TensorIr> {
         _ => op.inputs().find(|tensor| tensor.dtype.is_float()).cloned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_backend::{DType, Shape};
+    use burn_ir::{FloatOperationIr, UnaryOpIr};
+    use denan_record::model::StepGraph;
+    use denan_record::tape::Tape;
+
+    fn tensor(id: u64) -> TensorIr {
+        TensorIr {
+            id: TensorId::new(id),
+            shape: Shape::new([3]),
+            status: TensorStatus::ReadWrite,
+            dtype: DType::F32,
+        }
+    }
+
+    /// `x = [0, 0.5, 1]`, `y = log(x)`, `z = exp(y)`, and `w = log(x)` again, as a gradient reads what the call read.
+    fn tape() -> Tape {
+        let given = Entry::Given {
+            node: Some(0),
+            tensor: postcard::to_stdvec(&tensor(1)).unwrap(),
+            elements: [0.0_f32, 0.5, 1.0].iter().flat_map(|x| x.to_ne_bytes()).collect(),
+        };
+        let unary = |of: u64, out: u64, op: fn(UnaryOpIr) -> FloatOperationIr, node: u32| {
+            let op = op(UnaryOpIr { input: tensor(of), out: tensor(out) });
+            let operation = postcard::to_stdvec(&OperationIr::Float(DType::F32, op)).unwrap();
+            Entry::Operation { nodes: vec![Some(node)], operation }
+        };
+        let entries = vec![
+            given,
+            unary(1, 2, FloatOperationIr::Log, 1),
+            unary(2, 3, FloatOperationIr::Exp, 2),
+            unary(1, 4, FloatOperationIr::Log, 3),
+        ];
+        Tape { engine: "burn 0.22.1".to_owned(), graph: StepGraph::default(), entries, watched: vec![3] }
+    }
+
+    fn replayed(changes: &[(u32, Alteration)], until: Option<u32>) -> Replayed {
+        let changes = changes.iter().map(|&(node, how)| Change { node, how }).collect();
+        replay(&Task { tape: tape(), changes, until }).unwrap()
+    }
+
+    fn last(replayed: &Replayed, node: u32) -> Range {
+        replayed.figures.iter().rev().find(|(number, _)| *number == node).unwrap().1
+    }
+
+    #[test]
+    fn a_tape_is_carried_out_as_it_was() {
+        let replayed = replayed(&[], None);
+        assert_eq!(replayed.operations, 3);
+        assert_eq!((last(&replayed, 1).neg_inf, last(&replayed, 2).min), (1, 0.0));
+    }
+
+    #[test]
+    fn what_an_operation_reads_is_changed_for_all_that_read_it_later() {
+        let replayed = replayed(&[(1, Alteration::AtLeast(0.25))], None);
+        for node in [0, 1, 2, 3] {
+            assert!(last(&replayed, node).is_finite(), "{node}");
+        }
+        assert_eq!(last(&replayed, 0).min, 0.25);
+    }
+
+    #[test]
+    fn what_an_operation_makes_can_be_set_and_the_rest_left_out() {
+        let replayed = replayed(&[(1, Alteration::Value(2.0))], Some(2));
+        assert_eq!((last(&replayed, 1).min, last(&replayed, 1).max), (2.0, 2.0));
+        assert_eq!(replayed.operations, 2);
+    }
+
+    #[test]
+    fn a_tape_that_is_not_whole_is_an_error() {
+        let mut cut = tape();
+        cut.entries.remove(0);
+        assert!(replay(&Task { tape: cut, changes: vec![], until: None }).unwrap_err().contains("lacks"));
+        let mut foreign = tape();
+        foreign.entries[1] = Entry::Operation { nodes: vec![], operation: vec![0xff; 4] };
+        assert!(
+            replay(&Task { tape: foreign, changes: vec![], until: None }).unwrap_err().contains("version")
+        );
+        let mut short = tape();
+        if let Entry::Given { elements, .. } = &mut short.entries[0] {
+            elements.pop();
+        }
+        assert!(
+            replay(&Task { tape: short, changes: vec![], until: None }).unwrap_err().contains("not whole")
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! What a rule states, what an experiment showed, and the result of a whole run.
 
 use denan_numerics::Range;
-use denan_record::model::{Break, Phase, Place, Sample, TensorSeen};
+use denan_record::model::{Break, Forecast, Phase, Place, Sample, TensorSeen};
 
 /// A rule's statement about a training, with what supports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +144,8 @@ pub struct RunResult {
     pub causes: Vec<Finding>,
     /// Cures, best first.
     pub cures: Vec<Cure>,
+    /// Tensors that are about to overflow, the nearest first.
+    pub forecasts: Vec<Forecast>,
     /// What watching cost.
     pub overhead: Option<Overhead>,
     /// Path of the record.

@@ -1,6 +1,6 @@
 //! What an adapter tells while the training runs.
 
-use crate::model::{Batch, Break, DataSeen, Ending, Header, Optimizer, Parameter, Step, StepGraph};
+use crate::model::{Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Step, StepGraph};
 use crate::tape::Tape;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,10 @@ pub enum Event {
     Batch(Batch),
     /// An optimizer step ended.
     Step(Step),
+    /// A tensor is about to overflow.
+    Forecast(Forecast),
+    /// A tensor of which that was told ([`Forecast::tensor`]) no longer grows as it did.
+    Averted(u32),
     /// The training broke. Comes at most once.
     Break(Box<Break>),
     /// The operations of a step worth keeping whole.

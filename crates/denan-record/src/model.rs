@@ -25,6 +25,8 @@ pub struct Run {
     pub graphs: Vec<StepGraph>,
     /// What entered the engine up to the break, by the line at which it did.
     pub data: Vec<DataSeen>,
+    /// Tensors that were about to overflow when the record ends, the nearest first.
+    pub forecasts: Vec<Forecast>,
     /// Step in which the intervention of a re-run first changed something. Re-runs leave no record, so
     /// this is never on one.
     pub intervened_at: Option<u64>,
@@ -432,6 +434,31 @@ pub struct Extreme {
     pub step: u64,
     /// The sample it belongs to, when the program told it.
     pub sample: Option<Sample>,
+}
+
+/// A tensor that grows and will overflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Which tensor; a later forecast of the same one replaces the earlier.
+    pub tensor: u32,
+    /// The call that makes it, as in [`Operation::op`].
+    pub op: String,
+    /// Part of the step.
+    pub phase: Phase,
+    /// The user's line.
+    pub place: Option<Place>,
+    /// Element type.
+    pub dtype: String,
+    /// Step of the forecast.
+    pub at: u64,
+    /// Largest magnitude then.
+    pub largest: f64,
+    /// Powers of two between that and the largest number of the type.
+    pub powers_left: f64,
+    /// Powers of two that it gained in each step.
+    pub powers_per_step: f64,
+    /// Step in which it overflows at this rate.
+    pub step: u64,
 }
 
 /// The first step in which a value on the way to loss, gradient or parameter became non-finite.

@@ -21,7 +21,8 @@ pub struct Tape {
     pub graph: StepGraph,
     /// What happened, in order.
     pub entries: Vec<Entry>,
-    /// Nodes at which a break counts: the loss, the gradients, the parameters after their update.
+    /// Nodes at which a break counts: where it was noticed, the losses, the gradients, the parameters after
+    /// their update.
     pub watched: Vec<u32>,
 }
 

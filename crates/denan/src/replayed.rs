@@ -72,6 +72,7 @@ impl Outcome {
             phase => phase,
         };
         let bad = |at: &u32| self.graph.nodes[*at as usize].range.nonfinite() > 0;
+        let in_phase = |at: &u32, phase: Phase| self.graph.nodes[*at as usize].phase == phase;
         Some(Break {
             step: recorded.step,
             phase,
@@ -85,8 +86,8 @@ impl Outcome {
             origins: Vec::new(),
             samples: recorded.samples.clone(),
             batch_rows: Vec::new(),
-            loss_is_bad: self.watched.first().is_some_and(bad),
-            parameters_are_bad: self.watched.iter().rev().take(1).any(bad),
+            loss_is_bad: self.watched.iter().any(|at| in_phase(at, Phase::Forward) && bad(at)),
+            parameters_are_bad: self.watched.iter().any(|at| in_phase(at, Phase::Optimizer) && bad(at)),
         })
     }
 

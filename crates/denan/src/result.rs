@@ -33,6 +33,8 @@ pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatu
         samples: blamed_samples(run, &context),
         causes: diagnose(run, &context),
         cures: Vec::new(),
+        // A break is worth more than the foreboding of one.
+        forecasts: if run.first_break.is_none() { run.forecasts.clone() } else { Vec::new() },
         overhead: overhead(run),
         record: None,
         report: None,

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::launch::Launch;
 use denan_record::event::Event;
-use denan_record::model::{Batch, Run};
+use denan_record::model::{Batch, Forecast, Run};
 use denan_record::plan::{PLAN_VARIABLE, Plan};
 use denan_record::store::Recorder;
 use denan_record::tape::Tape;
@@ -130,6 +130,13 @@ impl Collected {
                 }
                 run.steps.push(step);
             }
+            Event::Forecast(forecast) => {
+                run.forecasts.retain(|known| known.tensor != forecast.tensor);
+                let later = |known: &Forecast| (known.step, known.tensor) > (forecast.step, forecast.tensor);
+                let at = run.forecasts.iter().position(later).unwrap_or(run.forecasts.len());
+                run.forecasts.insert(at, forecast);
+            }
+            Event::Averted(tensor) => run.forecasts.retain(|known| known.tensor != tensor),
             Event::Break(found) => run.first_break = Some(*found),
             Event::Graph(graph) => run.graphs.push(*graph),
             Event::Data(data) => run.data = data,

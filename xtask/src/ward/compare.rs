@@ -1,7 +1,7 @@
 //! Compares what denan found with what it must find.
 
-use crate::ward::expected::{Case, Place};
-use crate::ward::found::{Break, Document, Found};
+use crate::ward::expected::{Case, Forecast, Place};
+use crate::ward::found::{self, Break, Document, Found, Replay};
 use std::fs;
 
 /// What is compared, in the order of the scoreboard's columns.
@@ -15,20 +15,23 @@ pub enum Check {
     Samples,
     /// Whether a cure survived.
     Cure,
+    /// Whether the record alone breaks again at the same operation, to the last bit.
+    Replay,
     /// Whether denan is silent on the healthy twin, and leaves its numbers alone.
     Twin,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Cause, Self::Place, Self::Samples, Self::Cure, Self::Twin];
+    pub const ALL: [Self; 6] =
+        [Self::Cause, Self::Place, Self::Samples, Self::Cure, Self::Replay, Self::Twin];
 
     /// Share of the cases that has to pass: a wrong place or a word on a healthy run is worse than a cause that
     /// comes second.
     pub fn least_share(self) -> f64 {
         match self {
             Self::Cause | Self::Samples | Self::Cure => 0.95,
-            Self::Place => 0.98,
+            Self::Place | Self::Replay => 0.98,
             Self::Twin => 1.0,
         }
     }
@@ -40,6 +43,7 @@ impl Check {
             Self::Place => "place",
             Self::Samples => "samples",
             Self::Cure => "cure",
+            Self::Replay => "replay",
             Self::Twin => "twin",
         }
     }
@@ -70,6 +74,10 @@ pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
         marks.set(Check::Cause, self::note(note, found));
         return;
     }
+    if let Some(forecast) = &expected.forecast {
+        marks.set(Check::Cause, self::forecast(forecast, found));
+        return;
+    }
     let document = found.document.as_ref().filter(|document| document.outcome == "broke");
     let (Some(document), 1) = (document, found.exit_code) else {
         marks.set(Check::Cause, Err(format!("expected a break, {}", outcome(found))));
@@ -86,6 +94,21 @@ pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
     if let Some(cures) = expected.cure.as_ref().filter(|_| cure) {
         marks.set(Check::Cure, self::cure(cures, document));
     }
+    // What does not break again cannot be on tape.
+    if let Some(replayed) = found.replay.as_ref().filter(|_| !expected.again) {
+        marks.set(Check::Replay, replay(replayed));
+    }
+}
+
+fn replay(found: &Result<Replay, String>) -> Result<(), String> {
+    match found {
+        Ok(replay) if replay.verdict == "same-break" && replay.differing == 0 => Ok(()),
+        Ok(replay) => Err(format!(
+            "expected the same break, found `{}`, {} tensors with other figures",
+            replay.verdict, replay.differing
+        )),
+        Err(said) => Err(format!("expected the same break, found no result: {said}")),
+    }
 }
 
 /// Checks that a training which does not break gets a note.
@@ -98,6 +121,28 @@ fn note(expected: &str, found: &Found) -> Result<(), String> {
     Err(format!("expected a note with `{expected}`, {}, notes: {notes}", outcome(found)))
 }
 
+/// Checks that the overflow of a training that ends before it is seen coming.
+fn forecast(expected: &Forecast, found: &Found) -> Result<(), String> {
+    let document = found.document.as_ref().filter(|document| document.outcome == "healthy");
+    let nearest = document.and_then(|document| document.forecasts.first());
+    let [first, last] = expected.steps;
+    let is_right = |nearest: &&found::Forecast| {
+        (&nearest.op, &nearest.dtype) == (&expected.op, &expected.dtype)
+            && (first..=last).contains(&nearest.step)
+    };
+    if nearest.is_some_and(|nearest| is_right(&nearest)) {
+        return Ok(());
+    }
+    let nearest = nearest.map_or("no forecast".to_owned(), |nearest| {
+        format!("{} in {} at step {}", nearest.op, nearest.dtype, nearest.step)
+    });
+    Err(format!(
+        "expected an overflow of {} between {first} and {last}, {}, {nearest}",
+        expected.op,
+        outcome(found)
+    ))
+}
+
 /// Checks the run of a healthy training: nothing must be said, and it must print what it prints without denan.
 pub fn healthy(found: &Found, without: &str) -> Result<(), String> {
     let is_silent = found.document.as_ref().is_some_and(|document| {
@@ -105,6 +150,7 @@ pub fn healthy(found: &Found, without: &str) -> Result<(), String> {
             && document.causes.is_empty()
             && document.first_break.is_none()
             && document.notes.is_empty()
+            && document.forecasts.is_empty()
     });
     if is_silent && found.exit_code == 0 {
         same_numbers(&found.printed, without)

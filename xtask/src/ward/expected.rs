@@ -51,9 +51,23 @@ pub struct Sick {
     pub cure: Option<Vec<String>>,
     /// Text of a note, for what is wrong and breaks no training: then there must be no break.
     pub note: Option<String>,
+    /// What must be forecast of a training that ends before it would break: then there must be no break.
+    pub forecast: Option<Forecast>,
     /// Whether only a second run can tell, so that it is made whatever was asked for.
     #[serde(default)]
     pub again: bool,
+}
+
+/// The overflow that is nearest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forecast {
+    /// The call that makes it.
+    pub op: String,
+    /// Its element type.
+    pub dtype: String,
+    /// First and last step that may be named.
+    pub steps: [u64; 2],
 }
 
 /// Where a training breaks. What is absent is not compared.

@@ -32,6 +32,15 @@ pub struct Found {
     pub said: String,
     /// Where the paths of the document start.
     pub root: PathBuf,
+    /// What `denan replay` said of the record, if cures were asked for.
+    pub replay: Option<Result<Replay, String>>,
+}
+
+/// The keys of a replay that are compared.
+#[derive(Deserialize)]
+pub struct Replay {
+    pub verdict: String,
+    pub differing: u64,
 }
 
 /// The keys that are compared.
@@ -45,6 +54,15 @@ pub struct Document {
     pub cures: Vec<Cure>,
     #[serde(default)]
     pub notes: Vec<String>,
+    #[serde(default)]
+    pub forecasts: Vec<Forecast>,
+}
+
+#[derive(Deserialize)]
+pub struct Forecast {
+    pub op: String,
+    pub dtype: String,
+    pub step: u64,
 }
 
 #[derive(Deserialize)]
@@ -106,11 +124,12 @@ impl Denan {
             Variant::Sick => "sick",
             Variant::Healthy => "healthy",
         };
+        let record = folder.path().join("record.db");
         let output = Command::new(&self.program)
             .args(["run", "--format", "json", "--color", "never", "--output"])
             .arg(&result)
             .arg("--record")
-            .arg(folder.path().join("record.db"))
+            .arg(&record)
             .args(["--cure", if cure { "auto" } else { "off" }])
             .args(["--", "cargo", "run", "--release", "--quiet", "--package", "denan-ward", "--"])
             .arg(format!("{}/{variant}", case.path()))
@@ -130,7 +149,25 @@ impl Denan {
             printed: String::from_utf8_lossy(&output.stdout).into_owned(),
             said: last_lines(&String::from_utf8_lossy(&output.stderr)),
             root: self.root.clone(),
+            replay: cure.then(|| self.replay(&record)),
         })
+    }
+
+    fn replay(&self, record: &Path) -> Result<Replay, String> {
+        #[derive(Deserialize)]
+        struct Replayed {
+            replay: Replay,
+        }
+        let output = Command::new(&self.program)
+            .args(["replay", "--format", "json", "--quiet"])
+            .arg(record)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("denan cannot be started: {error}"))?;
+        let document: Result<Replayed, _> = serde_json::from_slice(&output.stdout);
+        document
+            .map(|document| document.replay)
+            .map_err(|_| last_lines(&String::from_utf8_lossy(&output.stderr)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 /// Columns for the name of a case.
-const NAME: usize = 42;
+const NAME: usize = 36;
 
 /// Counts while it prints.
 pub struct Scoreboard {
@@ -28,7 +28,7 @@ impl Scoreboard {
 
     /// Prints the line of a case and whatever is wrong with it.
     pub fn add(&mut self, case: &Case, marks: &Marks, elapsed: Duration) {
-        let mut line = format!("{:NAME$}", case.path());
+        let mut line = format!("{:NAME$}", shortened(&case.path()));
         for (number, check) in Check::ALL.into_iter().enumerate() {
             let mark = marks.get(check);
             self.made[number] += usize::from(mark.is_some());
@@ -75,6 +75,15 @@ impl Scoreboard {
             self.passed[number] as f64 >= check.least_share() * self.made[number] as f64
         };
         Check::ALL.iter().enumerate().all(is_enough)
+    }
+}
+
+/// A name that leaves room for the columns.
+fn shortened(name: &str) -> String {
+    if name.chars().count() < NAME {
+        name.to_owned()
+    } else {
+        name.chars().take(NAME - 2).chain(['…']).collect()
     }
 }
 

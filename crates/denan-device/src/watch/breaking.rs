@@ -5,7 +5,7 @@ use crate::channel::Engine;
 use crate::describe::{Geometry, plain_name};
 use crate::element;
 use crate::graph::NodeIndex;
-use crate::sites::Part;
+use crate::sites::{Part, SiteIndex};
 use crate::trace::{self, Elements};
 use burn_ir::{TensorId, TensorIr, TensorStatus};
 use denan_numerics::Range;
@@ -26,7 +26,7 @@ impl Watch {
         }
         self.first_break = Some(self.steps_done);
         let path = trace::producer(&self.graph, noticed);
-        self.tape_producer(path.producer);
+        self.tape_break(noticed, path.producer);
         let made = self.graph.node(path.producer);
         let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
         let phase = match made.phase {
@@ -160,15 +160,20 @@ impl Watch {
     /// optimizer the optimizer.
     fn call_name(&self, at: NodeIndex) -> String {
         let node = self.graph.node(at);
-        let site = self.sites.get(node.site);
+        self.called(node.site, node.name)
+    }
+
+    /// The call at a site as the user knows it, of which an operation of this name is a part.
+    pub(super) fn called(&self, site: SiteIndex, operation: &str) -> String {
+        let site = self.sites.get(site);
         let name = match &site.part {
             Part::Backward { rule: Some(rule) } => plain_name(rule),
             Part::Optimizer { name: Some(name) } => name,
             Part::Forward { .. } => {
                 let call = site.call.as_deref().map(plain_name).filter(|call| !READS.contains(call));
-                call.unwrap_or(node.name)
+                call.unwrap_or(operation)
             }
-            _ => node.name,
+            _ => operation,
         };
         name.to_owned()
     }

@@ -5,6 +5,7 @@
 //! ends stands in `optimizing`, what is told of a break in `breaking`.
 
 mod breaking;
+mod forecasting;
 mod kept;
 mod optimizing;
 mod taping;
@@ -13,6 +14,7 @@ use crate::channel::{Engine, IS_FINISHED};
 use crate::describe::{Call, Geometry, describe, plain_name};
 use crate::element;
 use crate::entering::{Arrival, Entering};
+use crate::forecast::{Forecaster, Key};
 use crate::graph::{Graph, Node, NodeIndex};
 use crate::intervene::{Facts, Intervene};
 use crate::message::{self, Message};
@@ -72,6 +74,9 @@ pub struct Watch {
     /// A bad loss that the program has read and not gone on with.
     bad_loss_read: Option<NodeIndex>,
     taping: Option<taping::Taping>,
+    forecaster: Forecaster,
+    /// Tensors of which an overflow was told, and their numbers.
+    forecasts: FxHashMap<Key, u32>,
     ended: bool,
 }
 
@@ -184,6 +189,8 @@ impl Watch {
             loss_site: None,
             bad_loss_read: None,
             taping: None,
+            forecaster: Forecaster::default(),
+            forecasts: FxHashMap::default(),
             ended: false,
         };
         watch.begin_tape();

@@ -172,6 +172,7 @@ impl Watch {
             parameters: rows,
         }));
         self.keep_first_step();
+        self.look_ahead();
         self.tell_tape();
         self.steps_done += 1;
         self.updates.clear();

@@ -25,8 +25,8 @@ pub(super) struct Taping {
     bytes: u64,
     /// The graph's, when the step began: if it changes, nodes have lost their numbers.
     generation: u64,
-    /// Where the loss is.
-    loss: Option<NodeIndex>,
+    /// Where the bad value was noticed; before that, where the losses of the step are.
+    watched: Vec<NodeIndex>,
     /// Where the first bad value was made.
     producer: Option<NodeIndex>,
 }
@@ -88,14 +88,15 @@ impl Watch {
     /// The loss of the step is known.
     pub(super) fn tape_loss(&mut self, loss: NodeIndex) {
         if let Some(taping) = &mut self.taping {
-            taping.loss = Some(loss);
+            taping.watched.push(loss);
         }
     }
 
     /// The operation that broke the training is known.
-    pub(super) fn tape_producer(&mut self, producer: NodeIndex) {
+    pub(super) fn tape_break(&mut self, noticed: NodeIndex, producer: NodeIndex) {
         if let Some(taping) = &mut self.taping {
             taping.producer = Some(producer);
+            taping.watched.insert(0, noticed);
         }
     }
 
@@ -123,7 +124,7 @@ impl Watch {
         let updates = self.updates.all();
         let gradients = updates.iter().filter_map(|update| update.gradient);
         let values = updates.iter().filter_map(|update| update.after);
-        let watched = taping.loss.into_iter().chain(gradients).chain(values).collect();
+        let watched = taping.watched.into_iter().chain(gradients).chain(values).collect();
         let entries = taping.entries.into_iter().filter_map(Taken::encoded).collect();
         let tape = Tape { engine: super::ENGINE.to_owned(), graph, entries, watched };
         self.teller.tell(Event::Tape(Box::new(tape)));

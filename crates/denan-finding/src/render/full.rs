@@ -30,7 +30,7 @@ pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
     }
     match (result.outcome, &result.first_break) {
         (_, Some(broken)) => broke(&mut page, result, broken, style),
-        (Outcome::Healthy, None) => return healthy(page, result),
+        (Outcome::Healthy, None) => return healthy(page, result, style),
         (Outcome::Broke, None) => {
             headline(&mut page, ERROR, "the training broke; the record does not say where");
         }
@@ -138,7 +138,7 @@ fn sureness(cause: &Finding) -> String {
     format!("{}\u{a0}sure", percent(cause.confidence.clamp(0.0, 1.0)))
 }
 
-fn healthy(mut page: Page, result: &RunResult) -> String {
+fn healthy(mut page: Page, result: &RunResult, style: &Style<'_>) -> String {
     let loss = result.last_loss.map(|loss| format!(", last loss {}", float(loss)));
     let sentence = format!(
         ": {}{}, nothing non-finite",
@@ -157,6 +157,7 @@ fn healthy(mut page: Page, result: &RunResult) -> String {
     if !rest.is_empty() {
         page.paragraph((Ink::Plain, ""), &rest);
     }
+    forecasts(&mut page, result, style);
     notes(&mut page, result);
     next(&mut page, result);
     page.finish()
@@ -233,6 +234,13 @@ fn watching(result: &RunResult) -> Option<Text> {
     };
     let sentence = format!("{watching} took {} of the time", percent(overhead.fraction));
     Some(text(Ink::Plain, &sentence))
+}
+
+fn forecasts(page: &mut Page, result: &RunResult, style: &Style<'_>) {
+    if let Some((nearest, others)) = result.forecasts.split_first() {
+        let line = words::forecast(nearest, others.len(), style.sources);
+        page.hanging((Ink::Warning, "forecast: "), INDENT.len(), &line);
+    }
 }
 
 fn notes(page: &mut Page, result: &RunResult) {

@@ -7,7 +7,7 @@ use super::words::blamed_place;
 use super::{Sources, Style};
 use crate::escape::is_unsafe;
 use crate::finding::{BlamedSample, Cure, Finding, Patch, Replay, ReplayedNode, RunResult};
-use denan_record::model::{Break, Operation, Phase, Place, TensorSeen};
+use denan_record::model::{Break, Forecast, Operation, Phase, Place, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -78,6 +78,8 @@ struct Document<'a> {
     samples: Vec<SampleKeys<'a>>,
     causes: Vec<CauseKeys<'a>>,
     cures: Vec<CureKeys<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    forecasts: Vec<ForecastKeys<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overhead: Option<OverheadKeys<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +105,7 @@ impl<'a> Document<'a> {
             samples: result.samples.iter().map(SampleKeys::new).collect(),
             causes: result.causes.iter().map(CauseKeys::new).collect(),
             cures: result.cures.iter().map(CureKeys::new).collect(),
+            forecasts: result.forecasts.iter().map(|forecast| ForecastKeys::new(forecast, sources)).collect(),
             overhead: result
                 .overhead
                 .as_ref()
@@ -111,6 +114,36 @@ impl<'a> Document<'a> {
             report: result.report.as_deref(),
             notes: prose(&result.notes),
             replay: result.replay.as_ref().map(|replay| ReplayKeys::new(replay, sources)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ForecastKeys<'a> {
+    op: &'a str,
+    phase: &'static str,
+    #[serde(flatten)]
+    place: Option<PlaceKeys>,
+    dtype: &'a str,
+    at: u64,
+    largest: Number,
+    powers_left: Number,
+    powers_per_step: Number,
+    step: u64,
+}
+
+impl<'a> ForecastKeys<'a> {
+    fn new(forecast: &'a Forecast, sources: &dyn Sources) -> Self {
+        Self {
+            op: &forecast.op,
+            phase: forecast.phase.as_str(),
+            place: forecast.place.as_ref().map(|place| PlaceKeys::new(place, sources)),
+            dtype: &forecast.dtype,
+            at: forecast.at,
+            largest: Number(forecast.largest),
+            powers_left: Number(forecast.powers_left),
+            powers_per_step: Number(forecast.powers_per_step),
+            step: forecast.step,
         }
     }
 }

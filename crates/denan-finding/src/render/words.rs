@@ -4,7 +4,7 @@ use super::Sources;
 use super::page::{Ink, Text, text};
 use crate::number::{count, counted, float};
 use denan_numerics::Range;
-use denan_record::model::{Break, Kind, Operation, Phase, Place, Role, Sample, TensorSeen};
+use denan_record::model::{Break, Forecast, Kind, Operation, Phase, Place, Role, Sample, TensorSeen};
 
 /// The line to look at first: in the backward pass that of the forward call, since the line of
 /// `backward()` is the same for every gradient.
@@ -159,5 +159,39 @@ pub(super) fn sample_name(sample: &Sample) -> Text {
     match &sample.name {
         Some(name) => Text::new().add_whole(Ink::Bold, name),
         None => text(Ink::Bold, &format!("sample\u{a0}{}", sample.index)),
+    }
+}
+
+/// That a tensor will overflow, and when.
+pub(super) fn forecast(forecast: &Forecast, others: usize, sources: &dyn Sources) -> Text {
+    let name = match forecast.phase {
+        Phase::Backward => format!("gradient of {}", forecast.op),
+        Phase::Optimizer => format!("{} update", forecast.op),
+        Phase::Input | Phase::Forward | Phase::Loss | Phase::Parameter => forecast.op.clone(),
+    };
+    let mut line = text(Ink::Bold, &name);
+    if let Some(place) = &forecast.place {
+        line = line.add(Ink::Plain, " at ").add_whole(Ink::Plain, &file_and_line(place, sources));
+    }
+    let pace = match forecast.powers_per_step {
+        rate if rate >= 1.0 => format!("gains {} in each step", float(rate)),
+        rate => format!("gains one in {} steps", float((1.0 / rate).ceil())),
+    };
+    line = line.add(
+        Ink::Plain,
+        &format!(
+            " will overflow {} near step\u{a0}{} at this rate: at step\u{a0}{} it had reached {}, {} powers of two \
+             below the largest number, and it {pace}",
+            forecast.dtype,
+            forecast.step,
+            forecast.at,
+            float(forecast.largest),
+            float(forecast.powers_left),
+        ),
+    );
+    match others {
+        0 => line,
+        1 => line.add(Ink::Plain, "; another tensor is on its way there"),
+        more => line.add(Ink::Plain, &format!("; {more} more tensors are on their way there")),
     }
 }

@@ -3,10 +3,12 @@
 use super::cell::{Bits, Direction, Quantity, Real, Sizes, Word};
 use super::retention::Forget;
 use crate::model::{
-    Batch, Break, Ending, Header, Operation, Optimizer, Origin, Parameter, Place, Sample, Step, TensorSeen,
+    Batch, Break, Ending, Forecast, Header, Operation, Optimizer, Origin, Parameter, Place, Sample, Step,
+    TensorSeen,
 };
 use denan_numerics::Summary;
 use rusqlite::{Connection, Result, named_params, params};
+use std::collections::BTreeMap;
 
 pub(super) fn header(db: &Connection, header: &Header) -> Result<()> {
     db.execute(
@@ -285,6 +287,36 @@ fn origin(db: &Connection, position: u64, element: &Origin) -> Result<()> {
             Bits(column.zeros),
             Real(column.min),
             Real(column.max),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Those without a forecast were averted.
+pub(super) fn forecasts(db: &Connection, forecasts: &BTreeMap<u32, Option<Forecast>>) -> Result<()> {
+    let mut insert = db.prepare(
+        "INSERT OR REPLACE INTO forecast VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    for (tensor, forecast) in forecasts {
+        let Some(forecast) = forecast else {
+            db.execute("DELETE FROM forecast WHERE tensor = ?1", [tensor])?;
+            continue;
+        };
+        let place = forecast.place.as_ref();
+        insert.execute(params![
+            forecast.tensor,
+            forecast.op,
+            Word(forecast.phase),
+            place.map(|place| &place.file),
+            place.map(|place| place.line),
+            place.map(|place| place.column),
+            place.and_then(|place| place.function.as_ref()),
+            forecast.dtype,
+            Bits(forecast.at),
+            Real(forecast.largest),
+            Real(forecast.powers_left),
+            Real(forecast.powers_per_step),
+            Bits(forecast.step),
         ])?;
     }
     Ok(())

@@ -6,7 +6,7 @@
 use super::retention::{Forget, Limits, Retention};
 use super::{graph, insert, parameter_rows};
 use crate::event::Event;
-use crate::model::{Batch, Break, DataSeen, Ending, Header, Optimizer, Parameter, Step, StepGraph};
+use crate::model::{Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Step, StepGraph};
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -30,6 +30,8 @@ pub(super) struct Pending {
     broken: bool,
     graphs: Vec<StepGraph>,
     data: Vec<DataSeen>,
+    /// Those that were averted have none.
+    forecasts: BTreeMap<u32, Option<Forecast>>,
     parameters_lost: bool,
     notes: Vec<String>,
     notes_told: usize,
@@ -54,6 +56,7 @@ impl Pending {
             broken: false,
             graphs: Vec::new(),
             data: Vec::new(),
+            forecasts: BTreeMap::new(),
             parameters_lost: false,
             notes: Vec::new(),
             notes_told: 0,
@@ -107,6 +110,12 @@ impl Pending {
             }
             Event::Graph(graph) => self.graphs.push(*graph),
             Event::Data(data) => self.data = data,
+            Event::Forecast(forecast) => {
+                self.forecasts.insert(forecast.tensor, Some(forecast));
+            }
+            Event::Averted(tensor) => {
+                self.forecasts.insert(tensor, None);
+            }
             Event::ParametersLost => {
                 self.urgent = true;
                 self.parameters_lost = true;
@@ -171,6 +180,7 @@ impl Pending {
             graph::insert_graph(&transaction, kept)?;
         }
         graph::insert_data(&transaction, &self.data)?;
+        insert::forecasts(&transaction, &self.forecasts)?;
         if self.parameters_lost {
             transaction.execute("UPDATE break SET parameters_are_bad = 1", [])?;
         }
@@ -200,6 +210,7 @@ impl Pending {
         self.first_break = None;
         self.graphs.clear();
         self.data.clear();
+        self.forecasts.clear();
         self.parameters_lost = false;
         self.notes.clear();
         self.ending = None;

@@ -6,8 +6,8 @@ use super::file::{ReadError, with_reader};
 use super::graph;
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use crate::model::{
-    Batch, Break, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Run, Sample, Step,
-    TensorSeen,
+    Batch, Break, Forecast, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Run,
+    Sample, Step, TensorSeen,
 };
 use denan_numerics::{Range, Summary};
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
@@ -78,6 +78,7 @@ fn run(db: &Connection) -> Result<Run> {
         first_break: first_break(db)?,
         graphs: if has_graphs { graph::read_graphs(db)? } else { Vec::new() },
         data: if has_graphs { graph::read_data(db)? } else { Vec::new() },
+        forecasts: if has_graphs { forecasts(db)? } else { Vec::new() },
         intervened_at: None,
         notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| row.get(0))?,
         ending: db
@@ -277,6 +278,23 @@ fn origins(db: &Connection) -> Result<Vec<Origin>> {
             batch_row: row.get::<_, Option<Bits>>("batch_row")?.map(|bits| bits.0),
             sample: sample_index.map(|_| sample(row)).transpose()?,
             place: place(row, ["file", "line", "column", "function"])?,
+        })
+    })
+}
+
+fn forecasts(db: &Connection) -> Result<Vec<Forecast>> {
+    rows(db, "SELECT * FROM forecast ORDER BY step, tensor", [], |row| {
+        Ok(Forecast {
+            tensor: row.get("tensor")?,
+            op: row.get("op")?,
+            phase: row.get("phase").map(word)?,
+            place: place(row, ["file", "line", "column", "function"])?,
+            dtype: row.get("dtype")?,
+            at: number(row, "at")?,
+            largest: row.get::<_, Real>("largest")?.0,
+            powers_left: row.get::<_, Real>("powers_left")?.0,
+            powers_per_step: row.get::<_, Real>("powers_per_step")?.0,
+            step: number(row, "step")?,
         })
     })
 }

@@ -260,6 +260,21 @@ CREATE TABLE data_column ( -- one column of such data
   m2 NOT NULL, -- sum of the squared distances of the finite values from their mean
   PRIMARY KEY (data, position)
 ) WITHOUT ROWID;
+CREATE TABLE forecast ( -- tensors that grow and will overflow
+  tensor INTEGER PRIMARY KEY, -- order in which they were noticed, from 0
+  op TEXT NOT NULL, -- call that makes it
+  phase TEXT NOT NULL, -- part of the step, as in `break.phase`
+  file TEXT, -- file of the user's own line, or null
+  line INTEGER, -- that line, 1-based
+  column INTEGER, -- 1-based column in that line, 0 if unknown
+  function TEXT, -- function around that line, or null
+  dtype TEXT NOT NULL, -- element type
+  at INTEGER NOT NULL, -- step of the forecast
+  largest NOT NULL, -- largest magnitude then
+  powers_left NOT NULL, -- powers of two between that and the largest number of the type
+  powers_per_step NOT NULL, -- powers of two that it gained in each step
+  step INTEGER NOT NULL -- step in which it overflows at this rate
+);
 CREATE TABLE tape ( -- the breaking step as `denan replay` carries it out again; one row, or none
   id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
   step INTEGER NOT NULL, -- number of the step, from 0

@@ -4,10 +4,11 @@ use crate::sample;
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Birth, Break, Ending, Header, Kind, Operation, Optimizer, Origin, Parameter, ParameterStep, Phase,
-    Place, Role, Run, Sample, Step, TensorSeen,
+    Batch, Birth, Break, Ending, Forecast, Header, Kind, Operation, Optimizer, Origin, Parameter,
+    ParameterStep, Phase, Place, Role, Run, Sample, Step, StepGraph, TensorSeen,
 };
 use denan_record::store::{self, Limits, Recorder};
+use denan_record::tape::{Entry, Tape};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -27,6 +28,49 @@ fn an_empty_record_is_an_empty_run() {
     let path = folder.path().join("a.db");
     sample::write(&path, &Run::default());
     assert_eq!(store::read(&path).unwrap(), Run::default());
+}
+
+#[test]
+fn a_tape_is_added_to_a_finished_record_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let run = sample::broken_run();
+    sample::write(&path, &run);
+    assert_eq!(store::read_tape(&path).unwrap(), None);
+    let given = Entry::Given { node: Some(0), tensor: vec![1, 2], elements: vec![0; 1 << 16] };
+    let operation = Entry::Operation { nodes: vec![Some(1), None], operation: vec![3] };
+    let tape = Tape {
+        engine: "burn 0.22.1".to_owned(),
+        graph: StepGraph { step: 7, ..StepGraph::default() },
+        entries: vec![given, operation],
+        watched: vec![1],
+    };
+    for _ in 0..2 {
+        store::add_tape(&path, &tape).unwrap();
+        assert_eq!(store::read_tape(&path).unwrap().as_ref(), Some(&tape));
+    }
+    assert_same(&store::read(&path).unwrap(), &run);
+    let other = folder.path().join("b.db");
+    std::fs::write(&other, "no record").unwrap();
+    assert!(store::add_tape(&other, &tape).is_err());
+    assert_eq!(std::fs::read(&other).unwrap(), b"no record");
+}
+
+#[test]
+fn a_forecast_is_replaced_by_a_later_one_and_goes_when_it_is_averted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let forecast = sample::broken_run().forecasts[0].clone();
+    let recorder = Recorder::create(&path, Limits::default()).unwrap();
+    let later = Forecast { step: forecast.step - 1, ..forecast.clone() };
+    let other = Forecast { tensor: 9, ..forecast.clone() };
+    for event in [Event::Forecast(forecast), Event::Forecast(other), Event::Forecast(later.clone())] {
+        recorder.tell(event).unwrap();
+    }
+    wait_until_written(&path, |run| run.forecasts.len() == 2);
+    recorder.tell(Event::Averted(9)).unwrap();
+    recorder.finish().unwrap();
+    assert_eq!(store::read(&path).unwrap().forecasts, [later]);
 }
 
 #[test]
@@ -137,6 +181,7 @@ fn run() -> impl Strategy<Value = Run> {
                 first_break,
                 graphs: Vec::new(),
                 data: Vec::new(),
+                forecasts: Vec::new(),
                 intervened_at: None,
                 notes,
                 ending,

@@ -3,8 +3,9 @@
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Birth, Break, DataSeen, Ending, Extreme, Header, Kind, Node, Operation, Optimizer, Origin,
-    Parameter, ParameterStep, Phase, Place, Role, Rows, Run, Sample, Step, StepGraph, TensorSeen, Window,
+    Batch, Birth, Break, DataSeen, Ending, Extreme, Forecast, Header, Kind, Node, Operation, Optimizer,
+    Origin, Parameter, ParameterStep, Phase, Place, Role, Rows, Run, Sample, Step, StepGraph, TensorSeen,
+    Window,
 };
 use denan_record::store::{Limits, Recorder};
 use std::path::Path;
@@ -33,6 +34,7 @@ pub fn events(run: &Run) -> Vec<Event> {
     if !run.data.is_empty() {
         events.push(Event::Data(run.data.clone()));
     }
+    events.extend(run.forecasts.iter().cloned().map(Event::Forecast));
     events.extend(run.notes.iter().cloned().map(Event::Note));
     events.extend(run.ending.map(Event::Ended));
     events
@@ -146,6 +148,18 @@ pub fn broken_run() -> Run {
         }),
         graphs: vec![graph(0, Vec::new()), graph(39, vec![0.5, f64::NAN, -0.0, f64::INFINITY])],
         data: vec![data()],
+        forecasts: vec![Forecast {
+            tensor: 0,
+            op: "matmul".to_owned(),
+            phase: Phase::Forward,
+            place: None,
+            dtype: "float16".to_owned(),
+            at: 6,
+            largest: 3.2e4,
+            powers_left: 1.03,
+            powers_per_step: 0.5,
+            step: 9,
+        }],
         intervened_at: None,
         notes: vec!["the program set its own seed".into()],
         ending: Some(Ending::StoppedAfterBreak),

@@ -44,10 +44,16 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     };
     let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
     let mut record_error = None;
-    let on_event = |event: &Event| {
-        if let Event::Break(found) = event {
+    let mut warned = false;
+    let on_event = |event: &Event| match event {
+        Event::Break(found) => {
             terminal.say(&format!("the training broke at step {}; looking into it", found.step));
         }
+        Event::Forecast(forecast) if !std::mem::replace(&mut warned, true) => terminal.say(&format!(
+            "step {}: {} grows and will overflow {} near step {} at this rate",
+            forecast.at, forecast.op, forecast.dtype, forecast.step
+        )),
+        _ => {}
     };
     let watched =
         session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, on_event);
