@@ -1,22 +1,28 @@
 //! Chores of this repository: `cargo xtask TASK`.
 //!
-//! The only one so far is [`ward`]: denan over all sick trainings of the ward and their healthy
-//! twins, compared with what it must find, as a scoreboard.
+//! - [`ward`]: denan over all sick trainings of the ward and their healthy twins, compared with what it must
+//!   find, as a scoreboard.
+//! - [`overhead`]: what watching costs, as a table.
 
+mod overhead;
 mod ward;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask ward [options]
+       cargo xtask overhead [--rounds N]
 
-Runs denan over the trainings of the ward and compares what it finds with what it must find.
+ward runs denan over the trainings of the ward and compares what it finds with what it must find.
 
 options:
   --only CAUSE[/CASE]  these cases only; can be given more than once
   --cure, --no-cure    whether cures are tried as well [default: --cure]
   --one-cure           cures of one case of each cause
-  --engine burn        which engine's trainings [default: burn]";
+  --engine burn        which engine's trainings [default: burn]
+
+overhead measures the steps of three trainings with and without denan, in turns:
+time, memory, and whether the losses are the same to the last bit.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +34,7 @@ fn main() -> ExitCode {
             };
             ward::run(&options)
         }),
+        Some((task, options)) if task == "overhead" => overhead::run(options).map(|()| true),
         Some((task, _)) if task == "-h" || task == "--help" => {
             println!("{USAGE}");
             Ok(true)
