@@ -1,8 +1,9 @@
 //! The router's plumbing: one client, one set of tensors, one lock.
 //!
-//! The lock is held to look tensors up and to watch, never while an operation is carried out: flex computes
-//! on rayon's threads, and a thread that waits for them may pick up a piece of the program that calls a tensor
-//! operation itself. For the same reason nothing that is done under the lock may use rayon.
+//! The lock is held to look tensors up and to watch, never while an operation is carried out that is shared
+//! out: flex computes those on rayon's threads, and a thread that waits for them may pick up a piece of the
+//! program that calls a tensor operation itself. For the same reason nothing that is done under the lock may
+//! use rayon.
 
 use crate::watch::Watch;
 use burn_backend::backend::ExecutionError;
@@ -69,19 +70,19 @@ pub(crate) fn fresh_id() -> TensorId {
     TensorId::new(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// An operation with the tensors it reads, taken out from behind the lock.
+/// An engine of this thread's own, with the tensors that an operation reads, while that is carried out
+/// without the lock.
 struct Loan {
-    engine: Engine,
-    op: OperationIr,
+    engine: Box<Engine>,
     /// Tensors that it reads and others will read after it.
     shared: SmallVec<[TensorIr; 3]>,
 }
 
 impl Loan {
-    fn take(from: &mut Engine, op: OperationIr) -> Self {
+    fn take(from: &mut Engine, op: &OperationIr) -> Self {
         // An engine that is left over from this thread's last operation, unless that one is still under way.
         let left_over = IDLE_ENGINE.try_with(Cell::take).ok().flatten();
-        let mut engine = left_over.unwrap_or_else(|| Engine::new(FlexDevice));
+        let mut engine = left_over.unwrap_or_else(|| Box::new(Engine::new(FlexDevice)));
         let mut shared = SmallVec::new();
         let inputs: SmallVec<[&TensorIr; 4]> = op.inputs().collect();
         for (position, &tensor) in inputs.iter().enumerate() {
@@ -97,18 +98,17 @@ impl Loan {
                 shared.push(tensor.clone());
             }
         }
-        drop(inputs);
-        Self { engine, op, shared }
+        Self { engine, shared }
     }
 
     /// What the operation made.
-    fn carry_out(mut self) -> SmallVec<[(TensorId, HandleKind<RealFlex>); 1]> {
+    fn carry_out(mut self, op: OperationIr) -> SmallVec<[(TensorId, HandleKind<RealFlex>); 1]> {
         let take = |engine: &mut Engine, mut tensor: TensorIr| {
             tensor.status = TensorStatus::ReadWrite;
             (tensor.id, engine.get_tensor_handle(&tensor))
         };
-        let outputs: SmallVec<[TensorIr; 1]> = self.op.outputs().cloned().collect();
-        self.engine.register_op(self.op);
+        let outputs: SmallVec<[TensorIr; 1]> = op.outputs().cloned().collect();
+        self.engine.register_op(op);
         let made = outputs.into_iter().map(|tensor| take(&mut self.engine, tensor)).collect();
         for tensor in self.shared {
             take(&mut self.engine, tensor);
@@ -119,8 +119,35 @@ impl Loan {
     }
 }
 
+/// Elements of a tensor up to which flex computes on the calling thread alone, in the operations below. Its
+/// lowest threshold for rayon there is 32 * 1024 (burn-flex 0.22.1, `ops/reduce.rs`); with as few elements as
+/// this on all sides a matrix product stays below its 128^3 multiplications too.
+const QUICK_ELEMENTS: usize = 4096;
+
+/// Whether an operation may be carried out under the lock, which saves the loan: it must not use rayon.
+fn is_quick(op: &mut OperationIr) -> bool {
+    // Modules and activations share out even a single row.
+    let is_plain = matches!(
+        op,
+        OperationIr::BaseFloat(_)
+            | OperationIr::BaseInt(_)
+            | OperationIr::BaseBool(_)
+            | OperationIr::NumericFloat(..)
+            | OperationIr::NumericInt(..)
+            | OperationIr::Float(..)
+            | OperationIr::Int(_)
+            | OperationIr::Bool(_)
+    );
+    let mut most = 0;
+    if is_plain {
+        // Inputs and outputs as iterators would be put on the heap.
+        crate::intervene::visit_tensors(op, |tensor| most = most.max(tensor.shape.num_elements()));
+    }
+    is_plain && most <= QUICK_ELEMENTS
+}
+
 thread_local! {
-    static IDLE_ENGINE: Cell<Option<Engine>> = const { Cell::new(None) };
+    static IDLE_ENGINE: Cell<Option<Box<Engine>>> = const { Cell::new(None) };
 }
 
 /// Sends operations to the engine of this process.
@@ -190,18 +217,17 @@ impl RouterClient for WatchClient {
             locked.watching(|watch, _| watch.dropped(tensor.id));
             return locked.engine.register_op(op);
         }
-        let (changed, under_way) = match locked.watching(|watch, engine| watch.before(engine, &op)) {
-            Some((changed, under_way)) => (changed, Some(under_way)),
-            None => (None, None),
-        };
-        let op = changed.unwrap_or(op);
-        if let OperationIr::Init(_) = &op {
-            // The tensor has its elements already.
+        // Written in place, since both are large.
+        let (mut changed, mut under_way) = (None, None);
+        locked.watching(|watch, engine| under_way = Some(watch.before(engine, &op, &mut changed)));
+        let mut op = changed.map_or(op, |changed: Box<OperationIr>| *changed);
+        if matches!(op, OperationIr::Init(_)) || is_quick(&mut op) {
+            // The tensor has its elements already, or will have them before the lock could be given back.
             locked.engine.register_op(op);
         } else {
-            let loan = Loan::take(&mut locked.engine, op);
+            let loan = Loan::take(&mut locked.engine, &op);
             drop(locked);
-            let returned = loan.carry_out();
+            let returned = loan.carry_out(op);
             locked = behind();
             for (id, handle) in returned {
                 locked.engine.register_tensor_to_device(id, handle);

@@ -149,18 +149,25 @@ impl Graph {
 
     /// A step is over: its nodes are the previous ones from now on.
     pub fn end_step(&mut self) {
-        let ended = self.forget_dead();
-        self.previous = ended;
+        self.renew();
     }
 
-    /// Keeps only the nodes of live tensors, as leaves, which numbers them anew; returns what there was,
-    /// without elements.
-    pub fn forget_dead(&mut self) -> Vec<Node> {
+    /// Forgets dead nodes within a step, and the step before with them.
+    pub fn forget_dead(&mut self) {
+        self.renew();
+        self.previous.clear();
+    }
+
+    /// Keeps only the nodes of live tensors, as leaves, which numbers them anew; those there were become the
+    /// previous ones, without elements. The memory of what was previous before is used again: giving a step's
+    /// nodes back each time would have the allocator tidy up in every step.
+    fn renew(&mut self) {
         self.generation += 1;
         let mut kept: Vec<(TensorId, NodeIndex)> = self.alive().collect();
         kept.sort_unstable_by_key(|&(_, index)| index);
         let mut moved: FxHashMap<NodeIndex, NodeIndex> = FxHashMap::default();
-        let mut nodes = Vec::with_capacity(kept.len());
+        let mut nodes = std::mem::take(&mut self.previous);
+        nodes.clear();
         for (id, old) in kept {
             let new = *moved.entry(old).or_insert_with(|| {
                 let node = &self.nodes[old as usize];
@@ -175,11 +182,10 @@ impl Graph {
             });
             self.alive.insert(id, new);
         }
-        let mut ended = std::mem::replace(&mut self.nodes, nodes);
-        for node in &mut ended {
+        self.previous = std::mem::replace(&mut self.nodes, nodes);
+        for node in &mut self.previous {
             node.data = None;
             node.indices = None;
         }
-        ended
     }
 }

@@ -11,6 +11,8 @@ use rustc_hash::FxHashMap;
 
 /// Deepest path that is followed. Deeper calls share the site of their innermost part.
 const DEEPEST: usize = 256;
+/// Steps without a new site after which debug information is given back.
+const QUIET_STEPS: u32 = 8;
 /// Distinct sites that are kept; a training has hundreds, a runaway recursion must not fill memory.
 const MOST_SITES: usize = 100_000;
 
@@ -57,6 +59,8 @@ pub struct Sites {
     by_address: FxHashMap<usize, std::sync::Arc<[Frame]>>,
     walk: Option<Walk>,
     renamed: Option<(String, String)>,
+    /// Steps since debug information was last read; `None` if none is held.
+    quiet_steps: Option<u32>,
 }
 
 /// A function on the path; several per address where calls were inlined.
@@ -84,6 +88,7 @@ impl Sites {
             by_address: FxHashMap::default(),
             walk: None,
             renamed,
+            quiet_steps: None,
         }
     }
 
@@ -123,7 +128,19 @@ impl Sites {
         index
     }
 
+    /// A step has ended. Debug information takes more memory than many a network, so it is given back when
+    /// no site has been resolved for some steps; reading it again takes a moment.
+    pub fn step_ended(&mut self) {
+        let Some(quiet) = &mut self.quiet_steps else { return };
+        *quiet += 1;
+        if *quiet > QUIET_STEPS {
+            self.quiet_steps = None;
+            backtrace::clear_symbol_cache();
+        }
+    }
+
     fn resolve(&mut self, path: &[usize]) -> Site {
+        self.quiet_steps = Some(0);
         let mut reading = Reading::default();
         for &address in path {
             let frames = self.by_address.entry(address).or_insert_with(|| resolve_address(address)).clone();

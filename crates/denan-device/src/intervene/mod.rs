@@ -241,7 +241,7 @@ impl Intervene {
 }
 
 /// Visits every tensor of an operation.
-fn visit_tensors(op: &mut OperationIr, visit: impl FnMut(&mut TensorIr)) {
+pub(crate) fn visit_tensors(op: &mut OperationIr, visit: impl FnMut(&mut TensorIr)) {
     struct Visitor<F>(F);
     impl<F: FnMut(&mut TensorIr)> burn_ir::IrVisitorMut for Visitor<F> {
         fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {

@@ -32,7 +32,7 @@ impl Watch {
 
     /// Tells the operations of the breaking step so far, those of the step before, and all data.
     pub(super) fn keep_break(&mut self, engine: &mut Engine, producer: NodeIndex) {
-        if self.steps_done > 1 {
+        if self.steps_done > 1 && !self.graph.previous().is_empty() {
             let before = self.step_graph(self.graph.previous(), self.steps_done - 1, &[], None);
             self.teller.tell(Event::Graph(Box::new(before)));
         }

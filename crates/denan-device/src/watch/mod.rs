@@ -31,8 +31,7 @@ use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
-use std::thread::ThreadId;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the record calls the engine.
@@ -46,6 +45,22 @@ const FOLLOWED_ELEMENTS: usize = 64;
 /// Nodes after which dead ones are forgotten even if no step ends (an evaluation loop).
 const MOST_NODES: usize = 200_000;
 
+/// One operation in so many is timed, and stands for the others. A prime, so that steps of a fixed number of
+/// operations have each of theirs timed in turn.
+const TIMED: u32 = 17;
+
+/// Number of a thread; the standard library's costs a reference count at each look.
+type ThreadNumber = u32;
+
+/// The calling thread's number.
+fn thread_number() -> ThreadNumber {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static NUMBER: u32 = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
 /// Watches the operations of one process.
 pub struct Watch {
     plan: Plan,
@@ -56,9 +71,9 @@ pub struct Watch {
     updates: Updates,
     intervene: Intervene,
     entering: Entering,
-    threads: FxHashMap<ThreadId, ThreadState>,
+    threads: FxHashMap<ThreadNumber, ThreadState>,
     /// The thread that runs the backward pass and the optimizer.
-    trainer: Option<ThreadId>,
+    trainer: Option<ThreadNumber>,
     stage: Stage,
     step: StepFigures,
     steps_done: u64,
@@ -74,6 +89,8 @@ pub struct Watch {
     /// A bad loss that the program has read and not gone on with.
     bad_loss_read: Option<NodeIndex>,
     taping: Option<taping::Taping>,
+    /// Operations so far, to time some.
+    clock: u32,
     forecaster: Forecaster,
     /// Tensors of which an overflow was told, and their numbers.
     forecasts: FxHashMap<Key, u32>,
@@ -103,7 +120,7 @@ enum Stage {
 
 /// What has to be remembered of an operation while it is carried out.
 pub struct UnderWay {
-    thread: ThreadId,
+    thread: ThreadNumber,
     birth: Birth,
     site: SiteIndex,
     phase: Phase,
@@ -119,8 +136,8 @@ pub struct UnderWay {
     taped: Option<Box<OperationIr>>,
     /// The graph's when it began.
     generation: u64,
-    /// Time spent watching so far.
-    watching: Duration,
+    /// Time spent watching so far, if it is taken.
+    watching: Option<Duration>,
 }
 
 /// Figures of the current step.
@@ -189,6 +206,7 @@ impl Watch {
             loss_site: None,
             bad_loss_read: None,
             taping: None,
+            clock: 0,
             forecaster: Forecaster::default(),
             forecasts: FxHashMap::default(),
             ended: false,
@@ -216,7 +234,7 @@ impl Watch {
     fn thread_state(&mut self) -> &mut ThreadState {
         let number = self.threads.len() as u32;
         self.threads
-            .entry(std::thread::current().id())
+            .entry(thread_number())
             .or_insert_with(|| ThreadState { number, ..ThreadState::default() })
     }
 
@@ -226,18 +244,24 @@ impl Watch {
         self.intervene.release(id);
     }
 
-    /// An operation is about to be carried out: returns the one to carry out in its place, if an
+    /// An operation is about to be carried out. `changed` becomes the one to carry out in its place, if an
     /// intervention wants another one.
-    pub fn before(&mut self, engine: &mut Engine, op: &OperationIr) -> (Option<OperationIr>, UnderWay) {
-        let began = Instant::now();
-        let thread = std::thread::current().id();
+    pub fn before(
+        &mut self,
+        engine: &mut Engine,
+        op: &OperationIr,
+        changed: &mut Option<Box<OperationIr>>,
+    ) -> UnderWay {
+        self.clock = self.clock.wrapping_add(1);
+        let began = self.clock.is_multiple_of(TIMED).then(Instant::now);
+        let thread = thread_number();
         let site = self.sites.here();
         let phase = self.enter(thread, site, engine, op);
         let call = describe(op);
         let tensors: SmallVec<[&TensorIr; 4]> = op.inputs().collect();
         let inputs: SmallVec<[NodeIndex; 3]> =
             tensors.iter().filter_map(|tensor| self.graph.of(tensor.id)).collect();
-        self.note_reads(engine, op, phase, &inputs);
+        self.note_reads(engine, op, phase, &tensors, &inputs);
         self.tape_inputs(engine, op);
         let state = self.thread_state();
         let birth = Birth { thread: state.number, operation: state.operations };
@@ -259,20 +283,19 @@ impl Watch {
             call,
             taped: self.taping.is_some().then(|| Box::new(op.clone())),
             generation: self.graph.generation(),
-            watching: Duration::ZERO,
+            watching: None,
         };
-        let changed = self.intervene.rewrites().then(|| {
+        if self.intervene.rewrites() {
             let facts = facts(&self.sites, &self.graph, self.updated(), &under_way, self.steps_done);
-            self.intervene.rewrite(engine, op.clone(), &facts)
-        });
-        if phase == Phase::Optimizer
-            && let Some(changed) = &changed
-        {
-            self.note_changed_update(engine, changed);
+            let other = self.intervene.rewrite(engine, op.clone(), &facts);
+            if phase == Phase::Optimizer {
+                self.note_changed_update(engine, &other);
+            }
+            *changed = Some(Box::new(other));
+            self.tell_intervention();
         }
-        self.tell_intervention();
-        under_way.watching = began.elapsed();
-        (changed, under_way)
+        under_way.watching = began.map(|began| began.elapsed());
+        under_way
     }
 
     /// Birth and gradient of the parameter that the optimizer is updating.
@@ -293,7 +316,7 @@ impl Watch {
 
     /// An operation has been carried out: looks at what it made.
     pub fn after(&mut self, engine: &mut Engine, mut under_way: UnderWay) {
-        let began = Instant::now();
+        let began = under_way.watching.map(|before| (before, Instant::now()));
         // Another thread may have ended the step in between, which numbers the nodes anew.
         if under_way.generation != self.graph.generation() {
             under_way.inputs = under_way.read.iter().filter_map(|&id| self.graph.of(id)).collect();
@@ -313,11 +336,19 @@ impl Watch {
             self.updates.clear();
             self.bad_loss_read = None;
         }
-        self.step.watching += under_way.watching + began.elapsed();
+        if let Some((before, began)) = began {
+            self.step.watching += (before + began.elapsed()) * TIMED;
+        }
     }
 
     /// Follows the training from forward to backward to optimizer and on to the next step.
-    fn enter(&mut self, thread: ThreadId, site: SiteIndex, engine: &mut Engine, op: &OperationIr) -> Phase {
+    fn enter(
+        &mut self,
+        thread: ThreadNumber,
+        site: SiteIndex,
+        engine: &mut Engine,
+        op: &OperationIr,
+    ) -> Phase {
         let (phase, stage) = match &self.sites.get(site).part {
             Part::Forward { .. } => (Phase::Forward, Stage::Forward),
             Part::Backward { .. } => (Phase::Backward, Stage::Backward),
@@ -384,13 +415,20 @@ impl Watch {
     }
 
     /// Before the operation: parameters, gradients and data of the batch are told by who reads them.
-    fn note_reads(&mut self, engine: &mut Engine, op: &OperationIr, phase: Phase, inputs: &[NodeIndex]) {
+    fn note_reads(
+        &mut self,
+        engine: &mut Engine,
+        op: &OperationIr,
+        phase: Phase,
+        tensors: &[&TensorIr],
+        inputs: &[NodeIndex],
+    ) {
         match phase {
             Phase::Forward => {
                 // The message's own tensor is made by an operation as well, which reads nothing.
                 let name = self
                     .threads
-                    .get_mut(&std::thread::current().id())
+                    .get_mut(&thread_number())
                     .filter(|_| !inputs.is_empty())
                     .and_then(|state| state.parameter.take());
                 for &input in inputs {
@@ -404,7 +442,7 @@ impl Watch {
                     self.name_parameter(input, name);
                 }
             }
-            Phase::Optimizer => self.note_optimizer_reads(engine, op, inputs),
+            Phase::Optimizer => self.note_optimizer_reads(engine, op, tensors, inputs),
             _ => {}
         }
     }

@@ -17,11 +17,18 @@ impl Watch {
         &mut self,
         engine: &mut Engine,
         op: &OperationIr,
+        tensors: &[&TensorIr],
         inputs: &[NodeIndex],
     ) {
-        let tensors: SmallVec<[&TensorIr; 3]> =
-            op.inputs().filter(|tensor| self.graph.of(tensor.id).is_some()).collect();
-        for (&input, tensor) in inputs.iter().zip(&tensors) {
+        // Where a tensor is unknown to the graph, there are fewer inputs than tensors.
+        let known: SmallVec<[&TensorIr; 4]>;
+        let tensors = if tensors.len() == inputs.len() {
+            tensors
+        } else {
+            known = tensors.iter().copied().filter(|tensor| self.graph.of(tensor.id).is_some()).collect();
+            &known
+        };
+        for (&input, tensor) in inputs.iter().zip(tensors) {
             if self.updates.reads_new_gradient(&self.graph, input) {
                 let summary = float_handle(engine, tensor).map(|tensor| element::summary(&tensor));
                 if let Some(update) = self.updates.current() {
@@ -35,7 +42,7 @@ impl Watch {
             }
         }
         let mut reads_parameter = false;
-        for (&input, tensor) in inputs.iter().zip(&tensors) {
+        for (&input, tensor) in inputs.iter().zip(tensors) {
             let reads = self.updates.reads(&self.graph, input);
             reads_parameter |= reads;
             // What it is before its first update says how it was initialised.
@@ -179,6 +186,7 @@ impl Watch {
         self.bad_loss_read = None;
         self.graph.end_step();
         self.begin_tape();
+        self.sites.step_ended();
         let live: BTreeSet<u32> =
             self.graph.alive().filter_map(|(_, index)| self.graph.node(index).batch).collect();
         let newest = self.next_batch.saturating_sub(64);
