@@ -1,10 +1,11 @@
-//! One line a finding: `file:line:column: rule(confidence): summary [step 8, forward, log]`.
+//! One line a finding: `file:line:column: rule(confidence): summary [step 8, forward, log]`; and one an
+//! overflow that is near.
 
 use super::Style;
 use super::words::{blamed_place, file_line_column, kind, operation};
 use crate::escape::escape;
 use crate::finding::{Outcome, RunResult};
-use denan_record::model::Break;
+use denan_record::model::{Break, Forecast};
 
 /// The rule that stands for a break without any cause.
 const UNKNOWN: &str = "unknown";
@@ -12,7 +13,7 @@ const UNKNOWN: &str = "unknown";
 pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
     match (result.outcome, &result.first_break) {
         (_, Some(broken)) => findings(result, broken, style),
-        (Outcome::Healthy, None) => String::new(),
+        (Outcome::Healthy, None) => forecasts(result, style),
         (Outcome::Broke, None) => "denan: the training broke\n".to_owned(),
         (Outcome::NoTraining, None) => "denan: no optimizer step was seen\n".to_owned(),
         (Outcome::ChildFailed, None) => match result.child_exit_code {
@@ -20,6 +21,20 @@ pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
             None => "denan: the training was ended from outside\n".to_owned(),
         },
     }
+}
+
+/// Those who read line by line want to know of every tensor.
+fn forecasts(result: &RunResult, style: &Style<'_>) -> String {
+    let line = |forecast: &Forecast| {
+        let place = forecast
+            .place
+            .as_ref()
+            .map_or("<unknown>".to_owned(), |place| file_line_column(place, style.sources));
+        let Forecast { op, dtype, step, at, .. } = forecast;
+        let line = format!("{place}: forecast: {op} will overflow {dtype} near step {step} [step {at}]");
+        format!("{}\n", escape(&line))
+    };
+    result.forecasts.iter().map(line).collect()
 }
 
 fn findings(result: &RunResult, broken: &Break, style: &Style<'_>) -> String {

@@ -4,8 +4,10 @@ use crate::parts::{
     LOSS, MODEL, TRAIN, bad, broke, broken, cure, finding, finite, next, operation, patch, place, strings,
     tensor, with_loss,
 };
-use denan_finding::{BlamedSample, Cure, Outcome, Overhead, RunResult, Verdict};
-use denan_record::model::{Kind, Phase, Role, Sample, TensorSeen};
+use denan_finding::{
+    BlamedSample, Cure, Outcome, Overhead, Replay, ReplayVerdict, ReplayedNode, RunResult, Verdict,
+};
+use denan_record::model::{Forecast, Kind, Phase, Role, Sample, TensorSeen};
 use serde_json::json;
 
 /// Two boxes without area: log of 0 in the forward pass.
@@ -279,6 +281,76 @@ pub fn child_failed() -> RunResult {
     }
 }
 
+/// A training that will overflow soon.
+pub fn growing() -> RunResult {
+    let forecast = Forecast {
+        tensor: 0,
+        op: "mul".to_owned(),
+        phase: Phase::Forward,
+        place: Some(place(MODEL, 27, 49)),
+        dtype: "float16".to_owned(),
+        at: 24_411,
+        largest: 16_384.0,
+        powers_left: 1.9993,
+        powers_per_step: 0.000_4,
+        step: 29_410,
+    };
+    let faster = Forecast {
+        op: "matmul".to_owned(),
+        phase: Phase::Backward,
+        powers_per_step: 2.5,
+        ..forecast.clone()
+    };
+    RunResult { forecasts: vec![forecast, faster], ..healthy() }
+}
+
+/// A breaking step, carried out again as it was.
+pub fn replayed() -> RunResult {
+    let mut result = unexplained();
+    let broken = result.first_break.as_ref().unwrap();
+    let node = |number: u32, op: &str, reads: &[u32], tensor: &TensorSeen| ReplayedNode {
+        number,
+        op: op.to_owned(),
+        call: (op == "exp").then(|| "softmax".to_owned()),
+        phase: if number < 14 { Phase::Forward } else { Phase::Backward },
+        place: Some(place(MODEL, 20 + number, 9)),
+        reads: reads.to_vec(),
+        tensor: tensor.clone(),
+        recorded: None,
+    };
+    let (input, output) = (&broken.producer.inputs[0], &broken.producer.output);
+    let mut nodes: Vec<ReplayedNode> = (0..12).map(|number| node(number, "exp", &[], input)).collect();
+    nodes.push(node(12, "conv2d", &[1, 11], output));
+    nodes.extend((13..24).map(|number| node(number, "add", &[number - 1], output)));
+    result.replay = Some(Replay {
+        step: broken.step,
+        operations: 24,
+        differing: 0,
+        changes: Vec::new(),
+        verdict: ReplayVerdict::SameBreak,
+        nodes,
+        producer: Some(12),
+        focus: None,
+        all: false,
+    });
+    result
+}
+
+/// The same step with a change that heals it.
+pub fn replayed_with_a_change() -> RunResult {
+    let mut result = healthy();
+    result.overhead = None;
+    let mut replay = replayed().replay.unwrap();
+    replay.changes = vec!["log (12) reads at least 0.000001".to_owned()];
+    replay.verdict = ReplayVerdict::Finite;
+    replay.nodes.truncate(13);
+    replay.nodes[12].recorded = Some(bad(4096, 1, 0, 0));
+    replay.nodes[12].tensor.range = finite(4096, -13.8, 0.0, 1);
+    (replay.differing, replay.producer, replay.focus) = (1, None, Some(12));
+    result.replay = Some(replay);
+    result
+}
+
 /// One of each kind.
 pub fn all() -> Vec<RunResult> {
     vec![
@@ -288,6 +360,9 @@ pub fn all() -> Vec<RunResult> {
         learning_rate(),
         unexplained(),
         healthy(),
+        growing(),
+        replayed(),
+        replayed_with_a_change(),
         no_training(),
         child_failed(),
     ]

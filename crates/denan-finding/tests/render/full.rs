@@ -32,6 +32,17 @@ fn a_break_that_no_rule_explains() {
 }
 
 #[test]
+fn an_overflow_that_is_near() {
+    insta::assert_snapshot!(full(&fixtures::growing()));
+}
+
+#[test]
+fn a_step_carried_out_again() {
+    let both = [fixtures::replayed(), fixtures::replayed_with_a_change()];
+    insta::assert_snapshot!(both.map(|result| full(&result)).join("----\n"));
+}
+
+#[test]
 fn quiet_endings() {
     let endings = [fixtures::healthy(), fixtures::no_training(), fixtures::child_failed()];
     insta::assert_snapshot!(endings.map(|ending| full(&ending)).join("----\n"));

@@ -1,6 +1,9 @@
 //! Every mistake gets a message that names it and the way out, and exit code 2.
 
 use crate::support::{code, denan, stderr, stdout};
+use denan_record::event::Event;
+use denan_record::model::Step;
+use denan_record::store::{Limits, Recorder};
 
 #[test]
 fn no_command_to_run() {
@@ -53,6 +56,26 @@ fn an_unknown_cause_gets_a_suggestion() {
         assert_eq!(code(&output), 2);
         assert!(stderr(&output).contains("did you mean `log-of-zero`?"), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn what_cannot_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let replay = |arguments: &[&str]| {
+        let output = denan(folder.path(), &[&["replay"], arguments].concat());
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(replay(&["gone.db"]).contains("cannot open `gone.db`"));
+    std::fs::write(folder.path().join("notes.db"), "no database, but long enough to look like one").unwrap();
+    assert!(replay(&["notes.db"]).contains("`notes.db` is not a denan record"));
+    let recorder = Recorder::create(&folder.path().join("healthy.db"), Limits::default()).unwrap();
+    recorder.tell(Event::Step(Step::default())).unwrap();
+    recorder.finish().unwrap();
+    let said = replay(&["healthy.db"]);
+    assert!(said.contains("did not break") && said.contains("help: denan show healthy.db"), "{said}");
+    assert!(replay(&["healthy.db", "--set", "log=min:1"]).contains("at-least:V"));
+    assert!(replay(&["healthy.db", "--until", "log@here"]).contains("`here` is no line number"));
 }
 
 #[test]
