@@ -26,6 +26,22 @@ pub struct Tape {
     pub watched: Vec<u32>,
 }
 
+impl Tape {
+    /// Whether every number in it is that of a node or place that is there, and what an operation reads comes
+    /// before what it makes. A file may come from anywhere.
+    pub fn is_sound(&self) -> bool {
+        let nodes = self.graph.nodes.len();
+        let is_node = |number: u32| (number as usize) < nodes;
+        let is_sound = |(at, node): (usize, &crate::model::Node)| {
+            node.inputs.iter().all(|&input| (input as usize) < at)
+                && node.place.is_none_or(|place| (place as usize) < self.graph.places.len())
+        };
+        self.graph.nodes.iter().enumerate().all(is_sound)
+            && self.watched.iter().copied().all(is_node)
+            && self.graph.producer.is_none_or(is_node)
+    }
+}
+
 /// One thing that happened in the step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Entry {

@@ -143,11 +143,23 @@ fn target_sizes(view: &View<'_>, table: Index) -> Vec<[f64; 2]> {
                     node.values.chunks_exact(4).all(|other| other[2] >= other[0] && other[3] >= other[1]);
                 if are_corners { [x1 - x0, y1 - y0] } else { [x1, y1] }
             })),
+            // On a grid the two are channels, which no name tells from others: only what stands against the anchors counts.
+            _ if view.descendants(index, 1).iter().any(|&at| is_beside_anchors(view, at, table)) => {
+                found.extend(pairs_of_channels(node));
+            }
             _ => {}
         }
     }
     found.retain(|[width, height]| *width > 0.0 && *height > 0.0);
     found
+}
+
+/// Widths and heights that lie in two channels before the last dimension: `[…, 2, cells]`.
+fn pairs_of_channels(node: &Node) -> Vec<[f64; 2]> {
+    let [.., 2, cells] = node.shape[..] else { return Vec::new() };
+    let cells = cells as usize;
+    let both = node.values.chunks_exact(2 * cells.max(1));
+    both.flat_map(|both| (0..cells).map(move |at| [both[at], both[cells + at]])).collect()
 }
 
 /// Whether an operation brings something together with what was made of the anchors.

@@ -43,9 +43,15 @@ pub fn read_tape(path: &Path) -> Result<Option<Tape>, StoreError> {
         }
         db.query_row("SELECT tape FROM tape", [], |row| row.get(0)).optional()
     })?;
-    let decoded = bytes.map(|bytes| postcard::from_bytes(&bytes)).transpose();
-    decoded.map_err(|error| StoreError::Damaged {
-        path: path.to_owned(),
-        detail: format!("its tape cannot be read: {error}"),
-    })
+    let damaged = |detail: String| StoreError::Damaged { path: path.to_owned(), detail };
+    let decoded: Option<Tape> = bytes
+        .map(|bytes| postcard::from_bytes(&bytes))
+        .transpose()
+        .map_err(|error| damaged(format!("its tape cannot be read: {error}")))?;
+    match decoded {
+        Some(tape) if !tape.is_sound() => {
+            Err(damaged("its tape names tensors that are not there".to_owned()))
+        }
+        decoded => Ok(decoded),
+    }
 }

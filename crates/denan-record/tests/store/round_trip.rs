@@ -4,10 +4,10 @@ use crate::sample;
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Birth, Break, Ending, Forecast, Header, Kind, Operation, Optimizer, Origin, Parameter,
+    Batch, Birth, Break, Ending, Forecast, Header, Kind, Node, Operation, Optimizer, Origin, Parameter,
     ParameterStep, Phase, Place, Role, Run, Sample, Step, StepGraph, TensorSeen,
 };
-use denan_record::store::{self, Limits, Recorder};
+use denan_record::store::{self, Limits, Recorder, StoreError};
 use denan_record::tape::{Entry, Tape};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -39,9 +39,26 @@ fn a_tape_is_added_to_a_finished_record_and_comes_back() {
     assert_eq!(store::read_tape(&path).unwrap(), None);
     let given = Entry::Given { node: Some(0), tensor: vec![1, 2], elements: vec![0; 1 << 16] };
     let operation = Entry::Operation { nodes: vec![Some(1), None], operation: vec![3] };
+    let node = Node {
+        op: "log".to_owned(),
+        call: None,
+        phase: Phase::Forward,
+        scalar: None,
+        window: None,
+        place: None,
+        inputs: Vec::new(),
+        shape: vec![2],
+        dtype: "float32".to_owned(),
+        role: Role::Activation,
+        slot: None,
+        is_new: true,
+        range: Range::EMPTY,
+        values: Vec::new(),
+        rows: None,
+    };
     let tape = Tape {
         engine: "burn 0.22.1".to_owned(),
-        graph: StepGraph { step: 7, ..StepGraph::default() },
+        graph: StepGraph { step: 7, nodes: vec![node.clone(), node], ..StepGraph::default() },
         entries: vec![given, operation],
         watched: vec![1],
     };
@@ -50,6 +67,9 @@ fn a_tape_is_added_to_a_finished_record_and_comes_back() {
         assert_eq!(store::read_tape(&path).unwrap().as_ref(), Some(&tape));
     }
     assert_same(&store::read(&path).unwrap(), &run);
+    let foreign = Tape { watched: vec![2], ..tape.clone() };
+    store::add_tape(&path, &foreign).unwrap();
+    assert!(matches!(store::read_tape(&path), Err(StoreError::Damaged { .. })));
     let other = folder.path().join("b.db");
     std::fs::write(&other, "no record").unwrap();
     assert!(store::add_tape(&other, &tape).is_err());
