@@ -3,12 +3,14 @@
 use super::number::two_digits;
 use denan_anchors::kmeans;
 use denan_diagnose::facts;
-use denan_record::model::{Birth, DataSeen, Parameter, Phase, Run};
+use denan_record::model::{Birth, DataSeen, Node, Parameter, Phase, Run};
 use denan_record::plan::{
     BatchNormFreeze, CallAt, ClipBy, Entrance, Initializer, Intervention, NewValues, OtherOptimizer,
     exponent_limit,
 };
 
+/// Argument above which burn's `softplus` is the identity (`DEFAULT_SOFTPLUS_THRESHOLD` of burn-tensor 0.22.1).
+const SOFTPLUS_THRESHOLD: f64 = 20.0;
 /// Rates are tried down to this power of two of the user's.
 const LOWEST_RATE_EXPONENT: i32 = 12;
 /// Epsilons that are tried, smallest first.
@@ -112,11 +114,31 @@ fn safe_ops(recorded: &Run) -> Result<Vec<Intervention>, String> {
     let is_exponential = matches!(producer.op.as_str(), "exp" | "sinh" | "cosh");
     let margins =
         margins.iter().copied().filter(|&margin| !is_exponential || margin <= exponent_limit(dtype));
-    let safe = |margin| {
-        let (op, file) = (producer.op.clone(), place.file.clone());
-        Intervention::SafeOp { op, file, line: place.line, margin }
+    let safe = |op: &str, margin| Intervention::SafeOp {
+        op: op.to_owned(),
+        file: place.file.clone(),
+        line: place.line,
+        margin,
     };
-    Ok(margins.map(safe).collect())
+    // Where there is a function that means the same and is finite everywhere, no clamp is as mild.
+    let softplus = is_softplus(recorded).then(|| safe("softplus", SOFTPLUS_THRESHOLD));
+    Ok(softplus.into_iter().chain(margins.map(|margin| safe(&producer.op, margin))).collect())
+}
+
+/// Whether the exponential that overflowed is the one of `log(exp(x) + 1)`.
+fn is_softplus(recorded: &Run) -> bool {
+    let breaking = recorded.graphs.iter().find(|graph| graph.producer.is_some());
+    let Some((graph, exp)) = breaking.and_then(|graph| Some((graph, graph.producer?))) else { return false };
+    let is_exp = graph.nodes.get(exp as usize).is_some_and(|node| node.op == "exp");
+    let reads = |node: &Node, op: &str, input: u32| node.op == op && node.inputs == [input];
+    let numbered = || (0u32..).zip(&graph.nodes);
+    is_exp
+        && numbered().any(|(sum, node)| {
+            reads(node, "log1p", exp)
+                || reads(node, "add", exp)
+                    && node.scalar == Some(1.0)
+                    && numbered().any(|(_, node)| reads(node, "log", sum))
+        })
 }
 
 /// Element type that the producer worked in.

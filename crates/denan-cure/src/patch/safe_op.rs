@@ -25,6 +25,9 @@ pub(super) fn patch(
     if matches!(call.op, "softmax" | "log_softmax") {
         return unmasked(call, sources);
     }
+    if call.op == "softplus" {
+        return softplus(call, sources);
+    }
     let seen = recorded(call, context);
     let dtype = seen.and_then(|seen| seen.inputs.first()).map_or("float32", |input| input.dtype.as_str());
     let Some(function) = Function::of(call.op, call.margin, dtype) else {
@@ -133,6 +136,52 @@ fn unmasked(call: &Call<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch>
         vec![Edit::insert(at.start, "("), Edit::insert(at.end, format!(").clamp_min({low})"))]
     };
     source.patch(sources, edits, &by_hand)
+}
+
+/// `(x.exp() + 1.0).log()` becomes `burn::tensor::activation::softplus(x, 1.0)`.
+fn softplus(call: &Call<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch> {
+    let by_hand = "use burn::tensor::activation::softplus(x, 1.0)";
+    let source = Source::open(sources, call.file, by_hand)?;
+    let mut found: Vec<Edit> = Vec::new();
+    walk::expressions(source.syntax(), &mut |expr| {
+        let Some(argument) = softplus_of(expr) else { return };
+        let lines = source.line(range(expr).start)..=source.line(range(expr).end);
+        if lines.contains(&call.line) {
+            let argument = source.text(range(argument));
+            let name = format!("burn::tensor::activation::softplus({argument}, 1.0)");
+            found.push(Edit::replace(range(expr), name));
+        }
+    });
+    let count = found.len();
+    let [edit] = <[Edit; 1]>::try_from(found).map_err(|_| {
+        let line = format!("line {} of {}", call.line, sources.show(source.file()));
+        NoPatch::new(format!("{line} holds {count} of the form (x.exp() + 1.0).log()"), by_hand)
+    })?;
+    source.patch(sources, vec![edit], by_hand)
+}
+
+/// `x`, of `(x.exp() + 1.0).log()`, `(x.exp().add_scalar(1.0)).log()` and `x.exp().log1p()`.
+fn softplus_of(expr: &Expr) -> Option<&Expr> {
+    let of_exp = |expr: &'_ Expr| -> bool {
+        matches!(inside_parentheses(expr), Expr::MethodCall(call) if call.method == "exp" && call.args.is_empty())
+    };
+    let Expr::MethodCall(log) = expr else { return None };
+    let inner = inside_parentheses(&log.receiver);
+    let is_one = |expr: &Expr| expr::number(expr) == Some(1.0);
+    let exp = match (log.method.to_string().as_str(), inner) {
+        ("log1p", inner) => inner,
+        ("log", Expr::Binary(sum)) if matches!(sum.op, BinOp::Add(_)) && is_one(&sum.right) => &sum.left,
+        ("log", Expr::MethodCall(sum))
+            if sum.method == "add_scalar" && sum.args.first().is_some_and(is_one) =>
+        {
+            &sum.receiver
+        }
+        _ => return None,
+    };
+    match inside_parentheses(exp) {
+        Expr::MethodCall(call) if of_exp(exp) => Some(&call.receiver),
+        _ => None,
+    }
 }
 
 /// How a call's argument can leave its domain.

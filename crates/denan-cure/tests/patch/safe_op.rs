@@ -61,6 +61,25 @@ impl<'a> Sick<'a> {
 }
 
 #[test]
+fn a_softplus_that_is_written_out_becomes_burns_own() {
+    let own = "    let loss = burn::tensor::activation::softplus(x, 1.0).mean();";
+    for statement in [
+        "    let loss = (x.exp() + 1.0).log().mean();",
+        "    let loss = x.exp().add_scalar(1.0).log().mean();",
+        "    let loss = (x.exp()).log1p().mean();",
+    ] {
+        Sick::new("softplus", statement, "exp").becomes(own);
+    }
+    for statement in [
+        "    let loss = (x.exp() + 2.0).log().mean();",
+        "    let loss = (x.exp() - 1.0).log().mean();",
+        "    let loss = (x.exp() + 1.0).log() - (y.exp() + 1.0).log();",
+    ] {
+        Sick::new("softplus", statement, "exp").stays("of the form");
+    }
+}
+
+#[test]
 fn each_function_is_kept_inside_its_domain() {
     for (op, statement, at, after) in [
         ("log", "    let loss = x.log().mean();", "log", "    let loss = x.clamp_min(1e-7).log().mean();"),

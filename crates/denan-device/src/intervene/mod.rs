@@ -154,6 +154,20 @@ impl Intervene {
             Some(Intervention::SafeOp { op: name, file, line, margin }) => {
                 let is_here = facts.phase == Phase::Forward
                     && facts.place.is_some_and(|place| place.line == *line && &place.file == file);
+                if name == "softplus" {
+                    let op = if is_here && facts.call.name == "exp" {
+                        self.safe_op.enter_softplus(engine, op, *margin)
+                    } else if facts.phase == Phase::Backward && facts.rule == Some("exp") {
+                        self.safe_op.use_moved(engine, op, "exp")
+                    } else {
+                        if facts.phase == Phase::Forward {
+                            self.safe_op.follow_softplus(&op);
+                        }
+                        op
+                    };
+                    self.acted |= self.safe_op.acted;
+                    return op;
+                }
                 let op = if is_here && matches!(name.as_str(), "softmax" | "log_softmax") {
                     if facts.called == Some(name) { self.safe_op.unmask(engine, op, *margin) } else { op }
                 } else if is_here && facts.call.name == name {
@@ -208,8 +222,9 @@ impl Intervene {
     }
 
     /// What to put in the place of a tensor that an operation has made.
-    pub fn replacement(&mut self, made: &FlexTensor, facts: &Facts<'_>) -> Option<FlexTensor> {
+    pub fn replacement(&mut self, id: TensorId, made: &FlexTensor, facts: &Facts<'_>) -> Option<FlexTensor> {
         let replaced = match self.intervention.as_ref()? {
+            Intervention::SafeOp { .. } => return self.safe_op.leave_softplus(id, made),
             Intervention::ClampInputs { .. }
             | Intervention::NormalizeInputs { .. }
             | Intervention::ReplaceAnchors { .. } => data::replaced(self.intervention.as_ref()?, made, facts),

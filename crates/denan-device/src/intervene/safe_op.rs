@@ -1,5 +1,9 @@
 //! `safe-op`: the argument of one call is moved away from the edge of its domain, in the forward pass and
 //! in its gradient.
+//!
+//! `log(exp(x) + 1)` can be kept whole instead: above a margin it is `x`, with slope 1. There the exponential
+//! reads the margin, the logarithm gets back by how much `x` is above it, and the gradient, e^m / (e^m + 1) at
+//! the margin, is 1 up to rounding. That is what burn's `softplus` computes.
 
 use super::replace_inputs;
 use crate::channel::{Engine, fresh_id};
@@ -16,6 +20,10 @@ use rustc_hash::FxHashMap;
 #[derive(Default)]
 pub struct SafeOp {
     moved: FxHashMap<TensorId, Moved>,
+    /// By how much the argument of an exponential is above the margin, by what was made of the exponential.
+    excess: FxHashMap<TensorId, FlexTensor>,
+    /// What has to be added to a logarithm that is being carried out.
+    owed: Option<(TensorId, FlexTensor)>,
     /// An argument has been moved.
     pub acted: bool,
 }
@@ -59,6 +67,45 @@ impl SafeOp {
         op
     }
 
+    /// Gives the exponential of a softplus the margin where its argument is above it.
+    pub fn enter_softplus(&mut self, engine: &mut Engine, mut op: OperationIr, margin: f64) -> OperationIr {
+        let Some(out) = op.outputs().next().map(|out| out.id) else { return op };
+        let Some(argument) = argument(&mut op).cloned() else { return op };
+        let Some(tensor) = float_handle(engine, &argument) else { return op };
+        let excess = element::mapped(&tensor, |x| (x - margin).max(0.0));
+        let moved = element::mapped(&tensor, |x| x.min(margin));
+        drop(tensor);
+        self.acted |= element::range(&excess).abs_max() > 0.0;
+        self.excess.insert(out, excess);
+        replace_inputs(engine, &mut op, &FxHashMap::from_iter([(argument.id, moved.clone())]));
+        // The gradient reads the moved argument too, and nowhere is its slope 0.
+        self.moved.insert(argument.id, Moved { op: "exp".to_owned(), argument: moved, slope: Vec::new() });
+        op
+    }
+
+    /// Follows the exponential of a softplus to its logarithm.
+    pub fn follow_softplus(&mut self, op: &OperationIr) {
+        match op {
+            OperationIr::NumericFloat(_, NumericOperationIr::AddScalar(d)) => {
+                if let Some(excess) = self.excess.get(&d.lhs.id).filter(|_| d.rhs.elem::<f64>() == 1.0) {
+                    let excess = excess.clone();
+                    self.excess.insert(d.out.id, excess);
+                }
+            }
+            OperationIr::Float(_, FloatOperationIr::Log(d) | FloatOperationIr::Log1p(d)) => {
+                self.owed = self.excess.get(&d.input.id).map(|excess| (d.out.id, excess.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The logarithm of a softplus with what it is owed.
+    pub fn leave_softplus(&mut self, id: TensorId, made: &FlexTensor) -> Option<FlexTensor> {
+        let (_, excess) = self.owed.take_if(|(owed_to, _)| *owed_to == id)?;
+        let excess = element::values(&excess);
+        Some(element::mapped_by_position(made, |at, x| x + excess.get(at).copied().unwrap_or(0.0)))
+    }
+
     /// Gives an operation of a softmax a large finite number in the place of minus infinity: a row that is
     /// masked everywhere becomes even.
     pub fn unmask(&mut self, engine: &mut Engine, mut op: OperationIr, margin: f64) -> OperationIr {
@@ -100,6 +147,7 @@ impl SafeOp {
     /// A tensor is gone; so is what stood for it.
     pub fn release(&mut self, id: TensorId) {
         self.moved.remove(&id);
+        self.excess.remove(&id);
     }
 }
 

@@ -31,7 +31,7 @@ impl Watch {
             && let Some(made) = &handle
         {
             let facts = facts(&self.sites, &self.graph, self.updated(), under_way, self.steps_done);
-            if let Some(other) = self.intervene.replacement(made, &facts) {
+            if let Some(other) = self.intervene.replacement(id, made, &facts) {
                 engine.register_tensor_to_device(id, HandleKind::Float(other.clone()));
                 handle = Some(other);
                 self.tell_intervention();
