@@ -23,16 +23,17 @@ pub struct ReplayArguments {
 
 /// What `--until` and `--set` understand.
 const REPLAY_HELP: &str = "\
-OP is the number of an operation as `replay` lists it (118), its name (log), or its name and line
-(log@41, log@src/main.rs:41); a name means every operation of the forward pass that has it.
+OP is the number of an operation as `replay` lists it (118), its name (log), or \
+its name and line (log@41, log@src/main.rs:41); a name means every operation of \
+the forward pass that has it.
 
 CHANGE is one of
   at-least:V   what it reads is V where it is less, or NaN
   at-most:V    what it reads is V where it is more, or NaN
   plus:V       V is added to what it reads
   value:V      what it makes is V everywhere
-What it reads is the divisor of a division, and the first float tensor of anything else. The
-gradient sees the change too.
+What it reads is the divisor of a division, and the first float tensor of \
+anything else. The gradient sees the change too.
 
   denan replay denan-20261124-101500.db --set log=at-least:1e-12";
 
