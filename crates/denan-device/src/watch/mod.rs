@@ -289,8 +289,9 @@ impl Watch {
                 self.note_changed_update(engine, &other);
             }
             *changed = Some(Box::new(other));
-            self.tell_intervention();
         }
+        // A clip acts on gradients and rewrites nothing.
+        self.tell_intervention();
         under_way.watching = began.map(|began| began.elapsed());
         under_way
     }
