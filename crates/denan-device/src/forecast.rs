@@ -5,7 +5,7 @@
 //! powers of two. A line is fitted through the later half of the samples. It is told only when the overflow is
 //! near, which is within a quarter of the steps done so far: a training that has run for 400 steps hears of the
 //! next 100. Growth that slows down (a weight that grows by the same amount in each step) is told late for that
-//! reason and never wrongly early.
+//! reason, rather than early.
 
 use crate::graph::Node;
 use crate::sites::SiteIndex;
@@ -31,8 +31,10 @@ const MOST_TENSORS: usize = 20_000;
 /// A tensor of a step: the `occurrence`-th of this name that is made at this place in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    site: SiteIndex,
-    name: &'static str,
+    /// The place.
+    pub site: SiteIndex,
+    /// Name of the operation.
+    pub name: &'static str,
     occurrence: u32,
 }
 
@@ -50,10 +52,6 @@ pub enum Outlook {
 pub struct Overflow {
     /// Of this tensor.
     pub key: Key,
-    /// Its place in the program.
-    pub site: SiteIndex,
-    /// Name of its operation.
-    pub name: &'static str,
     /// Part of the step in which it is made.
     pub phase: Phase,
     /// Its element type.
@@ -90,8 +88,7 @@ impl Forecaster {
         if step < self.next_sample {
             return Vec::new();
         }
-        // As many samples in the first half of the training so far as in the second.
-        self.next_sample = step + 1 + step / MOST_SAMPLES as u64;
+        self.next_sample = sample_after(step);
         self.occurrences.clear();
         let mut outlooks = Vec::new();
         for node in nodes {
@@ -122,8 +119,6 @@ impl Forecaster {
             track.add(step, largest.log2());
             let overflow = track.overflow(step, limit).map(|(powers_left, powers_per_step, step)| Overflow {
                 key,
-                site: node.site,
-                name: node.name,
                 phase: node.phase,
                 dtype: node.dtype,
                 largest,
@@ -145,6 +140,11 @@ impl Forecaster {
         }
         outlooks
     }
+}
+
+/// The step that is sampled after this one: the longer the training, the fewer of its steps.
+fn sample_after(step: u64) -> u64 {
+    step + 1 + step / MOST_SAMPLES as u64
 }
 
 /// Whether a new estimate differs enough from what was told.
@@ -225,7 +225,7 @@ mod tests {
             if step < next {
                 continue;
             }
-            next = step + 1 + step / MOST_SAMPLES as u64;
+            next = sample_after(step);
             track.add(step, power(step));
             if let Some((_, _, at)) = track.overflow(step, largest_power(dtype).unwrap()) {
                 return Some((step, at));

@@ -24,9 +24,9 @@ impl Watch {
                     }
                     Event::Forecast(Forecast {
                         tensor: *self.forecasts.entry(overflow.key).or_insert(known as u32),
-                        op: self.called(overflow.site, overflow.name),
+                        op: self.called(overflow.key.site, overflow.key.name),
                         phase: overflow.phase,
-                        place: self.sites.get(overflow.site).place.clone(),
+                        place: self.sites.get(overflow.key.site).place.clone(),
                         dtype: element::dtype_name(overflow.dtype).to_owned(),
                         at: self.steps_done,
                         largest: overflow.largest,
