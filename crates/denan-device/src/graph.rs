@@ -10,6 +10,7 @@ use burn_backend::{DType, Shape};
 use burn_ir::TensorId;
 use denan_numerics::Range;
 use denan_record::model::{Birth, Phase, Role, Window};
+use denan_record::producer::{Tensor, Tensors};
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -70,6 +71,14 @@ impl Node {
     /// Whether it holds NaN or infinity.
     pub fn is_bad(&self) -> bool {
         self.range.nonfinite() > 0
+    }
+}
+
+impl Tensors for Graph {
+    fn tensor(&self, at: NodeIndex) -> Tensor<'_> {
+        let Node { name, scalar, inputs, range, role, is_new, sequence, .. } = self.node(at);
+        let (scalar, role, is_new, sequence) = (*scalar, *role, *is_new, *sequence);
+        Tensor { op: name, scalar, inputs, range, role, is_new, sequence }
     }
 }
 

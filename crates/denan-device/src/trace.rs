@@ -1,4 +1,6 @@
-//! From a bad value back to the operation that made it, and on to the data behind it.
+//! From the operation that made a bad value on to the data behind it.
+//!
+//! How that operation is found stands in [`denan_record::producer`].
 
 use crate::describe::Geometry;
 use crate::graph::{Graph, NodeIndex};
@@ -10,77 +12,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 const MOST_ELEMENTS: usize = 4096;
 /// Origins that are reported.
 const MOST_ORIGINS: usize = 16;
-
-/// The producer of a bad value, and the way from there to where it was noticed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
-    /// First operation with finite inputs and a non-finite output.
-    pub producer: NodeIndex,
-    /// The operations that handed it on, ending where it was noticed.
-    pub trail: Vec<NodeIndex>,
-}
-
-/// Finds the producer of the bad value in a tensor.
-pub fn producer(graph: &Graph, noticed: NodeIndex) -> Path {
-    // Breadth first from the end, so that the trail is a shortest one.
-    let mut next: HashMap<NodeIndex, NodeIndex> = HashMap::new();
-    let mut queue = VecDeque::from([noticed]);
-    let mut seen = BTreeSet::from([noticed]);
-    let mut producers = Vec::new();
-    while let Some(at) = queue.pop_front() {
-        let sources = bad_sources(graph, at);
-        if sources.is_empty() {
-            producers.push(at);
-        }
-        for source in sources {
-            if seen.insert(source) {
-                next.insert(source, at);
-                queue.push_back(source);
-            }
-        }
-    }
-    let producer = producers
-        .into_iter()
-        .min_by_key(|&at| (graph.node(at).is_new, graph.node(at).sequence))
-        .unwrap_or(noticed);
-    let mut trail = Vec::new();
-    let mut at = producer;
-    while let Some(&after) = next.get(&at) {
-        trail.push(after);
-        at = after;
-    }
-    Path { producer, trail }
-}
-
-/// The inputs a node's bad value came from; none if it made it itself.
-fn bad_sources(graph: &Graph, at: NodeIndex) -> Vec<NodeIndex> {
-    let node = graph.node(at);
-    let bad: Vec<NodeIndex> =
-        node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
-    if node.range.nan == 0 {
-        return bad;
-    }
-    // NaN handed on, or made of infinities. One that the program put there on purpose (an attention mask) is no
-    // fault: the operation that turned it into NaN is.
-    bad.into_iter().filter(|&input| graph.node(input).range.nan > 0 || !is_deliberate(graph, input)).collect()
-}
-
-/// Whether the infinities of a tensor were written there as a fill value.
-fn is_deliberate(graph: &Graph, at: NodeIndex) -> bool {
-    let node = graph.node(at);
-    if node.range.nan > 0 {
-        return false;
-    }
-    let sources: Vec<NodeIndex> =
-        node.inputs.iter().copied().filter(|&input| graph.node(input).is_bad()).collect();
-    if sources.is_empty() {
-        let filled = matches!(node.name, "mask_fill" | "full") && node.scalar.is_some_and(f64::is_infinite);
-        // A mask may also be made by the program and handed over; nobody masks with plus infinity.
-        let handed_over = node.role == Role::Data && node.name == "input" && node.range.pos_inf == 0;
-        return filled || handed_over;
-    }
-    sources.into_iter().all(|source| is_deliberate(graph, source))
-}
 
 /// Elements of one tensor, by row-major position, or whole rows of its first dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -428,6 +359,7 @@ mod tests {
     use burn_ir::TensorId;
     use denan_numerics::Range;
     use denan_record::model::Birth;
+    use denan_record::producer::{Path, producer};
     use smallvec::SmallVec;
 
     /// Builds graphs by hand: every node is a tensor of its own.

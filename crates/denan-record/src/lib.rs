@@ -13,6 +13,7 @@
 pub mod event;
 pub mod model;
 pub mod plan;
+pub mod producer;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod tape;

@@ -3,8 +3,8 @@
 use denan_finding::{Replay, ReplayVerdict, ReplayedNode};
 use denan_numerics::Range;
 use denan_record::model::{Break, Kind, Node, Operation, Phase, Role, Run, StepGraph, TensorSeen};
+use denan_record::producer::{Path, producer};
 use denan_record::tape::{Replayed, Tape};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A step with the figures it has now.
 pub struct Outcome {
@@ -17,15 +17,6 @@ pub struct Outcome {
     /// The operation that makes the first bad value, and the way from there to where it counts.
     pub path: Option<Path>,
     watched: Vec<u32>,
-}
-
-/// From the producer of a bad value to where it counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
-    /// The producer.
-    pub producer: u32,
-    /// What handed it on, the end included.
-    pub trail: Vec<u32>,
 }
 
 impl Outcome {
@@ -182,60 +173,4 @@ fn is_same(one: &Range, other: &Range) -> bool {
         (counts, range.min.to_bits(), range.max.to_bits())
     };
     bits(one) == bits(other)
-}
-
-/// The producer of the bad value in a tensor: the earliest operation on the way to it that makes one of
-/// inputs that are not to blame. The watching device decides in the same way while a training runs.
-fn producer(graph: &StepGraph, noticed: u32) -> Path {
-    let node = |at: u32| &graph.nodes[at as usize];
-    let mut next: BTreeMap<u32, u32> = BTreeMap::new();
-    let mut seen = BTreeSet::from([noticed]);
-    let mut queue = VecDeque::from([noticed]);
-    let mut producers = Vec::new();
-    while let Some(at) = queue.pop_front() {
-        let sources = bad_sources(graph, at);
-        if sources.is_empty() {
-            producers.push(at);
-        }
-        for source in sources {
-            if seen.insert(source) {
-                next.insert(source, at);
-                queue.push_back(source);
-            }
-        }
-    }
-    let producer = producers.into_iter().min_by_key(|&at| (node(at).is_new, at)).unwrap_or(noticed);
-    let mut trail = Vec::new();
-    let mut at = producer;
-    while let Some(&after) = next.get(&at) {
-        trail.push(after);
-        at = after;
-    }
-    Path { producer, trail }
-}
-
-/// The inputs that a bad value came from. Infinities that were put there on purpose are no source of NaN.
-fn bad_sources(graph: &StepGraph, at: u32) -> Vec<u32> {
-    let node = &graph.nodes[at as usize];
-    let bad = |at: &u32| graph.nodes[*at as usize].range.nonfinite() > 0;
-    let sources: Vec<u32> = node.inputs.iter().copied().filter(bad).collect();
-    if node.range.nan == 0 {
-        return sources;
-    }
-    let is_source = |at: &u32| graph.nodes[*at as usize].range.nan > 0 || !is_deliberate(graph, *at);
-    sources.into_iter().filter(is_source).collect()
-}
-
-fn is_deliberate(graph: &StepGraph, at: u32) -> bool {
-    let node = &graph.nodes[at as usize];
-    if node.range.nan > 0 {
-        return false;
-    }
-    let mut sources =
-        node.inputs.iter().filter(|&&input| graph.nodes[input as usize].range.nonfinite() > 0).peekable();
-    if sources.peek().is_none() {
-        let filled = matches!(&*node.op, "mask_fill" | "full") && node.scalar.is_some_and(f64::is_infinite);
-        return filled || node.role == Role::Data && node.op == "input" && node.range.pos_inf == 0;
-    }
-    sources.all(|&source| is_deliberate(graph, source))
 }

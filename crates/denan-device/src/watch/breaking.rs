@@ -11,6 +11,7 @@ use burn_ir::{TensorId, TensorIr, TensorStatus};
 use denan_numerics::Range;
 use denan_record::event::Event;
 use denan_record::model::{Break, Kind, Operation, Origin, Phase, Place, Role, Sample, TensorSeen};
+use denan_record::producer;
 use std::collections::BTreeSet;
 
 /// Functions of a tensor that make or read one and are no operation of the user's.
@@ -25,7 +26,7 @@ impl Watch {
             return;
         }
         self.first_break = Some(self.steps_done);
-        let path = trace::producer(&self.graph, noticed);
+        let path = producer::producer(&self.graph, noticed);
         self.tape_break(noticed, path.producer);
         let made = self.graph.node(path.producer);
         let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
