@@ -38,3 +38,24 @@ fn base() -> Result<PathBuf, Error> {
         None => Ok(std::env::temp_dir().join("denan-cache")),
     }
 }
+
+/// Writes a file of a project that is kept here, unless it is there already as it is to be.
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
+    if std::fs::read_to_string(path).ok().as_deref() == Some(text) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|source| Error::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+        help: "set DENAN_CACHE to a folder that can be written".to_owned(),
+    })
+}
+
+/// Writes the versions that such a project was tried with. cargo takes out of them what it does not need, so
+/// they are written only once.
+pub fn write_lock(folder: &Path, text: &str) -> Result<(), Error> {
+    let lock = folder.join("Cargo.lock");
+    if lock.exists() { Ok(()) } else { write(&lock, text) }
+}

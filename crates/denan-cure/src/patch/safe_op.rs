@@ -162,9 +162,6 @@ fn softplus(call: &Call<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch>
 
 /// `x`, of `(x.exp() + 1.0).log()`, `(x.exp().add_scalar(1.0)).log()` and `x.exp().log1p()`.
 fn softplus_of(expr: &Expr) -> Option<&Expr> {
-    let of_exp = |expr: &'_ Expr| -> bool {
-        matches!(inside_parentheses(expr), Expr::MethodCall(call) if call.method == "exp" && call.args.is_empty())
-    };
     let Expr::MethodCall(log) = expr else { return None };
     let inner = inside_parentheses(&log.receiver);
     let is_one = |expr: &Expr| expr::number(expr) == Some(1.0);
@@ -179,7 +176,7 @@ fn softplus_of(expr: &Expr) -> Option<&Expr> {
         _ => return None,
     };
     match inside_parentheses(exp) {
-        Expr::MethodCall(call) if of_exp(exp) => Some(&call.receiver),
+        Expr::MethodCall(call) if call.method == "exp" && call.args.is_empty() => Some(&call.receiver),
         _ => None,
     }
 }

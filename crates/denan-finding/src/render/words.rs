@@ -46,10 +46,15 @@ pub(super) fn phase(phase: Phase) -> &'static str {
 
 /// What was computed: `log`, `gradient of sqrt`, `Adam update`.
 pub(super) fn operation(operation: &Operation) -> String {
-    match operation.phase {
-        Phase::Backward => format!("gradient of {}", operation.op),
-        Phase::Optimizer => format!("{} update", operation.op),
-        Phase::Input | Phase::Forward | Phase::Loss | Phase::Parameter => operation.op.clone(),
+    in_phase(&operation.op, operation.phase)
+}
+
+/// What a call computes in a part of the step.
+fn in_phase(op: &str, phase: Phase) -> String {
+    match phase {
+        Phase::Backward => format!("gradient of {op}"),
+        Phase::Optimizer => format!("{op} update"),
+        Phase::Input | Phase::Forward | Phase::Loss | Phase::Parameter => op.to_owned(),
     }
 }
 
@@ -164,12 +169,7 @@ pub(super) fn sample_name(sample: &Sample) -> Text {
 
 /// That a tensor will overflow, and when.
 pub(super) fn forecast(forecast: &Forecast, others: usize, sources: &dyn Sources) -> Text {
-    let name = match forecast.phase {
-        Phase::Backward => format!("gradient of {}", forecast.op),
-        Phase::Optimizer => format!("{} update", forecast.op),
-        Phase::Input | Phase::Forward | Phase::Loss | Phase::Parameter => forecast.op.clone(),
-    };
-    let mut line = text(Ink::Bold, &name);
+    let mut line = text(Ink::Bold, &in_phase(&forecast.op, forecast.phase));
     if let Some(place) = &forecast.place {
         line = line.add(Ink::Plain, " at ").add_whole(Ink::Plain, &file_and_line(place, sources));
     }

@@ -171,28 +171,12 @@ fn programs() -> Result<PathBuf, Error> {
     let beside_sources: Vec<&str> =
         MANIFESTS.iter().map(|(_, manifest)| *manifest).chain([embedded::LOCK]).collect();
     let folder = cache::folder(&format!("demo/{}", embedded::digest(embedded::DEMO, &beside_sources)))?;
-    let write = |path: &Path, text: &str| {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        if std::fs::read_to_string(path).ok().as_deref() == Some(text) {
-            return Ok(());
-        }
-        std::fs::write(path, text)
-    };
     let sources = embedded::DEMO.iter().map(|Embedded { path, text }| (*path, *text));
     let sources = sources.filter(|(path, _)| MANIFESTS.iter().all(|(manifest, _)| manifest != path));
-    // The versions that the demo was tried with. cargo takes out of it what it does not need, so it is
-    // written only once.
-    let lock = Some(("Cargo.lock", embedded::LOCK)).filter(|(lock, _)| !folder.join(lock).exists());
-    for (path, text) in MANIFESTS.into_iter().chain(sources).chain(lock) {
-        write(&folder.join(path), text).map_err(|source| Error::File {
-            action: "write",
-            path: folder.join(path),
-            source,
-            help: "set DENAN_CACHE to a folder that can be written".to_owned(),
-        })?;
+    for (path, text) in MANIFESTS.into_iter().chain(sources) {
+        cache::write(&folder.join(path), text)?;
     }
+    cache::write_lock(&folder, embedded::LOCK)?;
     Ok(folder)
 }
 

@@ -18,8 +18,8 @@ use denan_finding::{NextCommand, ReplayVerdict};
 use denan_record::model::{Phase, Run, StepGraph};
 use denan_record::store;
 use denan_record::tape::{Alteration, Change, Replayed, Task};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
 const MANIFEST: &str = r#"[package]
@@ -169,33 +169,15 @@ fn in_words(graph: &StepGraph, change: &Change) -> String {
 fn program(terminal: &Terminal) -> Result<Launch, Error> {
     let digest = embedded::digest(&[], &[MANIFEST, PROGRAM, embedded::LOCK]);
     let folder = cache::folder(&format!("replay/{digest}"))?;
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        let written = std::fs::create_dir_all(path.parent().unwrap_or(&folder)).and_then(|()| {
-            // cargo takes out of the lock file what it does not need, so it is written only once.
-            if path.exists() { Ok(()) } else { std::fs::write(&path, text) }
-        });
-        written.map_err(|source| Error::File {
-            action: "write",
-            path,
-            source,
-            help: "set DENAN_CACHE to a folder that can be written".to_owned(),
-        })
-    };
-    write("Cargo.toml", MANIFEST)?;
-    write("src/main.rs", PROGRAM)?;
-    write("Cargo.lock", embedded::LOCK)?;
-    let manifest: PathBuf = folder.join("Cargo.toml");
+    let manifest = folder.join("Cargo.toml");
+    cache::write(&manifest, MANIFEST)?;
+    cache::write(&folder.join("src/main.rs"), PROGRAM)?;
+    cache::write_lock(&folder, embedded::LOCK)?;
     let mut command: Vec<std::ffi::OsString> =
         ["cargo", "run", "--quiet", "--release", "--manifest-path"].map(Into::into).to_vec();
     command.push(manifest.into());
-    let say = |text: &str| {
-        if !text.starts_with("building") {
-            terminal.say(text);
-        }
-    };
     terminal.say("preparing the engine that carries the step out (built once)");
-    cargo::watched(&Launch::typed(&command)?, &say)?.ok_or_else(|| Error::NotSupported {
+    cargo::watched(&Launch::typed(&command)?, &|_| {})?.ok_or_else(|| Error::NotSupported {
         what: "the engine that carries the step out could not be built".to_owned(),
         help: "try `cargo --version`: replay needs cargo, as denan run does".to_owned(),
     })
@@ -216,16 +198,12 @@ fn carry_out(program: &Launch, task: &Task) -> Result<Replayed, Error> {
         // If it has ended already, its own words say more than a broken pipe.
         let _ = stdin.write_all(&bytes);
     }
-    let mut told = Vec::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        stdout.read_to_end(&mut told)?;
-    }
     let output = child.wait_with_output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(failed(words.lines().next().unwrap_or("it ended without a word").to_owned()));
     }
-    postcard::from_bytes(&told).map_err(|error| failed(error.to_string()))
+    postcard::from_bytes(&output.stdout).map_err(|error| failed(error.to_string()))
 }
 
 /// The run with the break that the replay had. One that came back as it was is the recorded one, with all
