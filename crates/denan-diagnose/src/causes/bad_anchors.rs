@@ -143,7 +143,8 @@ fn target_sizes(view: &View<'_>, table: Index) -> Vec<[f64; 2]> {
                     node.values.chunks_exact(4).all(|other| other[2] >= other[0] && other[3] >= other[1]);
                 if are_corners { [x1 - x0, y1 - y0] } else { [x1, y1] }
             })),
-            // On a grid the two are channels, which no name tells from others: only what stands against the anchors counts.
+            // On a grid the two are channels, which nothing tells from others but that they stand against the
+            // anchors themselves.
             _ if view.descendants(index, 1).iter().any(|&at| is_beside_anchors(view, at, table)) => {
                 found.extend(pairs_of_channels(node));
             }
