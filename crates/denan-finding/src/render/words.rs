@@ -84,10 +84,10 @@ pub(super) fn producer(broken: &Break) -> Text {
 /// `float32 [16, 24, 2], 0 … 3.41, 2 zeros`.
 pub(super) fn tensor(tensor: &TensorSeen) -> Text {
     let sizes = tensor.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    text(Ink::Plain, &tensor.dtype)
-        .add_whole(Ink::Plain, &format!(" [{sizes}]"))
-        .add(Ink::Plain, ", ")
-        .add_text(range(&tensor.range))
+    let line = text(Ink::Plain, &tensor.dtype).add_whole(Ink::Plain, &format!(" [{sizes}]"));
+    // Only float tensors have figures.
+    let has_no_figures = tensor.range.count == 0 && !tensor.shape.contains(&0);
+    if has_no_figures { line } else { line.add(Ink::Plain, ", ").add_text(range(&tensor.range)) }
 }
 
 /// `0 … 3.41, 2 zeros, 1 NaN of 768`.

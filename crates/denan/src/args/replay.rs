@@ -24,8 +24,8 @@ pub struct ReplayArguments {
 /// What `--until` and `--set` understand.
 const REPLAY_HELP: &str = "\
 OP is the number of an operation as `replay` lists it (118), its name (log), or \
-its name and line (log@41, log@src/main.rs:41); a name means every operation of \
-the forward pass that has it.
+its name and line (log@41, log@src/main.rs:41); a name means every call of it \
+in the forward pass.
 
 CHANGE is one of
   at-least:V   what it reads is V where it is less, or NaN

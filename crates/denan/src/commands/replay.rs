@@ -15,7 +15,7 @@ use crate::result;
 use crate::sources::SourceFiles;
 use crate::terminal::Terminal;
 use denan_finding::{NextCommand, ReplayVerdict};
-use denan_record::model::{Phase, Run, StepGraph};
+use denan_record::model::{Node, Phase, Run, StepGraph};
 use denan_record::store;
 use denan_record::tape::{Alteration, Change, Replayed, Task};
 use std::io::Write;
@@ -114,32 +114,30 @@ fn all_of(graph: &StepGraph, operation: &Operation) -> Result<Vec<u32>, Error> {
             })
         })
     };
-    let forward =
-        numbered().filter(|(_, node)| node.is_new && node.phase == Phase::Forward && is_there(node.place));
-    let mut found: Vec<u32> =
-        forward.filter(|(_, node)| node.op == *name).map(|(number, _)| number).collect();
+    let in_forward = |node: &Node| node.is_new && node.phase == Phase::Forward;
+    let named = |is_meant: &dyn Fn(&Node) -> bool| -> Vec<u32> {
+        let meant = numbered().filter(|(_, node)| is_there(node.place) && is_meant(node));
+        meant.map(|(number, _)| number).collect()
+    };
+    // The user's own calls of this name; an operation of the same name inside another call is not meant.
+    let mut found = named(&|node| in_forward(node) && node.call.is_none() && node.op == *name);
     if found.is_empty() {
         // The first operation of a call that is made of several reads what the call reads.
+        found = named(&|node| in_forward(node) && node.call.as_deref() == Some(name));
+        let place = |number: u32| graph.nodes[number as usize].place;
         let mut last = None;
-        for (number, node) in numbered() {
-            let is_part = node.call.as_deref() == Some(name) && is_there(node.place);
-            if is_part && last.is_none_or(|last| graph.nodes[last as usize].place != node.place) {
-                found.push(number);
-            }
-            last = if is_part { Some(number) } else { last };
-        }
+        found.retain(|&number| {
+            let before = last.replace(number);
+            before.is_none_or(|before| before + 1 != number || place(before) != place(number))
+        });
     }
     if found.is_empty() {
-        found = numbered()
-            .filter(|(_, node)| node.op == *name && is_there(node.place))
-            .map(|(number, _)| number)
-            .collect();
+        found = named(&|node| node.op == *name);
     }
     if !found.is_empty() {
         return Ok(found);
     }
-    let mut names: Vec<&str> =
-        graph.nodes.iter().filter(|node| node.is_new && node.phase == Phase::Forward).map(called).collect();
+    let mut names: Vec<&str> = graph.nodes.iter().filter(|node| in_forward(node)).map(called).collect();
     names.sort_unstable();
     names.dedup();
     let place = line.map_or(String::new(), |line| format!(" at line {line}"));
@@ -241,4 +239,66 @@ fn next(
         command: format!("denan replay {} --set {producer}={change}", record.display()),
         purpose: format!("what if {} read nothing {what}", called(&graph.nodes[producer as usize])),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use denan_numerics::Range;
+    use denan_record::model::{Place, Role};
+
+    /// `log` of the user's at line 3, a softmax of `exp`, `log` and `sub` at line 4, and the gradient of the first.
+    fn graph() -> StepGraph {
+        let node = |op: &str, call: Option<&str>, phase: Phase, place: u32| Node {
+            op: op.to_owned(),
+            call: call.map(str::to_owned),
+            phase,
+            scalar: None,
+            window: None,
+            place: Some(place),
+            inputs: Vec::new(),
+            shape: vec![1],
+            dtype: "float32".to_owned(),
+            role: Role::Activation,
+            slot: None,
+            is_new: true,
+            range: Range::EMPTY,
+            values: Vec::new(),
+            rows: None,
+        };
+        let line = |line| Place { file: "src/loss.rs".to_owned(), line, column: 1, function: None };
+        StepGraph {
+            nodes: vec![
+                node("log", None, Phase::Forward, 0),
+                node("exp", Some("log_softmax"), Phase::Forward, 1),
+                node("log", Some("log_softmax"), Phase::Forward, 1),
+                node("sub", Some("log_softmax"), Phase::Forward, 1),
+                node("recip", Some("log"), Phase::Backward, 0),
+            ],
+            places: vec![line(3), line(4)],
+            ..StepGraph::default()
+        }
+    }
+
+    fn meant(text: &str) -> Vec<u32> {
+        all_of(&graph(), &text.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_name_means_the_users_calls_of_it() {
+        assert_eq!(meant("log"), [0]);
+        assert_eq!(meant("log_softmax"), [1], "the first of its operations reads what it reads");
+        assert_eq!(meant("recip"), [4], "a name of the backward pass alone");
+        assert_eq!(meant("4"), [4]);
+        assert_eq!(meant("log@loss.rs:3"), [0]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_with_what_is() {
+        let error = |text: &str| all_of(&graph(), &text.parse().unwrap()).unwrap_err().to_string();
+        assert!(error("lg").contains("its forward pass has log, log_softmax"), "{}", error("lg"));
+        assert!(error("log@9").contains("no operation `log` at line 9"));
+        assert!(error("log@other.rs:3").contains("no operation `log`"));
+        assert!(error("5").contains("the step has 5"));
+    }
 }
