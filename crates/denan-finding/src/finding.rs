@@ -1,5 +1,6 @@
 //! What a rule states, what an experiment showed, and the result of a whole run.
 
+use crate::patch::Patch;
 use denan_numerics::Range;
 use denan_record::model::{Break, Forecast, Phase, Place, Sample, TensorSeen};
 
@@ -97,19 +98,6 @@ pub struct Cure {
     pub loss_end: Option<f64>,
     /// Change of the user's own line that does the same.
     pub patch: Option<Patch>,
-}
-
-/// A change of one place in the user's source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patch {
-    /// Path of the file, as the user would type it.
-    pub file: String,
-    /// 1-based line of `before`.
-    pub line: u32,
-    /// The line as it is (several lines if the statement has several).
-    pub before: String,
-    /// The line as it should be.
-    pub after: String,
 }
 
 /// What watching cost.

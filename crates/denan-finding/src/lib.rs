@@ -26,7 +26,9 @@
 mod escape;
 pub mod finding;
 pub mod number;
+pub mod patch;
 pub mod render;
 
 pub use finding::*;
+pub use patch::Patch;
 pub use render::{Format, NoSources, Sources, Style, render};

@@ -5,7 +5,7 @@ use super::expr::{self, chain};
 use super::learning_rate::find_step;
 use super::optimizer::{self, NotFound, Site};
 use super::source::{Edit, Source, range};
-use super::{NoPatch, PatchContext, SourceTree, definition, import, number};
+use super::{NoPatch, PatchContext, SourceTree, definition, import, number, walk};
 use denan_finding::Patch;
 use denan_record::plan::ClipBy;
 use std::ops::Range;
@@ -21,13 +21,7 @@ pub(super) fn patch(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let Some(variant) = variant(by) else {
-        let by_hand = format!(
-            "clip between backward and step: denan_burn::remedies::clip_global_norm(&mut gradients, &model, {})",
-            number::short(max_norm)
-        );
-        return Err(NoPatch::new("burn's own clipping is per tensor", by_hand));
-    };
+    let Some(variant) = variant(by) else { return together(max_norm, context, sources) };
     let by_hand = format!(
         "give the optimizer's configuration {CLIPPING}::{variant}({}) as gradient clipping",
         number::short(max_norm)
@@ -41,6 +35,53 @@ pub(super) fn patch(
             .ok_or_else(|| refuse("the sources configure no optimizer of burn".to_owned()))?,
     };
     source.patch(sources, vec![edit], &by_hand)
+}
+
+/// All gradients together, in a statement before the step: burn's own clipping is per tensor.
+fn together(max_norm: f64, context: &PatchContext<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch> {
+    let norm = number::short(max_norm);
+    let by_hand = format!(
+        "clip between backward and step: let gradients = denan_burn::remedies::clip_global_norm(gradients, &model, \
+         {norm})"
+    );
+    let refuse = |why: &str| NoPatch::new(why, &*by_hand);
+    let all = Source::all(sources);
+    let (source, step) =
+        find_step(&all, context.step_place, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
+    let (Some(module), Some(gradients)) = (step.args.get(1), step.args.get(2)) else {
+        return Err(refuse("step is called without gradients"));
+    };
+    if step.method != "step" {
+        return Err(refuse("the gradients lie on several devices"));
+    }
+    let module = match module {
+        Expr::MethodCall(call) if call.method == "clone" => &*call.receiver,
+        module => module,
+    };
+    if !expr::is_variable(module) {
+        return Err(refuse("the module is no variable"));
+    }
+    let at = range(&step);
+    let statement = walk::statements(source.syntax())
+        .into_iter()
+        .map(|statement| statement.range)
+        .filter(|statement| statement.start <= at.start && at.end <= statement.end)
+        .min_by_key(Range::len)
+        .ok_or_else(|| refuse("the step is no statement"))?;
+    let indentation = source
+        .indentation_before(statement.start)
+        .ok_or_else(|| refuse("the step's statement does not begin its line"))?;
+    let (module, value) = (source.text(range(module)), source.text(range(gradients)));
+    let is_name = matches!(gradients, Expr::Path(path) if path.path.get_ident().is_some());
+    let name = if is_name { value } else { "gradients" };
+    let clip = format!(
+        "let {name} = denan_burn::remedies::clip_global_norm({value}, &{module}, {norm});\n{indentation}"
+    );
+    let mut edits = vec![Edit::insert(statement.start, clip)];
+    if !is_name {
+        edits.push(Edit::replace(range(gradients), name));
+    }
+    source.patch(sources, edits, &by_hand)
 }
 
 /// burn's name of a way to clip.

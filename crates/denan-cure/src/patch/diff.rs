@@ -11,11 +11,7 @@ const CONTEXT_LINES: usize = 3;
 /// `patch -p1` takes it as it is, `git apply` with `--unidiff-zero`;
 /// [`unified_diff_in`] gives one that `git apply` takes without an option.
 pub fn unified_diff(patch: &Patch) -> String {
-    let before: Vec<&str> = patch.before.split('\n').collect();
-    let after: Vec<&str> = patch.after.split('\n').collect();
-    let mut lines = Vec::new();
-    change(&before, &after, &mut lines);
-    render(&patch.file, patch.line as usize, &lines, false)
+    render(&patch.file, patch.line as usize, &lines(patch), false)
 }
 
 /// The patch as a unified diff with three lines of context out of `source`, the text of the unpatched file.
@@ -35,9 +31,8 @@ pub fn unified_diff_in(patch: &Patch, source: &str) -> Option<String> {
 
     let above = first.saturating_sub(CONTEXT_LINES);
     let below = all.len().min(end + CONTEXT_LINES);
-    let after: Vec<&str> = patch.after.split('\n').collect();
     let mut lines: Vec<Line> = all[above..first].iter().map(|text| Line { sign: ' ', text }).collect();
-    change(&before, &after, &mut lines);
+    lines.extend(self::lines(patch));
     lines.extend(all[end..below].iter().map(|text| Line { sign: ' ', text }));
 
     let mut text = render(&patch.file, above + 1, &lines, has_carriage_returns);
@@ -52,17 +47,19 @@ struct Line<'a> {
     text: &'a str,
 }
 
-/// Equal lines at both ends become context, the rest is taken out and put in as one block.
-fn change<'a>(before: &[&'a str], after: &[&'a str], lines: &mut Vec<Line<'a>>) {
-    let shorter = before.len().min(after.len());
-    let head = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-    let tail = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
-    let tail = tail.min(shorter - head);
-    let (old_end, new_end) = (before.len() - tail, after.len() - tail);
-    lines.extend(before[..head].iter().map(|text| Line { sign: ' ', text }));
-    lines.extend(before[head..old_end].iter().map(|text| Line { sign: '-', text }));
-    lines.extend(after[head..new_end].iter().map(|text| Line { sign: '+', text }));
-    lines.extend(before[old_end..].iter().map(|text| Line { sign: ' ', text }));
+/// The patch's own lines: those that stay, those that go, those that come.
+fn lines(patch: &Patch) -> Vec<Line<'_>> {
+    let before: Vec<&str> = patch.before.split('\n').collect();
+    let (mut lines, mut at) = (Vec::new(), 0);
+    let mut put = |sign, texts: &[_]| lines.extend(texts.iter().map(|&text| Line { sign, text }));
+    for change in patch.changes() {
+        put(' ', &before[at..change.kept_before]);
+        put('-', &change.before);
+        put('+', &change.after);
+        at = change.kept_before + change.before.len();
+    }
+    put(' ', &before[at..]);
+    lines
 }
 
 fn render(file: &str, first_line: usize, lines: &[Line<'_>], carriage_returns: bool) -> String {

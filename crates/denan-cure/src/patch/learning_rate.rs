@@ -23,23 +23,40 @@ pub(super) fn patch(
         None => format!("multiply the learning rate by {}", number::short(factor)),
     };
     let all = Source::all(sources);
-    let (source, step) =
-        find_step(&all, context.step_place, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
-    let rate = step.args.first().ok_or_else(|| NoPatch::new("step is called without a rate", &*by_hand))?;
+    let (source, edits) =
+        edits(factor, &all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
+    source.patch(sources, edits, &by_hand)
+}
 
+/// The changes that multiply the rate by `factor`, and the file that they are of.
+pub(super) fn edits<'a>(
+    factor: f64,
+    all: &'a [Source],
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<(&'a Source, Vec<Edit>), String> {
+    let (source, step) = find_step(all, context.step_place, sources)?;
+    let rate = step.args.first().ok_or("step is called without a rate")?;
     if let Some(literal) = definition::literal(source, rate) {
-        return source.patch(sources, vec![scaled(&literal, factor)], &by_hand);
+        return Ok((source, vec![scaled(&literal, factor)]));
     }
     let is_rate = |number: &Number<'_>| match context.learning_rate {
         Some(rate) => (number.value - rate).abs() <= 1e-6 * rate.abs(),
         None => true,
     };
     let defined: Vec<Number<'_>> =
-        definition::literals(&all, source, range(rate).start, rate).into_iter().filter(is_rate).collect();
+        definition::literals(all, source, range(rate).start, rate).into_iter().filter(is_rate).collect();
     if let [definition] = defined.as_slice() {
-        return definition.source.patch(sources, vec![scaled(definition, factor)], &by_hand);
+        return Ok((definition.source, vec![scaled(definition, factor)]));
     }
-    source.patch(sources, at_call(source, rate, factor), &by_hand)
+    // `lr * 0.5` needs no second factor.
+    if let Expr::Binary(binary) = rate
+        && matches!(binary.op, BinOp::Mul(_))
+        && let Some(literal) = definition::literal(source, &binary.right)
+    {
+        return Ok((source, vec![scaled(&literal, factor)]));
+    }
+    Ok((source, times(rate, &number::short(factor))))
 }
 
 /// The call of `optimizer.step(rate, module, gradients)`.
@@ -91,23 +108,17 @@ fn scaled(number: &Number<'_>, factor: f64) -> Edit {
     Edit::replace(number.digits.clone(), number::in_notation(number.value * factor, number.notation))
 }
 
-/// The factor at the call itself, for rates that are computed or not found.
-fn at_call(source: &Source, rate: &Expr, factor: f64) -> Vec<Edit> {
+/// `rate` becomes `rate * factor`, in parentheses where it needs them.
+pub(super) fn times(rate: &Expr, factor: &str) -> Vec<Edit> {
     let all = range(rate);
-    let times = number::short(factor);
-    match rate {
-        // `lr * 0.5` needs no second factor.
-        Expr::Binary(binary) if matches!(binary.op, BinOp::Mul(_)) => {
-            if let Some(literal) = definition::literal(source, &binary.right) {
-                return vec![scaled(&literal, factor)];
-            }
-            vec![Edit::insert(all.end, format!(" * {times}"))]
-        }
-        Expr::Binary(binary) if matches!(binary.op, BinOp::Div(_) | BinOp::Rem(_)) => {
-            vec![Edit::insert(all.end, format!(" * {times}"))]
-        }
-        Expr::Unary(_) | Expr::Cast(_) => vec![Edit::insert(all.end, format!(" * {times}"))],
-        rate if expr::takes_method(rate) => vec![Edit::insert(all.end, format!(" * {times}"))],
-        _ => vec![Edit::insert(all.start, "("), Edit::insert(all.end, format!(") * {times}"))],
+    let binds_as_tightly = match rate {
+        Expr::Binary(binary) => matches!(binary.op, BinOp::Mul(_) | BinOp::Div(_) | BinOp::Rem(_)),
+        Expr::Unary(_) | Expr::Cast(_) | Expr::Lit(_) => true,
+        rate => expr::takes_method(rate),
+    };
+    if binds_as_tightly {
+        vec![Edit::insert(all.end, format!(" * {factor}"))]
+    } else {
+        vec![Edit::insert(all.start, "("), Edit::insert(all.end, format!(") * {factor}"))]
     }
 }

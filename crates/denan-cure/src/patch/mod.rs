@@ -33,6 +33,7 @@
 
 mod at_line;
 mod batch;
+mod change_optimizer;
 mod clip_gradients;
 mod definition;
 mod diff;
@@ -101,12 +102,9 @@ pub fn patch(
         Intervention::InsertNorm { after } => layers::insert_norm(after, sources),
         Intervention::FreezeBatchNorm { how, .. } => layers::freeze_batch_norm(*how, sources),
         Intervention::ConstantLearningRate { rate } => rate::constant(*rate, context, sources),
-        Intervention::WarmUp { steps } => Err(rate::warm_up(*steps)),
+        Intervention::WarmUp { steps } => rate::warm_up(*steps, context, sources),
         Intervention::WeightDecay { penalty } => weight_decay::patch(*penalty, context, sources),
-        Intervention::ChangeOptimizer { rate, .. } => Err(NoPatch::new(
-            "another optimizer has another type, which the program may name elsewhere",
-            format!("configure it in the place of the present one, with a rate of {}", number::short(*rate)),
-        )),
+        Intervention::ChangeOptimizer { to, rate } => change_optimizer::patch(*to, *rate, context, sources),
         Intervention::FreezeReleased { .. } => Err(NoPatch::new(
             "what is released may be written in many ways",
             "keep the part frozen: leave its gradients out of the step, or module.freeze()",

@@ -78,6 +78,13 @@ impl Site<'_> {
         other == "AdamW" && self.setters().iter().all(|call| ADAM_W.iter().any(|known| call.method == known))
     }
 
+    /// Other setters in the place of all there are.
+    pub(super) fn replace_setters(&self, text: &str) -> Option<Edit> {
+        let end = self.setters().last().map_or(self.constructor.end, |last| range(last).end);
+        let all = self.constructor.end..end;
+        (self.source.text(all.clone()) != text).then(|| Edit::replace(all, text))
+    }
+
     /// One more setter behind the others.
     pub(super) fn insert_setter(&self, text: &str) -> Edit {
         self.insert_after(self.setters().len(), text)

@@ -131,8 +131,96 @@ fn clipping_by_value_and_together_are_told_apart() {
         "let mut optim = AdamConfig::new()\
          .with_grad_clipping(Some(burn::grad_clipping::GradientClippingConfig::Value(0.5))).init();",
     );
+    check(
+        "model = optim.step(1e-3, model, gradients);",
+        &clip(ClipBy::GlobalNorm),
+        "let gradients = denan_burn::remedies::clip_global_norm(gradients, &model, 0.5);\n    \
+         model = optim.step(1e-3, model, gradients);",
+    );
+    check(
+        "self.net = optim.step(lr, self.net.clone(), GradientsParams::from_grads(g, &self.net));",
+        &clip(ClipBy::GlobalNorm),
+        "let gradients = denan_burn::remedies::clip_global_norm(GradientsParams::from_grads(g, &self.net), \
+         &self.net, 0.5);\n    self.net = optim.step(lr, self.net.clone(), gradients);",
+    );
     let together = patch("fn main() {}\n", &clip(ClipBy::GlobalNorm)).unwrap_err();
     assert!(together.by_hand.contains("remedies::clip_global_norm"), "{together}");
+}
+
+#[test]
+fn a_rate_is_warmed_up_by_the_counter_of_the_loop() {
+    let warm_up = Intervention::WarmUp { steps: 50 };
+    let after = |program: &str| patch(program, &warm_up).map(|patch| patch.after.trim().to_owned());
+    assert_eq!(
+        after("fn main() {\n    for step in 0..STEPS {\n        model = optim.step(1e-2, model, gradients);\n    }\n}\n").unwrap(),
+        "model = optim.step(1e-2 * ((step + 1) as f64 / 50.0).min(1.0), model, gradients);",
+    );
+    assert_eq!(
+        after("fn main() {\n    for (i, batch) in loader.iter().enumerate() {\n        model = optim.step(base + extra, model, gradients);\n    }\n}\n").unwrap(),
+        "model = optim.step((base + extra) * ((i + 1) as f64 / 50.0).min(1.0), model, gradients);",
+    );
+    for unclear in [
+        // The counter begins anew in every epoch.
+        "fn main() {\n    for epoch in 0..9 {\n        for i in 0..N {\n            model = optim.step(lr, model, gradients);\n        }\n    }\n}\n",
+        "fn main() {\n    for epoch in 0..9 {\n        train(epoch);\n    }\n}\nfn train(epoch: usize) {\n    for i in 0..N {\n        model = optim.step(lr, model, gradients);\n    }\n}\n",
+        "fn main() {\n    for batch in loader.iter() {\n        model = optim.step(lr, model, gradients);\n    }\n}\n",
+        "fn main() {\n    for step in start..N {\n        model = optim.step(lr, model, gradients);\n    }\n}\n",
+        "fn main() {\n    while go() {\n        model = optim.step(lr, model, gradients);\n    }\n}\n",
+    ] {
+        let advice = after(unclear).unwrap_err();
+        assert!(advice.by_hand.contains("/ 50.0).min(1.0)"), "{advice}");
+    }
+}
+
+#[test]
+fn another_optimizer_takes_over_with_its_rate() {
+    let change = |program: &str, to, rate| {
+        let program = Program::new(&dedent(program));
+        let mut known = Known::new(broke("matmul", "forward", None, &[]));
+        known.step_place = Some(program.place("step("));
+        known.learning_rate = Some(0.01);
+        let patch = known.patch(&program, &Intervention::ChangeOptimizer { to, rate })?;
+        let after: Vec<String> = patch
+            .changes()
+            .iter()
+            .flat_map(|change| &change.after)
+            .map(|line| line.trim().to_owned())
+            .collect();
+        Ok::<_, NoPatch>(after)
+    };
+    let adam = "
+        fn main() {
+            let mut optim = AdamConfig::new().with_epsilon(1e-8).init();
+            for batch in batches {
+                model = optim.step(0.01, model, gradients);
+            }
+        }
+    ";
+    assert_eq!(
+        change(adam, OtherOptimizer::AmsGrad, 0.01).unwrap(),
+        ["let mut optim = AdamConfig::new().with_amsgrad(true).init();"],
+    );
+    assert_eq!(
+        change(adam, OtherOptimizer::Sgd, 0.1).unwrap(),
+        [
+            "let mut optim = burn::optim::SgdConfig::new().init();",
+            "model = optim.step(0.1, model, gradients);"
+        ],
+    );
+    let imported = "use burn::optim::*;\nfn main() {\n    let mut optim = SgdConfig::new().init();\n    model = optim.step(LR, model, gradients);\n}\nconst LR: f64 = 0.01;\n";
+    assert_eq!(
+        change(imported, OtherOptimizer::Adam, 1e-3).unwrap(),
+        ["let mut optim = AdamConfig::new().init();", "const LR: f64 = 0.001;"],
+    );
+    let typed = "
+        struct Trainer { optim: OptimizerAdaptor<Adam, Net> }
+        fn main() {
+            let mut optim = AdamConfig::new().init();
+            model = optim.step(0.01, model, gradients);
+        }
+    ";
+    assert!(change(typed, OtherOptimizer::Sgd, 0.1).unwrap_err().why.contains("demo/src/main.rs:1"));
+    assert!(change(typed, OtherOptimizer::AmsGrad, 0.01).is_ok());
 }
 
 #[test]

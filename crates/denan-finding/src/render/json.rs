@@ -6,7 +6,8 @@
 use super::words::blamed_place;
 use super::{Sources, Style};
 use crate::escape::is_unsafe;
-use crate::finding::{BlamedSample, Cure, Finding, Patch, Replay, ReplayedNode, RunResult};
+use crate::finding::{BlamedSample, Cure, Finding, Replay, ReplayedNode, RunResult};
+use crate::patch::Patch;
 use denan_record::model::{Break, Forecast, Operation, Phase, Place, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};

@@ -1,7 +1,8 @@
 //! The experiments, one line each, and the change to make.
 
-use crate::finding::{Cure, Patch, RunResult, Verdict};
+use crate::finding::{Cure, RunResult, Verdict};
 use crate::number::{counted, float};
+use crate::patch::{Change, Patch};
 use crate::render::page::{Ink, Page, Row, Text, text};
 use crate::render::source;
 
@@ -98,34 +99,31 @@ pub(super) fn help(page: &mut Page, result: &RunResult) {
 /// The lines before and after, in the manner of rustc. They are meant to be copied, so they are
 /// neither cut nor wrapped.
 fn diff(page: &mut Page, patch: &Patch) {
-    let numbered = |text: &str| {
-        let numbers = patch.line..;
-        numbers.zip(text.lines().map(source::clean)).collect::<Vec<_>>()
+    let changes = patch.changes();
+    let Some(first) = changes.first() else { return };
+    let numbers = |change: &Change<'_>| {
+        let longer = change.before.len().max(change.after.len());
+        [patch.line + change.kept_before.max(change.kept_after) as u32 + longer as u32]
     };
-    let (before, after) = (numbered(&patch.before), numbered(&patch.after));
-    // A statement of many lines changes in one of them, as a rule.
-    let leading = before.iter().zip(&after).take_while(|(before, after)| before == after).count();
-    let (rest_before, rest_after) = (&before[leading..], &after[leading..]);
-    let trailing = rest_before
-        .iter()
-        .rev()
-        .zip(rest_after.iter().rev())
-        .take_while(|((_, before), (_, after))| before == after)
-        .count();
-    let before = rest_before[..rest_before.len() - trailing].to_vec();
-    let after = rest_after[..rest_after.len() - trailing].to_vec();
-    let first = patch.line + leading as u32;
-    let gutter = source::gutter_width(before.iter().chain(&after).map(|(number, _)| *number));
+    let gutter = source::gutter_width(changes.iter().flat_map(numbers));
     let indent = " ".repeat(gutter);
     let file = crate::escape::escape(&patch.file).into_owned();
-    let place = format!(" {file}:{first}");
+    let place = format!(" {file}:{}", patch.line + first.kept_before as u32);
     page.line(&[(Ink::Plain, &indent), (Ink::Gutter, "-->"), (Ink::Plain, &place)]);
     let bar = format!("{indent} |");
     page.line(&[(Ink::Gutter, &bar)]);
-    for (lines, ink, sign) in [(before, Ink::Error, " - "), (after, Ink::Good, " + ")] {
-        for (number, line) in lines {
-            let number = format!("{number:>gutter$}");
-            page.line(&[(Ink::Gutter, &number), (ink, sign), (ink, &line)]);
+    for (position, change) in changes.iter().enumerate() {
+        if position > 0 {
+            page.line(&[(Ink::Gutter, "...")]);
+        }
+        for (lines, kept, ink, sign) in [
+            (&change.before, change.kept_before, Ink::Error, " - "),
+            (&change.after, change.kept_after, Ink::Good, " + "),
+        ] {
+            for (number, line) in (patch.line + kept as u32..).zip(lines) {
+                let number = format!("{number:>gutter$}");
+                page.line(&[(Ink::Gutter, &number), (ink, sign), (ink, &source::clean(line))]);
+            }
         }
     }
     page.line(&[(Ink::Gutter, &bar)]);
