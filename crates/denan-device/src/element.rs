@@ -1,7 +1,7 @@
 //! Reading elements of flex tensors: summaries, positions, single values.
 
 use burn_backend::{DType, Shape, TensorData};
-use denan_numerics::{Range, Summary};
+use denan_numerics::{Extent, Range, Summary};
 use half::{bf16, f16};
 use real_flex::FlexTensor;
 
@@ -31,13 +31,18 @@ macro_rules! with_floats {
 }
 
 /// The cheap figures of a float tensor; empty for other types.
-pub fn range(tensor: &FlexTensor) -> Range {
+pub fn extent(tensor: &FlexTensor) -> Extent {
     let layout = tensor.layout();
     with_floats!(tensor, data => match layout.contiguous_offsets() {
-        Some((start, end)) => denan_numerics::range(&data[start..end]),
-        None => denan_numerics::range_strided(data, layout.start_offset(), layout.shape().as_slice(), layout.strides())
-            .unwrap_or(Range::EMPTY),
-    }, else Range::EMPTY)
+        Some((start, end)) => denan_numerics::extent(&data[start..end]),
+        None => denan_numerics::extent_strided(data, layout.start_offset(), layout.shape().as_slice(), layout.strides())
+            .unwrap_or(Extent::EMPTY),
+    }, else Extent::EMPTY)
+}
+
+/// Where the elements of a float tensor lie; empty for other types.
+pub fn range(tensor: &FlexTensor) -> Range {
+    extent(tensor).range
 }
 
 /// All figures of a float tensor; empty for other types.

@@ -8,7 +8,7 @@ use crate::describe::Geometry;
 use crate::sites::SiteIndex;
 use burn_backend::{DType, Shape};
 use burn_ir::TensorId;
-use denan_numerics::Range;
+use denan_numerics::{Range, Summary};
 use denan_record::model::{Birth, Phase, Role, Window};
 use denan_record::producer::{Tensor, Tensors};
 use real_flex::FlexTensor;
@@ -39,6 +39,10 @@ pub struct Node {
     pub dtype: DType,
     /// Its values in figures.
     pub range: Range,
+    /// How many of them are subnormal, if that is known.
+    pub subnormals: Option<u64>,
+    /// All figures, where they were wanted in an earlier step.
+    pub summary: Option<Box<Summary>>,
     /// Tensors it was made of.
     pub inputs: SmallVec<[NodeIndex; 3]>,
     /// What it is to the training.
@@ -183,6 +187,7 @@ impl Graph {
                 nodes.push(Node {
                     inputs: SmallVec::new(),
                     is_new: false,
+                    summary: None,
                     data: None,
                     indices: None,
                     ..node.clone()

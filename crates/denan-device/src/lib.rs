@@ -23,6 +23,7 @@ pub mod channel;
 pub mod describe;
 mod element;
 mod entering;
+mod follow;
 mod forecast;
 mod graph;
 pub mod intervene;

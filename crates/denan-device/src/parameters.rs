@@ -59,7 +59,9 @@ impl Updates {
     /// If so, the update of another parameter begins.
     pub fn reads_new_gradient(&mut self, graph: &Graph, input: NodeIndex) -> bool {
         let node = graph.node(input);
-        if !node.of_gradient || !node.is_new || !self.gradients_seen.insert(input) {
+        // Gradients that other workers have sent enter as data.
+        let is_gradient = node.of_gradient || node.role == Role::Data && !node.used_forward;
+        if !is_gradient || !node.is_new || !self.gradients_seen.insert(input) {
             return false;
         }
         self.updates.push(Update { gradient: Some(input), ..Update::default() });

@@ -192,8 +192,10 @@ impl Reading {
         }
         if function.contains("burn_autodiff::") {
             self.tracked = true;
-            if self.rule.is_none() && function.contains("::backward::Backward<") {
-                self.rule = rule_of(function);
+            // The outermost one: the compiler merges closures that are alike, so that one of another rule may
+            // lie within.
+            if function.contains("::backward::Backward<") {
+                self.rule = rule_of(function).or(self.rule.take());
             }
             self.backward |= function.contains("AutodiffServer>::backward")
                 || function.contains("AutodiffServer::backward")

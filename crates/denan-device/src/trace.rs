@@ -395,6 +395,8 @@ mod tests {
                 shape: Shape::from(shape.to_vec()),
                 dtype: DType::F32,
                 range: Range { count: 4, ..Range::EMPTY },
+                subnormals: None,
+                summary: None,
                 inputs: SmallVec::from_slice(inputs),
                 role,
                 slot: None,

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use crate::element::{Lane, bf16_to_f32, f16_to_f32};
 use crate::kernel::{self, LANES, Sums, Tally};
-use crate::range::Range;
+use crate::range::Extent;
 use crate::summary::Summary;
 
 #[cfg(target_arch = "x86_64")]
@@ -160,18 +160,18 @@ impl Level {
         }
     }
 
-    /// Range of at most one chunk. Panics when the processor lacks the instruction set.
+    /// Extent of at most one chunk. Panics when the processor lacks the instruction set.
     #[inline]
-    pub(crate) fn range<T: Lane>(self, chunk: &[T]) -> Range {
+    pub(crate) fn extent<T: Lane>(self, chunk: &[T]) -> Extent {
         assert!(self.is_available());
         match self {
-            Self::Portable => kernel::range_chunk::<T, Portable>(chunk),
+            Self::Portable => kernel::extent_chunk::<T, Portable>(chunk),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the features, as asserted above.
-            Self::Avx2 => unsafe { x86::range_avx2(chunk) },
+            Self::Avx2 => unsafe { x86::extent_avx2(chunk) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the features, as asserted above.
-            Self::Avx512 => unsafe { x86::range_avx512(chunk) },
+            Self::Avx512 => unsafe { x86::extent_avx512(chunk) },
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::element::Lane;
 use crate::isa::{Isa, patterns};
-use crate::range::Range;
+use crate::range::{Extent, Range};
 use crate::summary::Summary;
 
 pub(crate) const LANES: usize = 16;
@@ -53,21 +53,21 @@ pub(crate) fn summarize_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Summary {
     total
 }
 
-/// Range of at most one chunk.
+/// Extent of at most one chunk.
 #[inline(always)]
-pub(crate) fn range_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Range {
-    let mut total = Range::EMPTY;
+pub(crate) fn extent_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Extent {
+    let mut total = Extent::EMPTY;
     let mut repaired = Vec::new();
     for block in chunk.chunks(BLOCK) {
         let mut source = block;
         let mut absent = Absent::default();
         let part = loop {
-            if let Some((part, _)) = I::tally(source).finite_range(source, absent) {
-                break part;
+            if let Some((range, subnormals)) = I::tally(source).finite_range(source, absent) {
+                break Extent { range, subnormals };
             }
             absent = repair(block, &mut repaired);
             if repaired.is_empty() {
-                break absent.into_range();
+                break Extent { range: absent.into_range(), subnormals: 0 };
             }
             source = &repaired;
         };

@@ -5,7 +5,7 @@
 //!   the range, mean and spread. [`summarize`] makes it of a slice, [`summarize_strided`] of a view
 //!   without a copy, [`summarize_parallel`] on several threads.
 //! - [`Range`] is the part that is cheap enough for the output of every operation: [`range()`],
-//!   [`range_strided`].
+//!   [`range_strided`]. An [`Extent`] counts subnormals as well.
 //! - [`ExponentHistogram`] counts by sign and exponent, for quantiles and for the distance to
 //!   overflow and underflow.
 //!
@@ -58,9 +58,9 @@ mod whole;
 
 pub use element::Element;
 pub use histogram::{Bin, ExponentHistogram, MantissaBits};
-pub use range::Range;
-pub use strided::{StridedError, range_strided, summarize_strided};
+pub use range::{Extent, Range};
+pub use strided::{StridedError, extent_strided, range_strided, summarize_strided};
 pub use summary::Summary;
 pub use whole::{
-    range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64, summarize_parallel,
+    extent, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64, summarize_parallel,
 };

@@ -90,7 +90,7 @@ impl Range {
     }
 
     /// The range of `times` copies, as a broadcast dimension holds them.
-    pub(crate) fn repeat(self, times: u64) -> Self {
+    fn repeat(self, times: u64) -> Self {
         if times == 0 {
             return Self::EMPTY;
         }
@@ -127,6 +127,44 @@ impl From<Summary> for Range {
 
 impl FromIterator<Range> for Range {
     fn from_iter<I: IntoIterator<Item = Range>>(parts: I) -> Self {
+        parts.into_iter().fold(Self::EMPTY, Self::merge)
+    }
+}
+
+/// A [`Range`], and how many elements are subnormal: whether a small factor makes zeros of some.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Extent {
+    /// The other figures.
+    pub range: Range,
+    /// Number of subnormal elements, which are not zero and smaller than the smallest normal number.
+    pub subnormals: u64,
+}
+
+impl Extent {
+    /// The extent of no elements: the neutral element of [`merge`](Self::merge).
+    pub const EMPTY: Self = Self { range: Range::EMPTY, subnormals: 0 };
+
+    /// The extent of both parts together.
+    #[inline]
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        Self { range: self.range.merge(other.range), subnormals: self.subnormals + other.subnormals }
+    }
+
+    /// The extent of `times` copies, as a broadcast dimension holds them.
+    pub(crate) fn repeat(self, times: u64) -> Self {
+        Self { range: self.range.repeat(times), subnormals: self.subnormals * times }
+    }
+}
+
+impl From<Summary> for Extent {
+    fn from(summary: Summary) -> Self {
+        Self { range: summary.into(), subnormals: summary.subnormals }
+    }
+}
+
+impl FromIterator<Extent> for Extent {
+    fn from_iter<I: IntoIterator<Item = Extent>>(parts: I) -> Self {
         parts.into_iter().fold(Self::EMPTY, Self::merge)
     }
 }

@@ -3,7 +3,7 @@
 use crate::element::Element;
 use crate::isa::Level;
 use crate::kernel::{BLOCK, CHUNK};
-use crate::range::Range;
+use crate::range::{Extent, Range};
 use crate::summary::Summary;
 
 /// Summary of a strided view.
@@ -40,6 +40,20 @@ pub fn range_strided<T: Element>(
     shape: &[usize],
     strides: &[isize],
 ) -> Result<Range, StridedError> {
+    Ok(extent_strided(data, offset, shape, strides)?.range)
+}
+
+/// Extent of a strided view; see [`summarize_strided`].
+///
+/// # Errors
+///
+/// As [`summarize_strided`].
+pub fn extent_strided<T: Element>(
+    data: &[T],
+    offset: usize,
+    shape: &[usize],
+    strides: &[isize],
+) -> Result<Extent, StridedError> {
     walk(Level::best(), data, offset, shape, strides)
 }
 
@@ -156,10 +170,10 @@ impl Figures for Summary {
     }
 }
 
-impl Figures for Range {
+impl Figures for Extent {
     const EMPTY: Self = Self::EMPTY;
     fn of<T: Element>(level: Level, chunk: &[T]) -> Self {
-        level.range(chunk)
+        level.extent(chunk)
     }
     fn merge(self, other: Self) -> Self {
         self.merge(other)

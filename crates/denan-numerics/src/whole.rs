@@ -8,7 +8,7 @@ use half::{bf16, f16};
 use crate::element::Element;
 use crate::isa::Level;
 use crate::kernel::CHUNK;
-use crate::range::Range;
+use crate::range::{Extent, Range};
 use crate::summary::Summary;
 
 /// Summary of a slice, in one pass.
@@ -40,8 +40,14 @@ pub fn summarize_bf16(data: &[bf16]) -> Summary {
 /// Range of a slice, in one pass.
 #[inline]
 pub fn range<T: Element>(data: &[T]) -> Range {
+    extent(data).range
+}
+
+/// Extent of a slice, in one pass.
+#[inline]
+pub fn extent<T: Element>(data: &[T]) -> Extent {
     let level = Level::best();
-    data.chunks(CHUNK).map(|chunk| level.range(chunk)).collect()
+    data.chunks(CHUNK).map(|chunk| level.extent(chunk)).collect()
 }
 
 /// Summary of a slice on up to `threads` threads, to the last bit that of [`summarize`].

@@ -11,6 +11,8 @@ pub struct Denan {
     program: PathBuf,
     plain: PathBuf,
     root: PathBuf,
+    /// Where records of the sick trainings stay, for `denan show`.
+    keep: Option<PathBuf>,
 }
 
 /// Which of a case's two trainings.
@@ -101,9 +103,13 @@ pub struct Cure {
 
 impl Denan {
     /// Builds the program as users get it.
-    pub fn build(root: &Path) -> Result<Self, String> {
+    pub fn build(root: &Path, keep: Option<PathBuf>) -> Result<Self, String> {
+        if let Some(folder) = &keep {
+            fs::create_dir_all(folder)
+                .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+        }
         let program = build(root, "denan", "denan")?;
-        Ok(Self { program, plain: build(root, "denan-ward", "ward")?, root: root.to_owned() })
+        Ok(Self { program, plain: build(root, "denan-ward", "ward")?, root: root.to_owned(), keep })
     }
 
     /// What the healthy training of a case prints without denan.
@@ -120,7 +126,7 @@ impl Denan {
     pub fn run(&self, case: &Case, variant: Variant, cure: bool) -> Result<Found, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
         let result = folder.path().join("result.json");
-        let variant = match variant {
+        let name = match variant {
             Variant::Sick => "sick",
             Variant::Healthy => "healthy",
         };
@@ -132,14 +138,18 @@ impl Denan {
             .arg(&record)
             .args(["--cure", if cure { "auto" } else { "off" }])
             .args(["--", "cargo", "run", "--release", "--quiet", "--package", "denan-ward", "--"])
-            .arg(format!("{}/{variant}", case.path()))
+            .arg(format!("{}/{name}", case.path()))
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("denan cannot be started: {error}"))?;
+        if let (Some(keep), Variant::Sick) = (&self.keep, variant) {
+            let kept = keep.join(format!("{}.db", case.path().replace('/', "+")));
+            fs::copy(&record, &kept).map_err(|error| format!("{} cannot be kept: {error}", kept.display()))?;
+        }
         let document = match fs::read_to_string(&result) {
             Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
-                format!("the result of {}/{variant} does not keep the contract: {error}", case.path())
+                format!("the result of {}/{name} does not keep the contract: {error}", case.path())
             })?),
             Err(_) => None,
         };

@@ -17,6 +17,8 @@ pub struct Options {
     /// `CAUSE` or `CAUSE/CASE`; all cases if empty.
     only: Vec<String>,
     cure: Cures,
+    /// Folder for the records of the sick trainings.
+    keep: Option<PathBuf>,
 }
 
 /// Of which cases cures are tried as well.
@@ -31,7 +33,7 @@ enum Cures {
 impl Options {
     /// `None` when help was asked for.
     pub fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
-        let mut options = Self { only: Vec::new(), cure: Cures::All };
+        let mut options = Self { only: Vec::new(), cure: Cures::All, keep: None };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -41,6 +43,7 @@ impl Options {
                 "--cure" => options.cure = Cures::All,
                 "--one-cure" => options.cure = Cures::OnePerCause,
                 "--no-cure" => options.cure = Cures::None,
+                "--keep" => options.keep = Some(PathBuf::from(value()?)),
                 "--engine" => match value()?.as_str() {
                     "burn" => {}
                     other => return Err(format!("there are no trainings for the engine `{other}` yet")),
@@ -64,7 +67,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     if cases.is_empty() {
         return Err(format!("no case is called {}", options.only.join(" or ")));
     }
-    let denan = Denan::build(&root)?;
+    let denan = Denan::build(&root, options.keep.clone())?;
     let mut scoreboard = Scoreboard::begin();
     let mut cured: Vec<&str> = Vec::new();
     for case in &cases {

@@ -27,6 +27,10 @@ pub struct Updating {
     gradients: FxHashMap<TensorId, Vec<f64>>,
     /// What was last multiplied by a scalar, by the product.
     unscaled: FxHashMap<TensorId, FlexTensor>,
+    /// Factor by which decoupled weight decay last shrank a parameter: 1 less rate times decay.
+    shrinks: Option<f64>,
+    /// That decay, from a step with a rate of which it can be told.
+    decay: Option<f64>,
     /// Moments of the optimizer that has taken over.
     moments: FxHashMap<Birth, Moments>,
 }
@@ -73,10 +77,17 @@ impl Updating {
         };
         let OperationIr::NumericFloat(_, numeric) = &mut op else { return (op, false) };
         match numeric {
-            // A rate that is not a number spoils the product, so what it is made of is kept.
+            // A rate that is not a number spoils the product, so what it is made of is kept; it spoils decoupled weight
+            // decay as well (Loshchilov and Hutter 2019).
             NumericOperationIr::MulScalar(product)
-                if matches!(intervention, Intervention::ConstantLearningRate { .. }) =>
+                if let Intervention::ConstantLearningRate { rate } = intervention =>
             {
+                if is_parameter(facts) {
+                    self.shrinks = Some(product.rhs.elem());
+                    let Some(decay) = self.decay else { return (op, false) };
+                    product.rhs = ScalarIr::Float(1.0 - rate * decay);
+                    return (op, true);
+                }
                 if let Some(tensor) = float_handle(engine, &product.lhs) {
                     self.unscaled.insert(product.out.id, element::mapped(&tensor, |x| x));
                 }
@@ -108,8 +119,10 @@ impl Updating {
                 let factor = ((facts.step + 1) as f64 / (*steps).max(1) as f64).min(1.0);
                 (factor < 1.0).then(|| element::mapped(&delta, |x| x * factor))
             }
-            Intervention::ConstantLearningRate { rate } => {
-                self.unscaled.get(&sub.rhs.id).map(|unscaled| element::mapped(unscaled, |x| x * rate))
+            Intervention::ConstantLearningRate { rate: constant } => {
+                let decay = self.shrinks.take().zip(rate).map(|(shrinks, rate)| (1.0 - shrinks) / rate);
+                self.decay = self.decay.or(decay.filter(|decay| decay.is_finite() && *decay > 0.0));
+                self.unscaled.get(&sub.rhs.id).map(|unscaled| element::mapped(unscaled, |x| x * constant))
             }
             Intervention::FreezeReleased { parameters } if is_of(parameters) => {
                 Some(element::mapped(&delta, |_| 0.0))
@@ -172,6 +185,14 @@ impl Moments {
             })
             .collect()
     }
+}
+
+/// Whether an operation reads a parameter first.
+fn is_parameter(facts: &Facts<'_>) -> bool {
+    facts.inputs.first().is_some_and(|&input| {
+        let node = facts.graph.node(input);
+        node.used_forward && !node.of_gradient
+    })
 }
 
 /// Whether a subtraction is the last step of an update: the second operand is a product with the rate.

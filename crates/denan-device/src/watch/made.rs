@@ -1,21 +1,46 @@
 //! What is looked at and kept of each tensor that an operation makes.
 
-use super::{UnderWay, Watch, facts, tensor_handle};
+use super::{UnderWay, Watch, facts, float_handle, tensor_handle};
 use crate::channel::Engine;
+use crate::describe::Call;
 use crate::element;
 use crate::entering::Arrival;
-use crate::graph::Node;
+use crate::follow::{self, Figures};
+use crate::graph::{Node, NodeIndex};
 use crate::sites::SiteIndex;
 use burn_backend::Shape;
-use burn_ir::{HandleKind, TensorIr, TensorStatus};
-use denan_numerics::Range;
+use burn_ir::{HandleKind, TensorId, TensorIr, TensorStatus};
+use denan_numerics::{Extent, Range, Summary};
 use denan_record::model::{Phase, Role};
 use real_flex::FlexTensor;
+use rustc_hash::FxHashSet;
 
 /// Data tensors up to this many elements are kept until the step ends, so that a break can show them.
 const KEPT_ELEMENTS: usize = 1 << 18;
 /// Non-finite elements of a producer that are followed back.
 const FOLLOWED_ELEMENTS: usize = 64;
+
+/// Tensors whose figures were wanted in full, each by the line that makes it and by its number in the step.
+#[derive(Default)]
+pub(super) struct FullFigures {
+    places: FxHashSet<(SiteIndex, u64)>,
+}
+
+impl FullFigures {
+    /// Places that are kept. Programs whose steps differ much have ever new ones.
+    const MOST: usize = 10_000;
+
+    fn is_wanted(&self, place: (SiteIndex, u64)) -> bool {
+        self.places.contains(&place)
+    }
+
+    fn want(&mut self, place: (SiteIndex, u64)) {
+        if self.places.len() >= Self::MOST {
+            self.places.clear();
+        }
+        self.places.insert(place);
+    }
+}
 
 impl Watch {
     /// After the operation: looks at one tensor it made.
@@ -24,9 +49,14 @@ impl Watch {
         let (site, phase) = (*site, *phase);
         let id = tensor.id;
         let read = TensorIr { status: TensorStatus::ReadOnly, ..tensor };
-        let same_values =
-            call.geometry.is_same_values().then(|| inputs.first().map(|&input| self.graph.node(input).range));
-        let mut handle = tensor_handle(engine, &read);
+        let place = (site, self.step.operations);
+        let is_wanted = self.full_figures.is_wanted(place);
+        let followed = if is_wanted { None } else { self.follow(call, &read, inputs) };
+        // Without another look, the handle is needed for what is kept of data only.
+        let mut handle = match followed {
+            Some(_) if call.name != "reshape" => None,
+            _ => tensor_handle(engine, &read),
+        };
         if self.intervene.rewrites()
             && let Some(made) = &handle
         {
@@ -37,10 +67,12 @@ impl Watch {
                 self.tell_intervention();
             }
         }
-        let range = match (same_values.flatten(), &handle) {
-            (Some(range), _) => range,
-            (None, Some(tensor)) => element::range(tensor),
-            (None, None) => Range::EMPTY,
+        let summary = handle.as_ref().filter(|_| is_wanted).map(|tensor| Box::new(element::summary(tensor)));
+        let Figures { range, subnormals } = match (followed, &summary, &handle) {
+            (Some(figures), ..) => figures,
+            (None, Some(summary), _) => Extent::from(**summary).into(),
+            (None, None, Some(tensor)) => element::extent(tensor).into(),
+            (None, None, None) => Extent::EMPTY.into(),
         };
         let is_data = call.name == "input";
         // Where it is bad although its inputs are not; or NaN although they hold infinities at most, which a mask
@@ -101,6 +133,8 @@ impl Watch {
             shape: read.shape,
             dtype: read.dtype,
             range,
+            subnormals,
+            summary,
             inputs: inputs.clone(),
             role,
             slot: None,
@@ -125,10 +159,41 @@ impl Watch {
         let index = self.graph.insert(id, node);
         if phase == Phase::Optimizer
             && self.updates.makes(&self.graph, inputs, index)
-            && let Some(update) = self.updates.current()
         {
-            update.after_summary = handle.as_ref().map(element::summary);
+            let summary = self.summary(engine, index, id);
+            if let Some(update) = self.updates.current() {
+                update.after_summary = summary;
+            }
         }
+    }
+
+    /// Figures of a tensor that follow from those of the one that it is made of.
+    fn follow(&self, call: &Call, made: &TensorIr, inputs: &[NodeIndex]) -> Option<Figures> {
+        let &[input] = inputs else { return None };
+        let input = self.graph.node(input);
+        let known = Figures { range: input.range, subnormals: input.subnormals };
+        if call.geometry.is_same_values() {
+            return Some(known);
+        }
+        // An intervention may have put another operation in the place of this one.
+        let is_itself = self.plan.intervention.is_none() && input.dtype == made.dtype;
+        is_itself.then(|| follow::figures(call.name, call.scalar, made.dtype, known)).flatten()
+    }
+
+    /// All figures of a live tensor. The tensor at this place in the next steps has them taken as soon as it is
+    /// made, in the one look at its elements that it gets anyway.
+    pub(super) fn summary(&mut self, engine: &mut Engine, at: NodeIndex, id: TensorId) -> Option<Summary> {
+        let node = self.graph.node(at);
+        if let Some(summary) = &node.summary {
+            return Some(**summary);
+        }
+        // What an intervention puts in the place of a tensor was not looked at when that was made.
+        if self.plan.intervention.is_none() && node.is_new {
+            self.full_figures.want((node.site, node.sequence));
+        }
+        let read =
+            TensorIr { id, shape: node.shape.clone(), status: TensorStatus::ReadOnly, dtype: node.dtype };
+        float_handle(engine, &read).map(|tensor| element::summary(&tensor))
     }
 
     /// Data have entered the engine.

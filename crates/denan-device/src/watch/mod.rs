@@ -39,6 +39,8 @@ use std::time::{Duration, Instant};
 const ENGINE: &str = "burn 0.22.1";
 /// Index tensors up to this many elements are kept until the step ends.
 const KEPT_INDICES: usize = 1 << 16;
+/// Powers of two from which a factor of the loss is one that scales gradients, and no weight of a term.
+const LEAST_LOSS_SCALE: f64 = 16.0;
 /// Nodes after which dead ones are forgotten even if no step ends (an evaluation loop).
 const MOST_NODES: usize = 200_000;
 
@@ -89,6 +91,7 @@ pub struct Watch {
     /// Operations so far, to time some.
     clock: u32,
     forecaster: Forecaster,
+    full_figures: made::FullFigures,
     /// Tensors of which an overflow was told, and their numbers.
     forecasts: FxHashMap<Key, u32>,
     ended: bool,
@@ -205,6 +208,7 @@ impl Watch {
             taping: None,
             clock: 0,
             forecaster: Forecaster::default(),
+            full_figures: made::FullFigures::default(),
             forecasts: FxHashMap::default(),
             ended: false,
         };
@@ -403,13 +407,22 @@ impl Watch {
         self.bad_loss_read = None;
         let range = node.range;
         let ir = TensorIr { id, shape, status: TensorStatus::ReadOnly, dtype: node.dtype };
-        self.step.loss = Some(most_telling(&range));
+        self.step.loss = Some(self.before_scaling(index).unwrap_or_else(|| most_telling(&range)));
         self.step.loss_bits = float_handle(engine, &ir).and_then(|tensor| element::bits(&tensor));
         self.step.loss_is_bad = range.nonfinite() > 0;
         self.tape_loss(index);
         if self.step.loss_is_bad {
             self.broke(engine, index, None);
         }
+    }
+
+    /// The loss as it is without the factor that keeps half-precision gradients from vanishing, if it has one.
+    fn before_scaling(&self, loss: NodeIndex) -> Option<f64> {
+        let node = self.graph.node(loss);
+        let factor = node.scalar.filter(|_| node.name == "mul")?;
+        let is_scale = factor >= LEAST_LOSS_SCALE && factor.log2().fract() == 0.0;
+        let unscaled = &self.graph.node(*node.inputs.first()?).range;
+        (is_scale && node.range.is_finite() && unscaled.is_finite()).then(|| most_telling(unscaled))
     }
 
     /// Before the operation: parameters, gradients and data of the batch are told by who reads them.

@@ -30,7 +30,7 @@ impl Watch {
         };
         for (&input, tensor) in inputs.iter().zip(tensors) {
             if self.updates.reads_new_gradient(&self.graph, input) {
-                let summary = float_handle(engine, tensor).map(|tensor| element::summary(&tensor));
+                let summary = self.summary(engine, input, tensor.id);
                 if let Some(update) = self.updates.current() {
                     update.gradient_summary = summary;
                     update.gradient_id = Some(tensor.id);
@@ -64,12 +64,14 @@ impl Watch {
         if reads_parameter
             && let OperationIr::NumericFloat(_, burn_ir::NumericOperationIr::Sub(sub)) = op
             && let Some(delta) = self.graph.of(sub.rhs.id)
-            && let Some(update) = self.updates.current()
         {
-            update.delta_summary = float_handle(engine, &sub.rhs).map(|tensor| element::summary(&tensor));
+            let summary = self.summary(engine, delta, sub.rhs.id);
             let node = self.graph.node(delta);
-            if node.name == "mul" {
-                update.learning_rate = node.scalar;
+            if let Some(update) = self.updates.current() {
+                update.delta_summary = summary;
+                if node.name == "mul" {
+                    update.learning_rate = node.scalar;
+                }
             }
         }
     }

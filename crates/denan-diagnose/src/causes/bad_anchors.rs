@@ -21,6 +21,17 @@ const NO_MATCH: f64 = 8.0;
 /// Largest table of anchors, in boxes: 9 in most detectors, 15 in RetinaNet per place.
 const MOST_ANCHORS: u64 = 64;
 
+/// Box targets relative to their anchors, in magnitude, that no matching anchor has. For an IoU of 1/8 the centres
+/// are less than an anchor's side apart and the sides differ 8-fold at most; divided by the usual spreads of 0.1 and
+/// 0.2 (SSD, Liu et al. 2016) that makes 10 for the places and 10.4 for the sides.
+const FAR_TARGET: f64 = 50.0;
+
+/// Operations between the error of a box and the mask that says whether it counts.
+const STEPS_TO_ANCHOR_MASK: usize = 4;
+
+/// Such targets are learnt, and the training blew up.
+const FAR_TARGETS: f64 = 0.9;
+
 /// Every box is that far from every anchor, and the training blew up.
 const NONE_MATCHES: f64 = 0.93;
 
@@ -32,17 +43,14 @@ impl Cause for BadAnchors {
         if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
             return None;
         }
-        let views = [evidence.breaking(), evidence.before(), evidence.first()];
-        let (view, mismatch) = views
-            .into_iter()
-            .flatten()
-            .filter_map(|view| {
-                Some((view, mismatches(view).into_iter().max_by(|a, b| a.factor().total_cmp(&b.factor()))?))
-            })
-            .next()?;
         if !evidence.blew_up() && !evidence.made_infinity() {
             return None;
         }
+        let views = [evidence.breaking(), evidence.before(), evidence.first()];
+        let table = views.into_iter().flatten().find_map(|view| {
+            Some((view, mismatches(view).into_iter().max_by(|a, b| a.factor().total_cmp(&b.factor()))?))
+        });
+        let Some((view, mismatch)) = table else { return self.of_encoded_targets(evidence) };
         let table = view.node(mismatch.table);
         let place = view
             .place(mismatch.table)
@@ -167,6 +175,75 @@ fn pairs_of_channels(node: &Node) -> Vec<[f64; 2]> {
 fn is_beside_anchors(view: &View<'_>, at: Index, table: Index) -> bool {
     let of_table = |&input: &Index| input == table || view.ancestors(input, 8).contains(&table);
     view.node(at).inputs.iter().any(of_table)
+}
+
+impl BadAnchors {
+    /// The anchors are not in the engine: what is learnt is already relative to them.
+    fn of_encoded_targets(&self, evidence: &Evidence<'_>) -> Option<Finding> {
+        let views = [evidence.first(), evidence.before()];
+        let (view, targets) =
+            views.into_iter().flatten().find_map(|view| Some((view, encoded_targets(view)?)))?;
+        let node = view.node(targets);
+        let place = view.place(targets).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let mut observations = vec![
+            format!(
+                "four numbers are learnt for each of {} anchors; those that enter{place} lie {}",
+                node.shape[node.shape.len() - 2],
+                words::range(&node.range)
+            ),
+            "relative to an anchor that overlaps its box at all they lie within 10 or so".to_owned(),
+        ];
+        if evidence.history.losses.len() > 1 {
+            let losses = evidence.history.last_losses_in_words();
+            observations.push(format!("the losses before the break: {losses}"));
+        }
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                "check that anchors and boxes are in the same unit and over the same image: pixels, cells or shares"
+                    .to_owned(),
+                "take anchors from the boxes of the training set: k-means on IoU (denan anchors)".to_owned(),
+                "leave a box without an anchor that overlaps it out of the loss".to_owned(),
+            ],
+            interventions: vec!["replace-anchors".to_owned()],
+            ..self.finding(
+                FAR_TARGETS,
+                format!(
+                    "the anchors match none of the boxes: box targets relative to them reach {}{place}",
+                    float(words::two_digits(node.range.abs_max())),
+                ),
+            )
+        })
+    }
+}
+
+/// Data of four numbers an anchor that the network's answer is compared with, where a mask of data says which
+/// anchors have a box, if they are far out.
+fn encoded_targets(view: &View<'_>) -> Option<Index> {
+    view.forward().find_map(|(difference, node)| {
+        let [first, second] = node.inputs[..] else { return None };
+        let [.., anchors, 4] = node.shape[..] else { return None };
+        let is_target = |index: Index| {
+            let node = view.node(index);
+            view.is_of_data(index) && node.dtype.contains("float") && node.range.abs_max() >= FAR_TARGET
+        };
+        let targets = if is_target(second) { second } else { first };
+        if node.op != "sub" || anchors < 4 || !is_target(targets) {
+            return None;
+        }
+        // Errors of anchors without a box do not count.
+        let is_masked = view.descendants(difference, STEPS_TO_ANCHOR_MASK).into_iter().any(|at| {
+            let reader = view.node(at);
+            reader.op == "mask_where"
+                || reader.op == "mask_fill"
+                || reader.op == "mul"
+                    && reader.inputs.iter().any(|&input| {
+                        let range = view.node(input).range;
+                        view.is_of_data(input) && range.min >= 0.0 && range.max == 1.0 && input != targets
+                    })
+        });
+        is_masked.then_some(targets)
+    })
 }
 
 /// A table of anchors and the targets it does not fit.

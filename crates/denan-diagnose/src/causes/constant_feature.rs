@@ -3,6 +3,7 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::view::{Index, View};
 use crate::evidence::{Divisor, Evidence};
+use crate::operators::is_power;
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::{counted, float};
@@ -24,8 +25,10 @@ const STEPS_OF_SPREAD: usize = 12;
 impl Cause for ConstantFeature {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         let broken = evidence.broken;
-        // A reciprocal of the spread is infinite at first, and NaN once it meets the 0 of the centred column.
-        let is_bad_kind = broken.kind == Kind::Nan || evidence.executed() == "recip";
+        // A reciprocal or a negative power of the spread is infinite at first, and NaN once it meets the 0 of the
+        // centred column.
+        let executed = evidence.executed();
+        let is_bad_kind = broken.kind == Kind::Nan || executed == "recip" || is_power(&executed);
         if !matches!(broken.phase, Phase::Forward | Phase::Loss) || !is_bad_kind {
             return None;
         }
@@ -90,13 +93,16 @@ impl Cause for ConstantFeature {
     }
 }
 
-/// Whether a tensor is a spread (a root of a mean or sum of squares, or largest less smallest) of data.
+/// Whether a tensor is a spread of data: a mean or sum of distances or of their squares, perhaps with a root, or
+/// largest less smallest.
 fn is_spread_of_data(view: &View<'_>, index: Index) -> bool {
     let made_of: Vec<Index> = [index].into_iter().chain(view.ancestors(index, STEPS_OF_SPREAD)).collect();
     let has = |name: &str| made_of.iter().any(|&at| view.node(at).op == name);
-    let is_root = has("sqrt") && (has("mean") || has("sum"));
+    let is_averaged = has("mean") || has("sum");
+    let is_root = has("sqrt") && is_averaged;
+    let is_distance = has("sub") && is_averaged && ["mul", "powi", "powf", "abs"].into_iter().any(has);
     let is_width = has("max") && has("min") && has("sub");
-    (is_root || is_width) && view.is_of_data(index)
+    (is_root || is_distance || is_width) && view.is_of_data(index)
 }
 
 /// The columns that broke, with their value, as far as the elements are on the record.

@@ -2,7 +2,7 @@
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
-use crate::evidence::view::{Layer, View, magnitude};
+use crate::evidence::view::{Index, Layer, View, magnitude};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -15,8 +15,14 @@ cause!(ExplodingGradients, "exploding-gradients");
 /// Growth on the way back that no ordinary network shows.
 const GROWN: f64 = 1e3;
 
+/// The same through time, where each step adds to the gradient, so that it grows a little in any case.
+const GROWN_IN_TIME: f64 = 100.0;
+
 /// Products with weights on the way back below which there is nothing to grow through.
 const DEEP: usize = 6;
+
+/// Time steps from which a growth through time is judged.
+const LONG: usize = 16;
 
 /// A gradient overflowed under a finite loss, after steady growth.
 const OVERFLOWED: f64 = 0.94;
@@ -143,26 +149,51 @@ struct Growth {
     products: usize,
     /// Growth of the largest value on the way forward.
     forward: f64,
+    /// From one time step to the one before it, with the same weight.
+    is_in_time: bool,
 }
 
 impl Growth {
     /// Growth that is large enough to be a cause.
     fn of(view: &View<'_>) -> Option<Self> {
-        Self::of_any(view).filter(|growth| growth.times >= GROWN)
+        Self::of_any(view).filter(|growth| growth.excess() >= 1.0)
     }
 
     /// Any steady growth over many products.
     fn of_any(view: &View<'_>) -> Option<Self> {
         // Products of a gradient with a weight: gradients of activations, in the order in which they are made.
-        let sizes: Vec<f64> = view
+        let products: Vec<(Index, f64)> = view
             .nodes()
             .filter(|(_, node)| node.phase == Phase::Backward && node.is_new)
             .filter(|(_, node)| {
                 matches!(node.op.as_str(), "matmul" | "linear" | "conv1d" | "conv2d" | "conv3d")
             })
-            .filter(|(_, node)| node.inputs.iter().any(|&input| view.parameter(input).is_some()))
-            .map(|(_, node)| magnitude(node))
+            .filter_map(|(_, node)| {
+                let weight = node.inputs.iter().find_map(|&input| view.parameter(input))?;
+                Some((weight, magnitude(node)))
+            })
             .collect();
+        let all: Vec<f64> = products.iter().map(|(_, size)| *size).collect();
+        let in_layers = Self::through(view, &all, false);
+        // Through time like is compared with like: the products with one weight, once for each time step.
+        let mut weights: Vec<Index> = products.iter().map(|(weight, _)| *weight).collect();
+        weights.sort_unstable();
+        weights.dedup();
+        let in_time = weights.into_iter().filter_map(|weight| {
+            let own = products.iter().filter(|(of, _)| *of == weight);
+            let own: Vec<f64> = own.map(|(_, size)| *size).collect();
+            Self::through(view, &own, true).filter(|_| own.len() >= LONG)
+        });
+        in_layers.into_iter().chain(in_time).max_by(|a, b| a.excess().total_cmp(&b.excess()))
+    }
+
+    /// Growth over what counts as a cause.
+    fn excess(&self) -> f64 {
+        self.times / if self.is_in_time { GROWN_IN_TIME } else { GROWN }
+    }
+
+    /// Growth over these sizes.
+    fn through(view: &View<'_>, sizes: &[f64], is_in_time: bool) -> Option<Self> {
         let finite: Vec<f64> = sizes.iter().copied().take_while(|size| size.is_finite()).collect();
         let first = finite.iter().copied().find(|size| *size > 0.0)?;
         let (at, last) = finite.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -182,6 +213,7 @@ impl Growth {
             times,
             products: at + 1,
             forward,
+            is_in_time,
         })
     }
 }

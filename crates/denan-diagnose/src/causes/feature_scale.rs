@@ -12,10 +12,10 @@ pub(crate) struct FeatureScale;
 
 cause!(FeatureScale, "feature-scale");
 
-/// Columns whose magnitudes differ by four orders cannot share a learning rate: gradient descent converges as
+/// Columns whose magnitudes differ by three orders cannot share a learning rate: gradient descent converges as
 /// slowly as the ratio of its largest to its smallest curvature, the square of this (LeCun et al. 1998, "Efficient
 /// BackProp", section 4.3).
-const WIDE: f64 = 1e4;
+const WIDE: f64 = 1e3;
 
 /// Magnitude from which a column counts as large; normalised ones lie around 1.
 const LARGE: f64 = 10.0;

@@ -16,6 +16,9 @@ cause!(HalfPrecisionUnderflow, "half-precision-underflow");
 /// Smallest positive value of float16, 2^-24 (IEEE 754-2019, binary16).
 const SMALLEST: f64 = 5.960_464_477_539_063e-8;
 
+/// Smallest normal value of float16, 2^-14: below it digits are lost, and soon the rest.
+const SMALLEST_NORMAL: f64 = 6.103_515_625e-5;
+
 /// An operation in float16 turned nearly everything it got into 0, and what broke divides by a 0.
 const FLUSHED: f64 = 0.94;
 
@@ -41,7 +44,7 @@ impl Cause for HalfPrecisionUnderflow {
             return None;
         }
         let view = evidence.breaking()?;
-        let (index, share, largest) = flushed(view)?;
+        let (index, share, largest) = flushed(view).or_else(|| vanished(view))?;
         let confidence = if share >= NEARLY_ALL { FLUSHED } else { PARTLY_FLUSHED };
         let node = view.node(index);
         let name = node.call.as_deref().unwrap_or(&node.op);
@@ -63,7 +66,7 @@ impl Cause for HalfPrecisionUnderflow {
                 format!(
                     "scale the loss before the backward pass and the gradients back after it: {}",
                     evidence.code(
-                        "denan_burn::remedies::backward_scaled(&loss, 1024.0)",
+                        "denan_burn::remedies::scaled_gradients(loss, 1024.0, &model)",
                         "torch.amp.GradScaler()"
                     ),
                 ),
@@ -100,6 +103,33 @@ impl Cause for HalfPrecisionUnderflow {
             )]
         }
     }
+}
+
+/// The operation in float16 in which the last values vanished, if they did so little by little: products of
+/// products that shrank below the smallest normal number before. With it the share that vanished on the way, and
+/// the largest magnitude that was left before it.
+fn vanished(view: &View<'_>) -> Option<(u32, f64, f64)> {
+    let share = |index: u32| {
+        let range = view.node(index).range;
+        range.zeros as f64 / range.count.max(1) as f64
+    };
+    // From what is divided by, or what the logarithm is taken of, to where it has no zeros.
+    let mut at = *view.node(view.producer()?).inputs.last()?;
+    let end = share(at);
+    let mut last_zero = None;
+    let mut left = None;
+    while share(at) > 1.0 - NEARLY_ALL {
+        let node = view.node(at);
+        if share(at) >= NEARLY_ALL && node.dtype == "float16" && left.is_none() {
+            last_zero = Some(at);
+        } else if last_zero.is_some() && left.is_none() {
+            left = Some(node.range.abs_max());
+        }
+        at = node.inputs.iter().copied().max_by(|&a, &b| share(a).total_cmp(&share(b)))?;
+    }
+    let left = left.unwrap_or_else(|| view.node(at).range.abs_max());
+    let is_underflow = end >= NEARLY_ALL && left < SMALLEST_NORMAL && view.node(at).dtype == "float16";
+    is_underflow.then_some((last_zero?, end - share(at), left))
 }
 
 /// The operation in float16 that turned the largest share of its values into 0, that share, and the largest

@@ -25,6 +25,9 @@ const TOLERANCE: f64 = 1e-4;
 /// Operations between logits and the logarithm of their probabilities.
 const STEPS_TO_LOG: usize = 7;
 
+/// Functions that are defined from -1 to 1 only.
+const BOUNDED: &[&str] = &["asin", "acos", "atanh"];
+
 /// Functions that hold a logarithm.
 const LOG_PROBABILITIES: &[&str] = &["log_sigmoid", "log_softmax", "softplus", "logsigmoid"];
 
@@ -39,6 +42,9 @@ impl Cause for LabelOutOfRange {
         let mut observations = vec![worst.why()];
         observations.push(match worst.classes {
             Some(classes) => format!("the classes are 0 to {}", classes - 1),
+            None if BOUNDED.contains(&evidence.executed().as_str()) => {
+                format!("{} is taken of it, which is defined up to 1", evidence.operation_in_words())
+            }
             None => "it is used as a probability: it multiplies a logarithm, or goes into one".to_owned(),
         });
         if found.len() > 1 {
@@ -105,7 +111,9 @@ impl BadTarget {
     fn why(&self) -> String {
         match self.classes {
             Some(classes) => format!("its class is {}, of {classes}", float(self.value)),
-            None => format!("its target is {}, and a probability lies between 0 and 1", float(self.value)),
+            None => {
+                format!("its target is {}, and a probability or share lies between 0 and 1", float(self.value))
+            }
         }
     }
 
@@ -142,6 +150,9 @@ fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
     }
     if found.is_empty() {
         found = worked_out(evidence, view);
+    }
+    if found.is_empty() {
+        found = outside_of_domain(evidence, view);
     }
     if found.is_empty() && evidence.blew_up() {
         found.extend(seen_before(evidence, view));
@@ -269,6 +280,31 @@ fn worked_out(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget> {
     for target in evidence.origins.iter().filter_map(bad) {
         if found.iter().all(|known| known.row != target.row) {
             found.push(target);
+        }
+    }
+    found
+}
+
+/// Shares of which an inverse sine or the like is taken, which is no number beyond 1: the elements behind it, if
+/// most of their kind lie between 0 and 1.
+fn outside_of_domain(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget> {
+    let is_bounded = BOUNDED.contains(&evidence.executed().as_str()) && evidence.is_in_few_rows();
+    let Some(producer) = view.producer().filter(|_| is_bounded) else { return Vec::new() };
+    // What a layer reads is a feature, and no target.
+    let reads_weight = |at: &Index| view.node(*at).inputs.iter().any(|&input| view.parameter(input).is_some());
+    let is_target = view.node(producer).inputs.first().is_some_and(|&argument| view.is_of_data(argument))
+        && !view.descendants(producer, usize::MAX).iter().any(reads_weight);
+    if !is_target {
+        return Vec::new();
+    }
+    let mut found: Vec<BadTarget> = Vec::new();
+    for origin in &evidence.origins {
+        let Some(value) = origin.place_in_vector().map(|place| origin.vector[place]) else { continue };
+        let is_outside = !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value);
+        let is_known = found.iter().any(|known| known.row == origin.batch_row);
+        if is_outside && !is_known {
+            let (row, sample) = (origin.batch_row, origin.sample.clone());
+            found.push(BadTarget { value, classes: None, row, sample });
         }
     }
     found

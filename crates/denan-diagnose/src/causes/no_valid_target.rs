@@ -124,10 +124,15 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
     if goes_on.iter().any(|&at| view.node(at).inputs.iter().any(|&input| view.parameter(input).is_some())) {
         return None;
     }
-    // The same count in the step before.
+    // The same count in the step before. A loss of the library makes several sums at the user's one line.
     let before = evidence.before().and_then(|before| {
         let same = |(index, node): (Index, &Node)| {
-            (node.op == view.node(count).op && before.place(index) == view.place(count)).then_some(node.range)
+            let of = view.node(count);
+            let is_same = node.op == of.op
+                && node.call == of.call
+                && node.shape == of.shape
+                && before.place(index) == view.place(count);
+            (is_same && is_mask(before, *node.inputs.first()?)).then_some(node.range)
         };
         before.forward().find_map(same)
     });
@@ -156,10 +161,14 @@ fn counted_mask(view: &View<'_>, divisor: Index) -> Option<(Index, Index)> {
             return None;
         }
         let mask = *node.inputs.first()?;
-        let range = view.node(mask).range;
-        let is_mask = range.count > 0 && range.min >= 0.0 && range.max <= 1.0;
-        (is_mask && !reads_parameter(view, mask)).then_some((count, mask))
+        is_mask(view, mask).then_some((count, mask))
     })
+}
+
+/// Whether a tensor lies between 0 and 1, and no parameter has a part in it.
+fn is_mask(view: &View<'_>, index: Index) -> bool {
+    let range = view.node(index).range;
+    range.count > 0 && range.min >= 0.0 && range.max <= 1.0 && !reads_parameter(view, index)
 }
 
 /// Whether a parameter has a part in a tensor. Masks are often made with `ones_like` of something that has one,

@@ -2,7 +2,7 @@
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
-use crate::evidence::view::{Index, View};
+use crate::evidence::view::{Index, View, magnitude};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::{count, float};
@@ -97,47 +97,64 @@ impl Cause for SumReduction {
 }
 
 /// The sum that the loss is, and over how many elements; none if it is divided again.
+///
+/// Of several sums that are added up (one for each sample of a batch) it is the first, and the elements are those
+/// of all.
 pub(crate) fn summed_loss(view: &View<'_>) -> Option<(Index, u64)> {
-    let loss = loss(view)?;
-    let (mut at, mut elements) = (loss, 1);
-    let mut sum = None;
-    // From the loss backwards through what changes neither the number of elements nor the size of them.
-    for _ in 0..24 {
-        let node = view.node(at);
-        match node.op.as_str() {
-            "sum" => {
-                let before = view.node(*node.inputs.first()?);
-                let number = before.range.count.max(1) / node.range.count.max(1);
-                elements *= number;
-                sum = sum.or(Some(at)).filter(|_| number > 1).or(sum);
+    let mut sums = Vec::new();
+    collect_sums(view, loss(view)?, 1, MOST_TERMS, &mut sums)?;
+    let largest = sums.iter().map(|sum| magnitude(view.node(sum.at))).fold(0.0, f64::max);
+    // A term that hardly counts beside the others is no part of what the loss is.
+    sums.retain(|sum| magnitude(view.node(sum.at)) >= SHARE_OF_TERM * largest);
+    let elements = sums.iter().map(|sum| sum.elements).sum();
+    Some((sums.first()?.at, elements))
+}
+
+/// A sum over elements.
+struct Sum {
+    at: Index,
+    elements: u64,
+}
+
+/// Terms of a loss that are followed.
+const MOST_TERMS: usize = 512;
+
+/// Share of the largest term below which another one is left out.
+const SHARE_OF_TERM: f64 = 0.01;
+
+/// From the loss backwards through what changes neither the number of elements nor the size of them. Nothing if
+/// what counts in the loss is divided again: whatever it divides by, somebody has thought of the size.
+fn collect_sums(view: &View<'_>, at: Index, elements: u64, most: usize, sums: &mut Vec<Sum>) -> Option<()> {
+    let most = most.checked_sub(1)?;
+    let node = view.node(at);
+    match node.op.as_str() {
+        "sum" => {
+            let before = view.node(*node.inputs.first()?);
+            let number = elements * (before.range.count.max(1) / node.range.count.max(1));
+            // A sum of sums adds up all.
+            let input = view.source(*node.inputs.first()?);
+            if view.node(input).op == "sum" {
+                return collect_sums(view, input, number, most, sums);
             }
-            // Whatever it divides by, somebody has thought of the size.
-            "mean" | "div" | "recip" => return None,
-            "mul" if node.scalar.is_some_and(|scalar| scalar.abs() < 0.1) => return None,
-            "mul" if node.scalar.is_none() && sum.is_some() && node.shape.iter().product::<u64>() <= 1 => {
-                return None;
-            }
-            "neg" | "reshape" | "add" | "sub" | "mul" | "cat" | "clamp" | "clamp_min" | "squeeze" => {}
-            _ if sum.is_some() => break,
-            _ => return None,
+            sums.push(Sum { at, elements: number });
+            return Some(());
         }
-        // Of several terms the one with a sum in it, which is the larger one.
-        let followed = node.inputs.iter().copied().filter(|&input| view.node(input).role == Role::Activation);
-        let Some(next) =
-            followed.max_by(|&a, &b| view.node(a).range.abs_max().total_cmp(&view.node(b).range.abs_max()))
-        else {
-            break;
-        };
-        // Behind the sum only more sums count.
-        if sum.is_some() && view.node(next).op != "sum" && view.node(at).op == "sum" {
-            let is_reshape = view.node(next).op == "reshape";
-            if !is_reshape {
-                break;
-            }
-        }
-        at = next;
+        "mean" | "div" | "recip" => return None,
+        "mul" if node.scalar.is_some_and(|scalar| scalar.abs() < 0.1) => return None,
+        "mul" if node.scalar.is_none() && node.shape.iter().product::<u64>() <= 1 => return None,
+        "neg" | "reshape" | "add" | "sub" | "mul" | "cat" | "clamp" | "clamp_min" | "squeeze" => {}
+        _ => return None,
     }
-    sum.map(|sum| (sum, elements))
+    let mut terms: Vec<Index> = node.inputs.clone();
+    terms.retain(|&input| view.node(input).role == Role::Activation);
+    terms.sort_by(|&a, &b| magnitude(view.node(b)).total_cmp(&magnitude(view.node(a))));
+    let (&first, others) = terms.split_first()?;
+    // What counts most decides; the others may be means.
+    collect_sums(view, first, elements, most, sums)?;
+    for &other in others {
+        let _ = collect_sums(view, other, elements, most, sums);
+    }
+    Some(())
 }
 
 /// What the backward pass started from: the last tensor of one element that the forward pass made before it, and

@@ -16,13 +16,13 @@ fn levels() -> impl Iterator<Item = Level> {
 /// Every copy gives the bits of the portable one.
 fn check<T: Element>(data: &[T]) {
     let summary = Level::Portable.summarize(data);
-    let range = Level::Portable.range(data);
+    let extent = Level::Portable.extent(data);
     for level in levels() {
         let found = level.summarize(data);
         assert_eq!(found, summary, "{level:?}");
         assert_eq!(found.mean.to_bits(), summary.mean.to_bits(), "{level:?}");
         assert_eq!(found.m2.to_bits(), summary.m2.to_bits(), "{level:?}");
-        assert_eq!(level.range(data), range, "{level:?}");
+        assert_eq!(level.extent(data), extent, "{level:?}");
     }
 }
 

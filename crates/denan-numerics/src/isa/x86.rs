@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use super::Isa;
 use crate::element::Lane;
 use crate::kernel::{self, Accumulator, LANES, Sums, Tally};
-use crate::range::Range;
+use crate::range::Extent;
 use crate::summary::Summary;
 
 /// Bytes between what AVX-512 reads and what it has fetched.
@@ -35,8 +35,8 @@ pub(super) fn summarize_avx2<T: Lane>(chunk: &[T]) -> Summary {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn range_avx2<T: Lane>(chunk: &[T]) -> Range {
-    kernel::range_chunk::<T, Avx2>(chunk)
+pub(super) fn extent_avx2<T: Lane>(chunk: &[T]) -> Extent {
+    kernel::extent_chunk::<T, Avx2>(chunk)
 }
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
@@ -45,8 +45,8 @@ pub(super) fn summarize_avx512<T: Lane>(chunk: &[T]) -> Summary {
 }
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) fn range_avx512<T: Lane>(chunk: &[T]) -> Range {
-    kernel::range_chunk::<T, Avx512>(chunk)
+pub(super) fn extent_avx512<T: Lane>(chunk: &[T]) -> Extent {
+    kernel::extent_chunk::<T, Avx512>(chunk)
 }
 
 struct Avx2;

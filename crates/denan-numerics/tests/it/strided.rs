@@ -1,4 +1,6 @@
-use denan_numerics::{Range, StridedError, Summary, range_strided, summarize, summarize_strided};
+use denan_numerics::{
+    Extent, Range, StridedError, Summary, extent_strided, range_strided, summarize, summarize_strided,
+};
 use half::f16;
 use proptest::prelude::*;
 
@@ -17,6 +19,7 @@ fn check<T: Classed>(data: &[T], offset: usize, shape: &[usize], strides: &[isiz
     let copy = summarize(&materialized(data, offset, shape, strides));
     assert_agree(summarize_strided(data, offset, shape, strides).unwrap(), copy);
     assert_eq!(range_strided(data, offset, shape, strides).unwrap(), Range::from(copy));
+    assert_eq!(extent_strided(data, offset, shape, strides).unwrap(), Extent::from(copy));
 }
 
 fn numbered(len: usize) -> Vec<f32> {

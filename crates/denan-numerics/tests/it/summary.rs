@@ -1,5 +1,5 @@
 use denan_numerics::{
-    Range, Summary, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64,
+    Extent, Range, Summary, extent, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64,
     summarize_parallel,
 };
 use half::{bf16, f16};
@@ -12,6 +12,7 @@ fn check<T: Classed>(data: &[T]) {
     let found = summarize(data);
     assert_agree(found, reference::summarize(data));
     assert_eq!(range(data), Range::from(found));
+    assert_eq!(extent(data), Extent::from(found));
 }
 
 proptest! {
