@@ -5,6 +5,7 @@
 //! program that calls a tensor operation itself. For the same reason nothing that is done under the lock may
 //! use rayon.
 
+use crate::operands::Operands;
 use crate::watch::Watch;
 use burn_backend::backend::ExecutionError;
 use burn_backend::{Backend, DType, DTypeUsageSet, Shape, TensorData};
@@ -84,7 +85,7 @@ impl Loan {
         let left_over = IDLE_ENGINE.try_with(Cell::take).ok().flatten();
         let mut engine = left_over.unwrap_or_else(|| Box::new(Engine::new(FlexDevice)));
         let mut shared = SmallVec::new();
-        let inputs: SmallVec<[&TensorIr; 4]> = op.inputs().collect();
+        let inputs = Operands::of(op).inputs;
         for (position, &tensor) in inputs.iter().enumerate() {
             if inputs[..position].iter().any(|earlier| earlier.id == tensor.id) {
                 continue;
@@ -107,7 +108,7 @@ impl Loan {
             tensor.status = TensorStatus::ReadWrite;
             (tensor.id, engine.get_tensor_handle(&tensor))
         };
-        let outputs: SmallVec<[TensorIr; 1]> = op.outputs().cloned().collect();
+        let outputs: SmallVec<[TensorIr; 1]> = Operands::of(&op).outputs.into_iter().cloned().collect();
         self.engine.register_op(op);
         let made = outputs.into_iter().map(|tensor| take(&mut self.engine, tensor)).collect();
         for tensor in self.shared {
@@ -125,7 +126,7 @@ impl Loan {
 const QUICK_ELEMENTS: usize = 4096;
 
 /// Whether an operation may be carried out under the lock, which saves the loan: it must not use rayon.
-fn is_quick(op: &mut OperationIr) -> bool {
+fn is_quick(op: &OperationIr) -> bool {
     // Modules and activations share out even a single row.
     let is_plain = matches!(
         op,
@@ -138,12 +139,7 @@ fn is_quick(op: &mut OperationIr) -> bool {
             | OperationIr::Int(_)
             | OperationIr::Bool(_)
     );
-    let mut most = 0;
-    if is_plain {
-        // Inputs and outputs as iterators would be put on the heap.
-        crate::intervene::visit_tensors(op, |tensor| most = most.max(tensor.shape.num_elements()));
-    }
-    is_plain && most <= QUICK_ELEMENTS
+    is_plain && Operands::of(op).most_elements() <= QUICK_ELEMENTS
 }
 
 thread_local! {
@@ -220,8 +216,8 @@ impl RouterClient for WatchClient {
         // Written in place, since both are large.
         let (mut changed, mut under_way) = (None, None);
         locked.watching(|watch, engine| under_way = Some(watch.before(engine, &op, &mut changed)));
-        let mut op = changed.map_or(op, |changed: Box<OperationIr>| *changed);
-        if matches!(op, OperationIr::Init(_)) || is_quick(&mut op) {
+        let op = changed.map_or(op, |changed: Box<OperationIr>| *changed);
+        if matches!(op, OperationIr::Init(_)) || is_quick(&op) {
             // The tensor has its elements already, or will have them before the lock could be given back.
             locked.engine.register_op(op);
         } else {

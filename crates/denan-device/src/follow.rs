@@ -207,7 +207,13 @@ mod tests {
             let values: Vec<f64> = (0..8)
                 .map(|_| {
                     let magnitude = 10_f64.powf(low + (high - low) * draw());
-                    if draw() < 0.1 { 0.0 } else if draw() < signs { -magnitude } else { magnitude }
+                    if draw() < 0.1 {
+                        0.0
+                    } else if draw() < signs {
+                        -magnitude
+                    } else {
+                        magnitude
+                    }
                 })
                 .collect();
             let scalar = match round % 5 {

@@ -28,6 +28,7 @@ mod forecast;
 mod graph;
 pub mod intervene;
 pub mod message;
+mod operands;
 mod parameters;
 pub mod replay;
 pub mod sites;

@@ -7,7 +7,7 @@
 use crate::graph::{Graph, NodeIndex};
 use burn_ir::TensorId;
 use denan_numerics::Summary;
-use denan_record::model::Role;
+use denan_record::model::{Phase, Role};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What one step does to one parameter.
@@ -59,8 +59,10 @@ impl Updates {
     /// If so, the update of another parameter begins.
     pub fn reads_new_gradient(&mut self, graph: &Graph, input: NodeIndex) -> bool {
         let node = graph.node(input);
-        // Gradients that other workers have sent enter as data.
-        let is_gradient = node.of_gradient || node.role == Role::Data && !node.used_forward;
+        // Gradients that other workers have sent enter as data, and nothing but the optimizer reads what is made
+        // of them last.
+        let is_sent = node.phase == Phase::Forward && !node.used_forward && node.role != Role::Parameter;
+        let is_gradient = node.of_gradient || is_sent && node.dtype.is_float();
         if !is_gradient || !node.is_new || !self.gradients_seen.insert(input) {
             return false;
         }

@@ -145,7 +145,8 @@ impl Denan {
             .map_err(|error| format!("denan cannot be started: {error}"))?;
         if let (Some(keep), Variant::Sick) = (&self.keep, variant) {
             let kept = keep.join(format!("{}.db", case.path().replace('/', "+")));
-            fs::copy(&record, &kept).map_err(|error| format!("{} cannot be kept: {error}", kept.display()))?;
+            fs::copy(&record, &kept)
+                .map_err(|error| format!("{} cannot be kept: {error}", kept.display()))?;
         }
         let document = match fs::read_to_string(&result) {
             Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {

@@ -242,8 +242,10 @@ impl Intervene {
 
     /// A tensor is gone; so is what stood for it.
     pub fn release(&mut self, id: TensorId) {
-        self.safe_op.release(id);
-        self.norms.release(id);
+        if self.intervention.is_some() {
+            self.safe_op.release(id);
+            self.norms.release(id);
+        }
     }
 
     /// What the program gets when it reads a tensor that it takes for float16.
@@ -256,7 +258,7 @@ impl Intervene {
 }
 
 /// Visits every tensor of an operation.
-pub(crate) fn visit_tensors(op: &mut OperationIr, visit: impl FnMut(&mut TensorIr)) {
+fn visit_tensors(op: &mut OperationIr, visit: impl FnMut(&mut TensorIr)) {
     struct Visitor<F>(F);
     impl<F: FnMut(&mut TensorIr)> burn_ir::IrVisitorMut for Visitor<F> {
         fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {

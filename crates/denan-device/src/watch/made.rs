@@ -157,9 +157,7 @@ impl Watch {
             window: call.window.clone(),
         };
         let index = self.graph.insert(id, node);
-        if phase == Phase::Optimizer
-            && self.updates.makes(&self.graph, inputs, index)
-        {
+        if phase == Phase::Optimizer && self.updates.makes(&self.graph, inputs, index) {
             let summary = self.summary(engine, index, id);
             if let Some(update) = self.updates.current() {
                 update.after_summary = summary;

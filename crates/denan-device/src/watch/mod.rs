@@ -19,6 +19,7 @@ use crate::forecast::{Forecaster, Key};
 use crate::graph::{Graph, NodeIndex};
 use crate::intervene::{Facts, Intervene};
 use crate::message::{self, Message};
+use crate::operands::Operands;
 use crate::parameters::Updates;
 use crate::sites::{Part, SiteIndex, Sites};
 use crate::tell::Teller;
@@ -259,7 +260,7 @@ impl Watch {
         let site = self.sites.here();
         let phase = self.enter(thread, site, engine, op);
         let call = describe(op);
-        let tensors: SmallVec<[&TensorIr; 4]> = op.inputs().collect();
+        let Operands { inputs: tensors, outputs } = Operands::of(op);
         let inputs: SmallVec<[NodeIndex; 3]> =
             tensors.iter().filter_map(|tensor| self.graph.of(tensor.id)).collect();
         self.note_reads(engine, op, phase, &tensors, &inputs);
@@ -273,7 +274,7 @@ impl Watch {
             site,
             phase,
             inputs,
-            outputs: op.outputs().cloned().collect(),
+            outputs: outputs.into_iter().cloned().collect(),
             indices: index_tensor(engine, op, &call.geometry),
             read: tensors.iter().map(|tensor| tensor.id).collect(),
             released: tensors

@@ -129,6 +129,19 @@ struct Growth {
     layers: usize,
 }
 
+/// By how much values grow through the layers in the last step, and through how many, if updates that were small have
+/// brought it about: in the first step they did not.
+pub(crate) fn grown_since_the_start(evidence: &Evidence<'_>) -> Option<(f64, usize)> {
+    let at_start = evidence.first()?;
+    let is_mild = evidence.history.largest_update.is_some_and(|update| update.value < LARGE_UPDATE);
+    if !is_mild || Growth::of(at_start, GROWN_AT_FIRST).is_some() {
+        return None;
+    }
+    let views = [evidence.before(), evidence.breaking()];
+    let growth = views.into_iter().flatten().find_map(|view| Growth::of(view, GROWN))?;
+    Some((growth.times, growth.layers))
+}
+
 impl Growth {
     /// `None` if the network is not deep, normalises, or does not grow steadily.
     fn of(view: &View<'_>, least: f64) -> Option<Self> {

@@ -1,13 +1,14 @@
 //! Weights drift upwards, step by small step, until something overflows.
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
+use crate::causes::exploding_activations::grown_since_the_start;
 use crate::evidence::Evidence;
 use crate::evidence::view::{Index, View};
 use crate::operators::plain;
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
-use denan_record::model::{Parameter, Phase};
+use denan_record::model::{Parameter, Phase, Step};
 
 pub(crate) struct WeightGrowth;
 
@@ -35,6 +36,9 @@ const DRIFTS: f64 = 0.9;
 /// Growth of what an operation reads from one step to the next that no drift makes.
 const JUMP: f64 = 3.0;
 
+/// The same for the norm of all weights: through many layers a little each multiplies.
+const GROWN_TOGETHER: f64 = 1.05;
+
 /// The parameter began near 0, so that growth by itself means less.
 const FROM_NOTHING: f64 = 0.75;
 
@@ -43,53 +47,29 @@ impl Cause for WeightGrowth {
         if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
             return None;
         }
+        if let Some((growth, layers)) = grown_since_the_start(evidence)
+            && !evidence.history.has_run_away()
+            && let Some(drift) = Drift::of_all(evidence)
+        {
+            let through_layers = format!(
+                "through {layers} layers values grow {}-fold by now; in the first step they did not",
+                float(words::two_digits(growth))
+            );
+            return Some(self.finding_of(evidence, "the weights", &drift, Some(through_layers)));
+        }
         if jumped(evidence) {
             return None;
         }
-        let drifts = evidence.run.parameters.iter().filter_map(|parameter| Drift::of(evidence, parameter));
+        let drifts = evidence
+            .run
+            .parameters
+            .iter()
+            .filter_map(|parameter| Some((parameter.slot, Drift::of(evidence, parameter)?)));
         let at_place = read_at_place(evidence);
-        let is_enough = |drift: &Drift| at_place.contains(&drift.slot) && drift.times >= GROWN;
-        let drift = drifts.filter(is_enough).max_by(|a, b| a.times.total_cmp(&b.times))?;
-        let name = evidence.parameter_name(drift.slot);
-        let confidence = if drift.is_from_nothing { FROM_NOTHING } else { DRIFTS };
-        let mut observations = vec![
-            format!(
-                "the norm of {name} went from {} to {} over {} steps, and rose in {} of {} tenths of them",
-                float(words::two_digits(drift.first)),
-                float(words::two_digits(drift.last)),
-                evidence.broken.step,
-                drift.rises,
-                drift.tenths,
-            ),
-            format!(
-                "no single step changed it by more than {} %",
-                float((drift.largest_step * 100.0).round())
-            ),
-        ];
-        let producer = evidence.producer();
-        observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
-        if evidence.history.losses.len() > 1 {
-            observations
-                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
-        }
-        Some(Finding {
-            evidence: observations,
-            remedies: vec![
-                format!(
-                    "regularise: {}",
-                    evidence.code(
-                        "AdamWConfig::new().with_weight_decay(0.01), or SgdConfig::new().with_weight_decay(…)",
-                        "torch.optim.AdamW(…, weight_decay=0.01)",
-                    ),
-                ),
-                "bound what may only grow: clamp a scale or its logarithm".to_owned(),
-            ],
-            interventions: vec!["weight-decay".to_owned(), "lower-learning-rate".to_owned()],
-            ..self.finding(
-                confidence,
-                format!("{name} grew {}-fold in small steps, and nothing held it back", float(words::two_digits(drift.times))),
-            )
-        })
+        let (slot, drift) = drifts
+            .filter(|(slot, _)| at_place.contains(slot))
+            .max_by(|(_, a), (_, b)| a.times.total_cmp(&b.times))?;
+        Some(self.finding_of(evidence, &evidence.parameter_name(slot), &drift, None))
     }
 
     fn names(&self) -> Names {
@@ -101,6 +81,7 @@ impl Cause for WeightGrowth {
             &[Explains::from(
                 0.85,
                 &[
+                    "exploding-activations",
                     "exp-overflow",
                     "learning-rate-too-high",
                     "log-of-zero",
@@ -150,6 +131,61 @@ fn is_product(op: &str) -> bool {
     op == "matmul" || op == "linear" || op.starts_with("conv")
 }
 
+impl WeightGrowth {
+    fn finding_of(
+        &self,
+        evidence: &Evidence<'_>,
+        name: &str,
+        drift: &Drift,
+        through_layers: Option<String>,
+    ) -> Finding {
+        let confidence = if drift.is_from_nothing { FROM_NOTHING } else { DRIFTS };
+        let mut observations = vec![
+            format!(
+                "the norm of {name} went from {} to {} over {} steps, and rose in {} of {} tenths of them",
+                float(words::two_digits(drift.first)),
+                float(words::two_digits(drift.last)),
+                evidence.broken.step,
+                drift.rises,
+                drift.tenths,
+            ),
+            format!(
+                "no single step changed it by more than {} %",
+                float((drift.largest_step * 100.0).round())
+            ),
+        ];
+        let held = if through_layers.is_some() { "them" } else { "it" };
+        observations.extend(through_layers);
+        let producer = evidence.producer();
+        observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
+        if evidence.history.losses.len() > 1 {
+            observations
+                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
+        }
+        Finding {
+            evidence: observations,
+            remedies: vec![
+                format!(
+                    "regularise: {}",
+                    evidence.code(
+                        "AdamWConfig::new().with_weight_decay(0.01), or SgdConfig::new().with_weight_decay(…)",
+                        "torch.optim.AdamW(…, weight_decay=0.01)",
+                    ),
+                ),
+                "bound what may only grow: clamp a scale or its logarithm".to_owned(),
+            ],
+            interventions: vec!["weight-decay".to_owned(), "lower-learning-rate".to_owned()],
+            ..self.finding(
+                confidence,
+                format!(
+                    "{name} grew {}-fold in small steps, and nothing held {held} back",
+                    float(words::two_digits(drift.times)),
+                ),
+            )
+        }
+    }
+}
+
 /// Whether what the call read is far beyond what it read one step before: that is the doing of a sample or of a
 /// single update, and of no drift.
 fn jumped(evidence: &Evidence<'_>) -> bool {
@@ -168,9 +204,8 @@ fn jumped(evidence: &Evidence<'_>) -> bool {
     earlier > 0.0 && now > JUMP * earlier
 }
 
-/// How a parameter's norm went.
+/// How a norm went.
 struct Drift {
-    slot: u32,
     first: f64,
     last: f64,
     times: f64,
@@ -181,15 +216,32 @@ struct Drift {
 }
 
 impl Drift {
+    /// Of one parameter.
     fn of(evidence: &Evidence<'_>, parameter: &Parameter) -> Option<Self> {
         let start = parameter.initial.filter(|initial| initial.is_finite()).map(|initial| initial.l2_norm());
-        let seen =
-            evidence.run.steps.iter().filter(|step| step.step < evidence.broken.step).filter_map(|step| {
-                let own = step.parameters.iter().find(|seen| seen.slot == parameter.slot)?;
-                let norm = own.value.filter(|value| value.is_finite())?.l2_norm();
-                Some((step.step, norm))
-            });
-        let norms: Vec<(u64, f64)> = seen.collect();
+        let norm = |step: &Step| {
+            let own = step.parameters.iter().find(|seen| seen.slot == parameter.slot)?;
+            Some(own.value.filter(|value| value.is_finite())?.l2_norm())
+        };
+        Self::through(evidence, start, norm, parameter.shape.iter().product(), GROWN)
+    }
+
+    /// Of all parameters together.
+    fn of_all(evidence: &Evidence<'_>) -> Option<Self> {
+        let elements = evidence.run.parameters.iter().map(|parameter| parameter.shape.iter().product::<u64>());
+        let norm = |step: &Step| step.weight_norm.filter(|norm| norm.is_finite());
+        Self::through(evidence, None, norm, elements.sum(), GROWN_TOGETHER)
+    }
+
+    fn through(
+        evidence: &Evidence<'_>,
+        start: Option<f64>,
+        norm: impl Fn(&Step) -> Option<f64>,
+        elements: u64,
+        least: f64,
+    ) -> Option<Self> {
+        let before = evidence.run.steps.iter().filter(|step| step.step < evidence.broken.step);
+        let norms: Vec<(u64, f64)> = before.filter_map(|step| Some((step.step, norm(step)?))).collect();
         if norms.len() < LONG {
             return None;
         }
@@ -208,13 +260,12 @@ impl Drift {
                 ((pair[1].1 / pair[0].1.max(f64::MIN_POSITIVE)).powf(1.0 / steps) - 1.0).abs()
             })
             .fold(0.0, f64::max);
-        let elements = parameter.shape.iter().product::<u64>().max(1) as f64;
+        let elements = elements.max(1) as f64;
         let is_from_nothing = first / elements.sqrt() < 1e-3;
         let times = last / first.max(1e-3 * elements.sqrt());
         let is_drift =
-            times >= GROWN && rises as f64 >= STEADY * (tenths.len() - 1) as f64 && largest_step <= SMALL_STEP;
+            times >= least && rises as f64 >= STEADY * (tenths.len() - 1) as f64 && largest_step <= SMALL_STEP;
         is_drift.then_some(Self {
-            slot: parameter.slot,
             first,
             last,
             times,

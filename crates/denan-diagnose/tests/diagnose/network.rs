@@ -95,7 +95,7 @@ fn columns_far_apart_in_scale_are_blamed_if_a_layer_reads_them_as_they_are() {
     let found = with([1e-3, 5000.0], 5000.0);
     assert_eq!(found[0].rule, "feature-scale", "{}", verdict(&found));
     assert_house_style(&found);
-    assert!(with([1.0, 5000.0], 5000.0).iter().all(|found| found.rule != "feature-scale"), "not far enough");
+    assert!(with([10.0, 5000.0], 5000.0).iter().all(|found| found.rule != "feature-scale"), "not far enough");
     assert!(with([1e-3, 5000.0], 1.0).iter().all(|found| found.rule != "feature-scale"), "normalised");
 }
 
@@ -147,4 +147,64 @@ fn a_scale_that_only_grows_is_blamed_where_it_overflows() {
     assert_eq!(found[0].rule, "weight-growth", "{}", verdict(&found));
     assert_house_style(&found);
     assert_eq!(with(&|step| 90.0 - 0.1 * step as f64)[0].rule, "exp-overflow", "it shrank");
+}
+
+#[test]
+fn sums_that_are_added_up_count_together() {
+    let with = |terms: usize, divided: bool| {
+        let mut run = overflows(2);
+        let mut graph = Graph::of(1);
+        let weight = graph.parameter(0, &[0.5]);
+        let mut loss = None;
+        for _ in 0..terms {
+            let input = graph.data(&[1.0]);
+            let layer = graph.made("matmul", &[input, weight], &[1.0; 20]);
+            let square = graph.made("mul", &[layer, layer], &[1.0; 20]);
+            let sum = graph.made("sum", &[square], &[20.0]);
+            loss = Some(loss.map_or(sum, |before| graph.made("add", &[before, sum], &[20.0])));
+        }
+        let mut loss = loss.expect("there are terms");
+        if divided {
+            loss = graph.made("div", &[loss], &[1.0]);
+        }
+        for node in &mut graph.0.nodes {
+            node.shape = if node.range.count == 1 { vec![1] } else { node.shape.clone() };
+        }
+        graph.node(loss).shape = vec![1];
+        graph.add("ones", &[], &[1.0], Role::Gradient);
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with(10, false);
+    assert_eq!(found[0].rule, "sum-reduction", "{}", verdict(&found));
+    assert!(found[0].summary.contains("200 elements"), "{}", found[0].summary);
+    assert!(with(10, true).iter().all(|found| found.rule != "sum-reduction"));
+}
+
+#[test]
+fn box_targets_far_from_their_anchors_are_blamed_though_the_anchors_are_elsewhere() {
+    let with = |far: f64, masked: bool| {
+        let mut run = overflows(3);
+        let mut graph = Graph::of(0);
+        let input = graph.data(&[1.0]);
+        let targets = graph.data(&[0.0, far, 0.5, -0.5, 0.0, 0.0, 0.0, 0.0]);
+        let mask = graph.data(&[1.0, 0.0]);
+        let weight = graph.parameter(0, &[0.5]);
+        let answer = graph.made("matmul", &[input, weight], &[0.1; 8]);
+        let error = graph.made("sub", &[answer, targets], &[far; 8]);
+        let square = graph.made("mul", &[error, error], &[far * far; 8]);
+        if masked {
+            graph.made("mul", &[square, mask], &[far * far; 8]);
+        }
+        for at in [targets, error] {
+            graph.node(at).shape = vec![1, 8, 4];
+        }
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with(-2000.0, true);
+    assert_eq!(found[0].rule, "bad-anchors", "{}", verdict(&found));
+    assert_house_style(&found);
+    assert!(with(5.0, true).iter().all(|found| found.rule != "bad-anchors"), "they match");
+    assert!(with(-2000.0, false).iter().all(|found| found.rule != "bad-anchors"), "plain regression");
 }

@@ -1,6 +1,6 @@
 use denan_numerics::{
-    Extent, Range, Summary, extent, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64,
-    summarize_parallel,
+    Extent, Range, Summary, extent, range, summarize, summarize_bf16, summarize_f16, summarize_f32,
+    summarize_f64, summarize_parallel,
 };
 use half::{bf16, f16};
 use proptest::prelude::*;
