@@ -19,7 +19,7 @@ options:
   --only CAUSE[/CASE]  these cases only; can be given more than once
   --cure, --no-cure    whether cures are tried as well [default: --cure]
   --one-cure           cures of one case of each cause
-  --keep FOLDER        keep the records of the sick trainings there, for denan show
+  --keep FOLDER        keep records and results of the sick trainings there
   --engine burn        which engine's trainings [default: burn]
 
 overhead measures the steps of three trainings with and without denan, in turns:

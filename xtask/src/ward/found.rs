@@ -11,7 +11,7 @@ pub struct Denan {
     program: PathBuf,
     plain: PathBuf,
     root: PathBuf,
-    /// Where records of the sick trainings stay, for `denan show`.
+    /// Where records and results of the sick trainings stay.
     keep: Option<PathBuf>,
 }
 
@@ -144,9 +144,11 @@ impl Denan {
             .output()
             .map_err(|error| format!("denan cannot be started: {error}"))?;
         if let (Some(keep), Variant::Sick) = (&self.keep, variant) {
-            let kept = keep.join(format!("{}.db", case.path().replace('/', "+")));
-            fs::copy(&record, &kept)
-                .map_err(|error| format!("{} cannot be kept: {error}", kept.display()))?;
+            for (file, ending) in [(&record, "db"), (&result, "json")] {
+                let kept = keep.join(format!("{}.{ending}", case.path().replace('/', "+")));
+                fs::copy(file, &kept)
+                    .map_err(|error| format!("{} cannot be kept: {error}", kept.display()))?;
+            }
         }
         let document = match fs::read_to_string(&result) {
             Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {

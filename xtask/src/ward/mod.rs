@@ -17,7 +17,7 @@ pub struct Options {
     /// `CAUSE` or `CAUSE/CASE`; all cases if empty.
     only: Vec<String>,
     cure: Cures,
-    /// Folder for the records of the sick trainings.
+    /// Folder for the records and results of the sick trainings.
     keep: Option<PathBuf>,
 }
 

@@ -52,11 +52,9 @@ impl Watch {
         let place = (site, self.step.operations);
         let is_wanted = self.full_figures.is_wanted(place);
         let followed = if is_wanted { None } else { self.follow(call, &read, inputs) };
-        // Without another look, the handle is needed for what is kept of data only.
-        let mut handle = match followed {
-            Some(_) if call.name != "reshape" => None,
-            _ => tensor_handle(engine, &read),
-        };
+        // Without a look the handle is needed for what is kept of data, and by interventions.
+        let is_needed = followed.is_none() || call.name == "reshape" || self.plan.intervention.is_some();
+        let mut handle = if is_needed { tensor_handle(engine, &read) } else { None };
         if self.intervene.rewrites()
             && let Some(made) = &handle
         {
