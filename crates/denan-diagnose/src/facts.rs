@@ -84,13 +84,22 @@ pub fn released(run: &Run) -> Vec<u32> {
         .unwrap_or_default()
 }
 
-/// Elements that the loss adds up instead of averaging, and the line of the sum.
+/// Elements that the loss adds up instead of averaging, and the line of the sum, if it is one sum alone. Where each
+/// sample is a sum, elements of the largest.
 pub fn summed_loss(run: &Run) -> Option<(u64, Option<Place>)> {
-    run.graphs.iter().find_map(|graph| {
-        let view = View::of(graph);
-        let (sum, elements) = sum_reduction::summed_loss(&view)?;
-        Some((elements, view.place(sum).cloned()))
-    })
+    let views = || run.graphs.iter().map(View::of);
+    let whole = views().find_map(|view| {
+        let sum = sum_reduction::summed_loss(&view)?;
+        Some((sum.elements, view.place(sum.at).filter(|_| sum.terms == 1).cloned()))
+    });
+    let per_sample = || {
+        let sums = views().filter_map(|view| {
+            let (sum, elements) = sum_reduction::sum_per_sample(&view)?;
+            Some((elements, view.place(sum).cloned()))
+        });
+        sums.max_by_key(|(elements, _)| *elements)
+    };
+    whole.or_else(per_sample)
 }
 
 /// The table of anchors that fits none of the targets.

@@ -9,9 +9,10 @@ use syn::{Expr, ExprCall};
 pub(super) fn mean(elements: u64, place: Option<&Place>, sources: &dyn SourceTree) -> Result<Patch, NoPatch> {
     let by_hand =
         format!("average the loss instead of adding it up: its gradient is {elements} times too large");
-    let place = place.ok_or_else(|| NoPatch::new("the line of the sum is not known", &*by_hand))?;
-    let (source, call) = at_line::method(&place.file, place.line, &["sum"], sources, &by_hand)?;
-    source.patch(sources, vec![Edit::replace(range(&call.method), "mean")], &by_hand)
+    let place = place.ok_or_else(|| NoPatch::new("no single line adds it up", &*by_hand))?;
+    let (source, call) = at_line::method(&place.file, place.line, &["sum", "sum_dim"], sources, &by_hand)?;
+    let mean = call.method.to_string().replacen("sum", "mean", 1);
+    source.patch(sources, vec![Edit::replace(range(&call.method), mean)], &by_hand)
 }
 
 /// `GradientsParams::from_grads(loss.backward(), &model)` becomes `denan_burn::remedies::scaled_gradients(loss,

@@ -54,7 +54,7 @@ impl Cause for BatchNormShift {
                 "run some batches of the new data through it in training mode first, so that its statistics fit"
                     .to_owned(),
                 format!(
-                    "or let it use the batch's statistics: {}",
+                    "let it use the batch's statistics: {}",
                     evidence.code("unfreeze the layer (norm.unfreeze())", "track_running_stats=False"),
                 ),
                 "feed the data in the scale of the pretraining".to_owned(),

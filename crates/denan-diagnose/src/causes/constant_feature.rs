@@ -1,11 +1,12 @@
 //! A column without spread is normalised: 0 divided by 0.
 
+use crate::blame::rows;
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::view::{Index, View};
 use crate::evidence::{Divisor, Evidence};
 use crate::operators::is_power;
 use crate::words;
-use denan_finding::Finding;
+use denan_finding::{BlamedSample, Finding};
 use denan_finding::number::{counted, float};
 use denan_record::model::{Kind, Phase};
 
@@ -76,12 +77,21 @@ impl Cause for ConstantFeature {
                     evidence.code("(x - mean) / (std + 1e-6)", "(x - mean) / (std + 1e-6)"),
                 ),
             ],
-            interventions: vec!["safe-op".to_owned()],
+            interventions: if evidence.is_in_few_rows() && !evidence.samples.is_empty() {
+                vec!["safe-op".to_owned(), "drop-samples".to_owned()]
+            } else {
+                vec!["safe-op".to_owned()]
+            },
             ..self.finding(
                 confidence,
                 format!("{what} never changes, and normalising divides by its spread{place}"),
             )
         })
+    }
+
+    /// Where each sample is normalised by itself, those in which a column is constant.
+    fn blamed(&self, evidence: &Evidence<'_>) -> Vec<BlamedSample> {
+        rows(evidence)
     }
 
     fn names(&self) -> Names {

@@ -7,6 +7,7 @@ use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
 use denan_record::model::Phase;
+use std::collections::BTreeMap;
 
 pub(crate) struct ExplodingGradients;
 
@@ -68,7 +69,7 @@ impl Cause for ExplodingGradients {
         };
         let step = if in_gradient { broken.step } else { broken.step - 1 };
         let mut observations = vec![format!(
-            "in step {step} gradients grew from {} to {} on their way back through {} products with weights",
+            "in step {step} gradients grew from {} to {} on their way back through {} products",
             float(words::two_digits(growth.first)),
             float(words::two_digits(growth.last)),
             growth.products,
@@ -184,7 +185,16 @@ impl Growth {
             let own: Vec<f64> = own.map(|(_, size)| *size).collect();
             Self::through(view, &own, true).filter(|_| own.len() >= LONG)
         });
-        in_layers.into_iter().chain(in_time).max_by(|a, b| a.excess().total_cmp(&b.excess()))
+        // Where time goes on by arithmetic alone: the same operation of the backward pass, again and again.
+        let mut series: BTreeMap<(&str, &[u64]), Vec<f64>> = BTreeMap::new();
+        for (_, node) in view.nodes().filter(|(_, node)| node.phase == Phase::Backward && node.is_new) {
+            if matches!(node.op.as_str(), "mul" | "div" | "matmul") && node.scalar.is_none() {
+                series.entry((node.call.as_deref().unwrap_or(&node.op), &node.shape)).or_default().push(magnitude(node));
+            }
+        }
+        let long = series.into_values().filter(|sizes| sizes.len() >= LONG);
+        let by_arithmetic = long.filter_map(|sizes| Self::through(view, &sizes, false));
+        in_layers.into_iter().chain(in_time).chain(by_arithmetic).max_by(|a, b| a.excess().total_cmp(&b.excess()))
     }
 
     /// Growth over what counts as a cause.

@@ -20,6 +20,10 @@ const WIDE: f64 = 1e3;
 /// Magnitude from which a column counts as large; normalised ones lie around 1.
 const LARGE: f64 = 10.0;
 
+/// A column of this magnitude alone makes the curvature 10,000 times that of a normalised one, so that two orders
+/// between it and another one do.
+const HUGE: f64 = 100.0;
+
 /// The columns differ, what the first layer makes follows the large one, and the training blew up.
 const LAYER_FOLLOWS: f64 = 0.93;
 
@@ -74,7 +78,7 @@ impl Cause for FeatureScale {
                     "normalise each {word}: (x - mean) / std, with the figures of the training set ({})",
                     evidence.code("(x - mean) / std", "sklearn.preprocessing.StandardScaler"),
                 ),
-                "or take the logarithm of a column that spans many orders of magnitude".to_owned(),
+                "take the logarithm of a column that spans many orders of magnitude".to_owned(),
             ],
             interventions: vec!["normalize-inputs".to_owned()],
             ..self.finding(
@@ -130,7 +134,9 @@ impl Spread {
         let sizes: Vec<(usize, f64)> = (0..data.columns.len()).filter_map(size).collect();
         let (large, large_size) = *sizes.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let (small, small_size) = *sizes.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
-        (large_size >= LARGE && large_size / small_size >= WIDE).then_some(Self {
+        let ratio = large_size / small_size;
+        let is_wide = large_size >= LARGE && ratio >= WIDE || large_size >= HUGE && ratio >= HUGE;
+        is_wide.then_some(Self {
             large,
             large_size,
             small,

@@ -3,7 +3,7 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::evidence::view::{Index, View};
-use crate::operators::{has_logarithm, is_logarithm};
+use crate::operators::{has_logarithm, is_logarithm, is_power};
 use crate::words;
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Finding};
@@ -42,8 +42,8 @@ impl Cause for LabelOutOfRange {
         let mut observations = vec![worst.why()];
         observations.push(match worst.classes {
             Some(classes) => format!("the classes are 0 to {}", classes - 1),
-            None if BOUNDED.contains(&evidence.executed().as_str()) => {
-                format!("{} is taken of it, which is defined up to 1", evidence.operation_in_words())
+            None if worst.is_outside_of_domain => {
+                format!("{} is taken of it, which is not defined there", evidence.operation_in_words())
             }
             None => "it is used as a probability: it multiplies a logarithm, or goes into one".to_owned(),
         });
@@ -65,6 +65,10 @@ impl Cause for LabelOutOfRange {
                 "repair the label of that sample, or leave the sample out".to_owned(),
                 match worst.classes {
                     Some(_) => "check labels where they are read: 0 <= label < classes".to_owned(),
+                    None if worst.is_outside_of_domain => {
+                        "check targets where they are read: shares lie between 0 and 1, times and amounts above 0"
+                            .to_owned()
+                    }
                     None => "check targets where they are read: 0 <= target <= 1; images of bytes want / 255"
                         .to_owned(),
                 },
@@ -97,6 +101,8 @@ struct BadTarget {
     classes: Option<u64>,
     row: Option<u64>,
     sample: Option<Sample>,
+    /// No probability, but something of which a function is taken that is not defined for it.
+    is_outside_of_domain: bool,
 }
 
 impl BadTarget {
@@ -111,9 +117,8 @@ impl BadTarget {
     fn why(&self) -> String {
         match self.classes {
             Some(classes) => format!("its class is {}, of {classes}", float(self.value)),
-            None => {
-                format!("its target is {}, and a probability or share lies between 0 and 1", float(self.value))
-            }
+            None if self.is_outside_of_domain => format!("its target is {}", float(self.value)),
+            None => format!("its target is {}, and a probability lies between 0 and 1", float(self.value)),
         }
     }
 
@@ -145,7 +150,7 @@ fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
                 continue;
             }
             let sample = row.and_then(|row| evidence.samples.get(usize::try_from(row).ok()?)).cloned();
-            found.push(BadTarget { value, classes, row, sample });
+            found.push(BadTarget { value, classes, row, sample, is_outside_of_domain: false });
         }
     }
     if found.is_empty() {
@@ -168,6 +173,10 @@ fn targets(view: &View<'_>) -> Vec<(Index, Option<u64>)> {
             // target * log(p), or target * logit beside a log of the same logit.
             "mul" if node.dtype.contains("float") => {
                 let [a, b] = node.inputs[..] else { continue };
+                // A label of 1 or -1 multiplies the score before the logarithm, and is no probability.
+                if view.descendants(index, STEPS_TO_LOG).into_iter().any(|at| is_log(view, at)) {
+                    continue;
+                }
                 for (target, other) in [(a, b), (b, a)] {
                     if view.is_of_data(target) && !view.is_of_data(other) && is_log_probability(view, other) {
                         found.extend(values_of(view, target).map(|target| (target, None)));
@@ -241,13 +250,15 @@ fn values_of(view: &View<'_>, index: Index) -> Option<Index> {
 
 /// Whether a tensor is a logarithm of a probability, or a logit that goes into one.
 fn is_log_probability(view: &View<'_>, index: Index) -> bool {
-    let is_log = |at: Index| {
-        let node = view.node(at);
-        let names = [Some(node.op.as_str()), node.call.as_deref()];
-        names.into_iter().flatten().any(|name| has_logarithm(name) || LOG_PROBABILITIES.contains(&name))
-    };
     let near = view.ancestors(index, 4).into_iter().chain([index]);
-    near.into_iter().any(is_log) || view.descendants(index, STEPS_TO_LOG).into_iter().any(is_log)
+    near.chain(view.descendants(index, STEPS_TO_LOG)).any(|at| is_log(view, at))
+}
+
+/// Whether an operation is a logarithm, or a function with one in it.
+fn is_log(view: &View<'_>, at: Index) -> bool {
+    let node = view.node(at);
+    let names = [Some(node.op.as_str()), node.call.as_deref()];
+    names.into_iter().flatten().any(|name| has_logarithm(name) || LOG_PROBABILITIES.contains(&name))
 }
 
 /// Whether a logarithm, or what is left of it after a difference, is multiplied by its own argument.
@@ -274,7 +285,7 @@ fn worked_out(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget> {
     }
     let bad = |origin: &Origin| {
         let value = origin.vector.iter().copied().min_by(f64::total_cmp)?;
-        Some(BadTarget { value, classes: None, row: origin.batch_row, sample: origin.sample.clone() })
+        Some(BadTarget { value, classes: None, row: origin.batch_row, sample: origin.sample.clone(), is_outside_of_domain: false })
     };
     let mut found: Vec<BadTarget> = Vec::new();
     for target in evidence.origins.iter().filter_map(bad) {
@@ -285,14 +296,24 @@ fn worked_out(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget> {
     found
 }
 
-/// Shares of which an inverse sine or the like is taken, which is no number beyond 1: the elements behind it, if
-/// most of their kind lie between 0 and 1.
+/// Targets for which a function on the way to the loss is not defined: shares beyond 1 in an inverse sine, negative
+/// times or amounts in a power or a root. They are the elements behind it, if most of their kind lie inside.
 fn outside_of_domain(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget> {
-    let is_bounded = BOUNDED.contains(&evidence.executed().as_str()) && evidence.is_in_few_rows();
-    let Some(producer) = view.producer().filter(|_| is_bounded) else { return Vec::new() };
+    let executed = evidence.executed();
+    let is_bad: fn(f64) -> bool = if BOUNDED.contains(&executed.as_str()) {
+        |value| !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value)
+    } else if is_power(&executed) || executed == "sqrt" {
+        |value| value < 0.0
+    } else {
+        return Vec::new();
+    };
+    let is_forward = matches!(evidence.broken.phase, Phase::Forward | Phase::Loss);
+    let Some(producer) = view.producer().filter(|_| is_forward && evidence.is_in_few_rows()) else {
+        return Vec::new();
+    };
     // What a layer reads is a feature, and no target.
     let reads_weight = |at: &Index| view.node(*at).inputs.iter().any(|&input| view.parameter(input).is_some());
-    let is_target = view.node(producer).inputs.first().is_some_and(|&argument| view.is_of_data(argument))
+    let is_target = view.node(producer).inputs.first().is_some_and(|&argument| is_scaled_data(view, argument))
         && !view.descendants(producer, usize::MAX).iter().any(reads_weight);
     if !is_target {
         return Vec::new();
@@ -300,14 +321,23 @@ fn outside_of_domain(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget>
     let mut found: Vec<BadTarget> = Vec::new();
     for origin in &evidence.origins {
         let Some(value) = origin.place_in_vector().map(|place| origin.vector[place]) else { continue };
-        let is_outside = !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value);
         let is_known = found.iter().any(|known| known.row == origin.batch_row);
-        if is_outside && !is_known {
+        if is_bad(value) && !is_known {
             let (row, sample) = (origin.batch_row, origin.sample.clone());
-            found.push(BadTarget { value, classes: None, row, sample });
+            found.push(BadTarget { value, classes: None, row, sample, is_outside_of_domain: true });
         }
     }
     found
+}
+
+/// Whether a tensor is made of data alone, or of data times or over something positive, which changes no sign.
+fn is_scaled_data(view: &View<'_>, index: Index) -> bool {
+    let node = view.node(index);
+    let is_scaled = match (node.op.as_str(), &node.inputs[..]) {
+        ("mul" | "div", &[data, by]) => view.is_of_data(data) && view.node(by).range.min > 0.0,
+        _ => false,
+    };
+    is_scaled || view.is_of_data(index)
 }
 
 /// Whether the logarithm is that of an entropy. The breaking step may end before that shows; then the step before
@@ -339,6 +369,7 @@ fn seen_before(evidence: &Evidence<'_>, view: &View<'_>) -> Option<BadTarget> {
             classes: None,
             row: None,
             sample: extreme.sample.clone(),
+            is_outside_of_domain: false,
         })
     })
 }

@@ -38,8 +38,11 @@ impl Cause for MaskedBranch {
         }
         // What a mask hides gets a gradient of 0, and 0 times an infinite slope is NaN. An infinite slope that meets
         // another gradient stays infinite: nothing hid it.
-        let meets = broken.trail.first().filter(|next| next.op == evidence.producer().op);
-        let becomes_nan = meets.map_or(broken.kind == Kind::Nan, |next| next.output.range.nan > 0);
+        let mut meets = broken.trail.iter().take_while(|next| next.op == evidence.producer().op).peekable();
+        let becomes_nan = match meets.peek() {
+            Some(_) => meets.any(|next| next.output.range.nan > 0),
+            None => broken.kind == Kind::Nan,
+        };
         if !becomes_nan {
             return None;
         }

@@ -38,7 +38,7 @@ impl Cause for NoValidTarget {
             let seen = format!("{} got a tensor of shape {}", producer.op, words::shape(shape));
             (NOTHING_LEFT, seen)
         } else {
-            count_of_zero(evidence)?
+            count_of_zero(evidence).or_else(|| counted_outside(evidence))?
         };
         let mut observations = vec![what];
         observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
@@ -58,9 +58,10 @@ impl Cause for NoValidTarget {
             ..self.finding(
                 confidence,
                 format!(
-                    "no target of step {}'s batch is valid: {} divides 0 by 0{}",
+                    "no target of step {}'s batch is valid: {} {}{}",
                     broken.step,
                     evidence.operation_in_words(),
+                    if executed == "mul" { "multiplies 0 by 1/0" } else { "divides 0 by 0" },
                     words::at(producer),
                 ),
             )
@@ -142,6 +143,30 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
         Some(_) => Some((COUNT_IS_ZERO, seen)),
         None => is_comparison(view, mask).then_some((COUNT_IS_ZERO_AT_ONCE, seen)),
     }
+}
+
+/// Whether nothing is multiplied by 1 over nothing, where the program counted the targets itself: a sum under a mask
+/// of data that lets nothing through.
+fn counted_outside(evidence: &Evidence<'_>) -> Option<(f64, String)> {
+    let number = evidence.producer().scalar?;
+    let executed = evidence.executed();
+    if !(executed == "mul" && number.is_infinite() || executed == "div" && number == 0.0) {
+        return None;
+    }
+    let view = evidence.breaking()?;
+    let sum = *view.node(view.producer()?).inputs.first()?;
+    let all_zero = |index: Index| {
+        let range = view.node(index).range;
+        range.count > 0 && range.zeros == range.count
+    };
+    let near = [sum].into_iter().chain(view.ancestors(sum, STEPS_TO_COUNT));
+    let masked = near.filter(|&at| view.node(at).op == "mul" || view.node(at).op == "mask_fill");
+    let mask = masked
+        .flat_map(|at| view.node(at).inputs.iter().copied())
+        .find(|&input| view.is_of_data(input) && all_zero(input) && view.node(input).range.count > 1)?;
+    let place = view.place(mask).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+    let seen = format!("the mask of shape {}{place} lets nothing through", words::shape(&view.node(mask).shape));
+    all_zero(sum).then_some((COUNT_IS_ZERO_AT_ONCE, seen))
 }
 
 /// Whether a tensor comes out of a comparison.

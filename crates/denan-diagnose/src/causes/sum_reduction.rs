@@ -22,6 +22,9 @@ const SUMS_AND_RUNS_AWAY: f64 = 0.9;
 /// The same for fewer elements.
 const SUMS_FEW: f64 = 0.7;
 
+/// A sample of so many times the elements it had in the first step is another size of sample.
+const LARGER: u64 = 4;
+
 /// Fewer than these are no batch to speak of.
 const FEW: u64 = 16;
 
@@ -32,48 +35,22 @@ impl Cause for SumReduction {
         }
         // In the breaking step the loss may never have been made.
         let view = evidence.before().or(evidence.first()).or(evidence.breaking())?;
-        let (sum, elements) = summed_loss(view)?;
+        let Some(Summed { at: sum, elements, .. }) = summed_loss(view) else {
+            return self.of_growing_samples(evidence, view);
+        };
         let confidence = match elements {
             MANY.. => SUMS_AND_RUNS_AWAY,
             FEW.. => SUMS_FEW,
             _ => return None,
         };
-        let place = view.place(sum).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
-        let mut observations = vec![format!(
+        let what = format!(
             "the loss is the sum of {} elements; their mean would make its gradient {} times smaller",
             count(elements),
             count(elements),
-        )];
-        observations.extend(evidence.history.largest_update.map(|update| {
-            format!(
-                "the update of step {} was {} times the weights; about 0.001 is healthy",
-                update.step,
-                float((update.value * 1000.0).round() / 1000.0),
-            )
-        }));
-        if evidence.history.losses.len() > 1 {
-            let losses = evidence.history.last_losses_in_words();
-            observations.push(format!("the losses before the break: {losses}"));
-        }
-        Some(Finding {
-            evidence: observations,
-            remedies: vec![
-                format!(
-                    "average instead: {}",
-                    evidence.code(".mean() in the place of .sum()", "reduction='mean'")
-                ),
-                "or keep the sum and divide the learning rate by the number of elements".to_owned(),
-            ],
-            interventions: vec![
-                "mean-loss".to_owned(),
-                "lower-learning-rate".to_owned(),
-                "smaller-batch".to_owned(),
-            ],
-            ..self.finding(
-                confidence,
-                format!("the loss adds up {} elements instead of averaging them{place}", count(elements)),
-            )
-        })
+        );
+        let place = view.place(sum).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let summary = format!("the loss adds up {} elements instead of averaging them{place}", count(elements));
+        Some(self.finding_of(evidence, confidence, what, summary))
     }
 
     fn names(&self) -> Names {
@@ -96,18 +73,106 @@ impl Cause for SumReduction {
     }
 }
 
+impl SumReduction {
+    /// Samples that are averaged, each a sum over its own elements, which have become more.
+    fn of_growing_samples(&self, evidence: &Evidence<'_>, view: &View<'_>) -> Option<Finding> {
+        let (sum, elements) = sum_per_sample(view)?;
+        let (_, at_first) = sum_per_sample(evidence.first()?)?;
+        if elements < MANY || elements < LARGER * at_first {
+            return None;
+        }
+        let what = format!(
+            "each sample's loss is the sum of {} elements, and was one of {} in the first step",
+            count(elements),
+            count(at_first),
+        );
+        let place = view.place(sum).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let summary = format!(
+            "the loss adds up the elements of each sample instead of averaging them{place}, and these have become {} \
+             times as many",
+            count(elements / at_first.max(1)),
+        );
+        Some(self.finding_of(evidence, SUMS_AND_RUNS_AWAY, what, summary))
+    }
+
+    fn finding_of(&self, evidence: &Evidence<'_>, confidence: f64, what: String, summary: String) -> Finding {
+        let mut observations = vec![what];
+        observations.extend(evidence.history.largest_update.map(|update| {
+            format!(
+                "the update of step {} was {} times the weights; about 0.001 is healthy",
+                update.step,
+                float((update.value * 1000.0).round() / 1000.0),
+            )
+        }));
+        if evidence.history.losses.len() > 1 {
+            let losses = evidence.history.last_losses_in_words();
+            observations.push(format!("the losses before the break: {losses}"));
+        }
+        Finding {
+            evidence: observations,
+            remedies: vec![
+                format!(
+                    "average instead: {}",
+                    evidence.code(".mean() in the place of .sum()", "reduction='mean'")
+                ),
+                "keep the sum and divide the learning rate by the number of elements".to_owned(),
+            ],
+            interventions: vec![
+                "mean-loss".to_owned(),
+                "lower-learning-rate".to_owned(),
+                "smaller-batch".to_owned(),
+            ],
+            ..self.finding(confidence, summary)
+        }
+    }
+}
+
 /// The sum that the loss is, and over how many elements; none if it is divided again.
 ///
 /// Of several sums that are added up (one for each sample of a batch) it is the first, and the elements are those
 /// of all.
-pub(crate) fn summed_loss(view: &View<'_>) -> Option<(Index, u64)> {
+pub(crate) fn summed_loss(view: &View<'_>) -> Option<Summed> {
     let mut sums = Vec::new();
     collect_sums(view, loss(view)?, 1, MOST_TERMS, &mut sums)?;
     let largest = sums.iter().map(|sum| magnitude(view.node(sum.at))).fold(0.0, f64::max);
     // A term that hardly counts beside the others is no part of what the loss is.
     sums.retain(|sum| magnitude(view.node(sum.at)) >= SHARE_OF_TERM * largest);
     let elements = sums.iter().map(|sum| sum.elements).sum();
-    Some((sums.first()?.at, elements))
+    Some(Summed { at: sums.first()?.at, elements, terms: sums.len() })
+}
+
+/// The sum that a loss is.
+pub(crate) struct Summed {
+    /// It, or the first of several that are added up.
+    pub(crate) at: Index,
+    /// Elements of all.
+    pub(crate) elements: u64,
+    /// How many sums there are.
+    pub(crate) terms: usize,
+}
+
+/// The sum over the elements of each sample, of which the loss is the mean, and over how many.
+pub(crate) fn sum_per_sample(view: &View<'_>) -> Option<(Index, u64)> {
+    let mut at = loss(view)?;
+    for _ in 0..MOST_TERMS {
+        let node = view.node(at);
+        let input = *node.inputs.first()?;
+        match node.op.as_str() {
+            "mean" => {
+                let sum = view.source(input);
+                let of = view.node(sum);
+                let before = view.node(*of.inputs.first()?).range.count;
+                return (of.op == "sum" && of.range.count > 1).then(|| (sum, before / of.range.count));
+            }
+            // Of several terms the one that counts most.
+            "add" | "sub" | "neg" | "mul" | "reshape" => {
+                let terms = node.inputs.iter().copied().filter(|&term| view.node(term).role == Role::Activation);
+                at = terms.max_by(|&a, &b| magnitude(view.node(a)).total_cmp(&magnitude(view.node(b))))?;
+            }
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// A sum over elements.

@@ -8,7 +8,7 @@ use crate::operators::plain;
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
-use denan_record::model::{Parameter, Phase, Step};
+use denan_record::model::{Kind, Parameter, Phase, Step};
 
 pub(crate) struct WeightGrowth;
 
@@ -39,6 +39,10 @@ const JUMP: f64 = 3.0;
 /// The same for the norm of all weights: through many layers a little each multiplies.
 const GROWN_TOGETHER: f64 = 1.05;
 
+/// Magnitude below which nothing is near an overflow, squared and exponentiated values aside, which become infinite
+/// and not NaN.
+const NO_OVERFLOW: f64 = 1e6;
+
 /// The parameter began near 0, so that growth by itself means less.
 const FROM_NOTHING: f64 = 0.75;
 
@@ -57,7 +61,7 @@ impl Cause for WeightGrowth {
             );
             return Some(self.finding_of(evidence, "the weights", &drift, Some(through_layers)));
         }
-        if jumped(evidence) {
+        if jumped(evidence) || is_outside_of_domain(evidence) {
             return None;
         }
         let drifts = evidence
@@ -184,6 +188,15 @@ impl WeightGrowth {
             )
         }
     }
+}
+
+/// Whether the operation is not defined for what it read (a root or power of a negative number), which is no matter of
+/// size.
+fn is_outside_of_domain(evidence: &Evidence<'_>) -> bool {
+    let inputs = &evidence.producer().inputs;
+    evidence.broken.phase == Phase::Forward
+        && evidence.broken.kind == Kind::Nan
+        && inputs.iter().all(|input| input.range.abs_max() < NO_OVERFLOW)
 }
 
 /// Whether what the call read is far beyond what it read one step before: that is the doing of a sample or of a

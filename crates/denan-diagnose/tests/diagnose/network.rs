@@ -95,7 +95,7 @@ fn columns_far_apart_in_scale_are_blamed_if_a_layer_reads_them_as_they_are() {
     let found = with([1e-3, 5000.0], 5000.0);
     assert_eq!(found[0].rule, "feature-scale", "{}", verdict(&found));
     assert_house_style(&found);
-    assert!(with([10.0, 5000.0], 5000.0).iter().all(|found| found.rule != "feature-scale"), "not far enough");
+    assert!(with([60.0, 5000.0], 5000.0).iter().all(|found| found.rule != "feature-scale"), "not far enough");
     assert!(with([1e-3, 5000.0], 1.0).iter().all(|found| found.rule != "feature-scale"), "normalised");
 }
 
