@@ -25,7 +25,7 @@ fn cells(treated: bool, draw: &mut Draw, device: &Device) -> Tensor<2> {
             let centre = if gene % 3 == kind { 1.2 } else { -0.4 };
             let moved = match (treated, gene) {
                 (true, 0 | 1) => 1.5,
-                (true, 4) => -1.0 * centre,
+                (true, 4) => -centre,
                 _ => 0.0,
             };
             genes.push(centre + moved + 0.5 * draw.normal());

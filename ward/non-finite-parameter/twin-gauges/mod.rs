@@ -49,8 +49,8 @@ fn regression(days: &[[f32; MEASURES]], ridge: f32) -> [f32; MEASURES] {
             }
         }
     }
-    for at in 0..MEASURES {
-        normal[at][at] += ridge;
+    for (at, row) in normal.iter_mut().enumerate() {
+        row[at] += ridge;
     }
     for pivot in 0..MEASURES {
         let divisor = normal[pivot][pivot];

@@ -124,7 +124,7 @@ pub fn train(healthy: bool) {
             model = model.freeze();
             model.head = head;
         }
-        if step >= THAWING && (step - THAWING) % THAW_EVERY == 0 {
+        if step >= THAWING && (step - THAWING).is_multiple_of(THAW_EVERY) {
             let thawed = (step - THAWING) / THAW_EVERY;
             if let Some(number) = (BLOCKS - 1).checked_sub(thawed) {
                 model.blocks[number] = model.blocks[number].clone().unfreeze();
