@@ -7,6 +7,7 @@ use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::{count, float};
 use denan_record::model::{Phase, Role};
+use std::collections::BTreeSet;
 
 pub(crate) struct SumReduction;
 
@@ -132,8 +133,9 @@ impl SumReduction {
 /// Of several sums that are added up (one for each sample of a batch) it is the first, and the elements are those
 /// of all.
 pub(crate) fn summed_loss(view: &View<'_>) -> Option<Summed> {
-    let mut sums = Vec::new();
-    collect_sums(view, loss(view)?, 1, MOST_TERMS, &mut sums)?;
+    let mut search = Search { view, seen: BTreeSet::new(), sums: Vec::new() };
+    search.visit(loss(view)?, 1)?;
+    let mut sums = search.sums;
     let largest = sums.iter().map(|sum| magnitude(view.node(sum.at))).fold(0.0, f64::max);
     // A term that hardly counts beside the others is no part of what the loss is.
     sums.retain(|sum| magnitude(view.node(sum.at)) >= SHARE_OF_TERM * largest);
@@ -181,45 +183,57 @@ struct Sum {
     elements: u64,
 }
 
-/// Terms of a loss that are followed.
+/// Operations of a loss that are followed.
 const MOST_TERMS: usize = 512;
 
 /// Share of the largest term below which another one is left out.
 const SHARE_OF_TERM: f64 = 0.01;
 
-/// From the loss backwards through what changes neither the number of elements nor the size of them. Nothing if
-/// what counts in the loss is divided again: whatever it divides by, somebody has thought of the size.
-fn collect_sums(view: &View<'_>, at: Index, elements: u64, most: usize, sums: &mut Vec<Sum>) -> Option<()> {
-    let most = most.checked_sub(1)?;
-    let node = view.node(at);
-    match node.op.as_str() {
-        "sum" => {
-            let before = view.node(*node.inputs.first()?);
-            let number = elements * (before.range.count.max(1) / node.range.count.max(1));
-            // A sum of sums adds up all.
-            let input = view.source(*node.inputs.first()?);
-            if view.node(input).op == "sum" {
-                return collect_sums(view, input, number, most, sums);
-            }
-            sums.push(Sum { at, elements: number });
-            return Some(());
+/// On the way from the loss to its sums.
+struct Search<'v, 'a> {
+    view: &'v View<'a>,
+    seen: BTreeSet<Index>,
+    sums: Vec<Sum>,
+}
+
+impl Search<'_, '_> {
+    /// From the loss backwards through what changes neither the number of elements nor the size of them. Nothing if
+    /// what counts in the loss is divided again: whatever it divides by, somebody has thought of the size.
+    fn visit(&mut self, at: Index, elements: u64) -> Option<()> {
+        if self.seen.len() >= MOST_TERMS || !self.seen.insert(at) {
+            return None;
         }
-        "mean" | "div" | "recip" => return None,
-        "mul" if node.scalar.is_some_and(|scalar| scalar.abs() < 0.1) => return None,
-        "mul" if node.scalar.is_none() && node.shape.iter().product::<u64>() <= 1 => return None,
-        "neg" | "reshape" | "add" | "sub" | "mul" | "cat" | "clamp" | "clamp_min" | "squeeze" => {}
-        _ => return None,
+        let view = self.view;
+        let node = view.node(at);
+        match node.op.as_str() {
+            "sum" => {
+                let before = view.node(*node.inputs.first()?);
+                let number = elements * (before.range.count.max(1) / node.range.count.max(1));
+                // A sum of sums adds up all.
+                let input = view.source(*node.inputs.first()?);
+                if view.node(input).op == "sum" {
+                    return self.visit(input, number);
+                }
+                self.sums.push(Sum { at, elements: number });
+                return Some(());
+            }
+            "mean" | "div" | "recip" => return None,
+            "mul" if node.scalar.is_some_and(|scalar| scalar.abs() < 0.1) => return None,
+            "mul" if node.scalar.is_none() && node.shape.iter().product::<u64>() <= 1 => return None,
+            "neg" | "reshape" | "add" | "sub" | "mul" | "cat" | "clamp" | "clamp_min" | "squeeze" => {}
+            _ => return None,
+        }
+        let mut terms: Vec<Index> = node.inputs.clone();
+        terms.retain(|&input| view.node(input).role == Role::Activation);
+        terms.sort_by(|&a, &b| magnitude(view.node(b)).total_cmp(&magnitude(view.node(a))));
+        let (&first, others) = terms.split_first()?;
+        // What counts most decides; the others may be means.
+        self.visit(first, elements)?;
+        for &other in others {
+            let _ = self.visit(other, elements);
+        }
+        Some(())
     }
-    let mut terms: Vec<Index> = node.inputs.clone();
-    terms.retain(|&input| view.node(input).role == Role::Activation);
-    terms.sort_by(|&a, &b| magnitude(view.node(b)).total_cmp(&magnitude(view.node(a))));
-    let (&first, others) = terms.split_first()?;
-    // What counts most decides; the others may be means.
-    collect_sums(view, first, elements, most, sums)?;
-    for &other in others {
-        let _ = collect_sums(view, other, elements, most, sums);
-    }
-    Some(())
 }
 
 /// What the backward pass started from: the last tensor of one element that the forward pass made before it, and
