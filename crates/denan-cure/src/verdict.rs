@@ -13,9 +13,11 @@ const LEAST_PROGRESS: f64 = 0.01;
 /// it was before the break. 1e-3 is usual; a thousandth of that moves nothing.
 const LEAST_UPDATE: f64 = 1e-6;
 
-/// How many steps a re-run makes: past the break by 50 steps or half of the way to it, whichever is more.
-pub fn steps_to_outlive(break_step: u64) -> u64 {
-    break_step + 1 + 50.max(break_step / 2)
+/// How many steps a re-run makes: past the break by 50 steps or half of the way to it, whichever is more; by three
+/// times the way where something drifted, which a weak cure only slows down.
+pub fn steps_to_outlive(break_step: u64, has_drifted: bool) -> u64 {
+    let further = if has_drifted { 3 * break_step } else { break_step / 2 };
+    break_step + 1 + further.max(50)
 }
 
 /// What came of a re-run.
@@ -219,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_re_run_outlives_the_break_by_fifty_steps_or_half() {
-        assert_eq!(steps_to_outlive(7), 58);
-        assert_eq!(steps_to_outlive(1000), 1501);
+        assert_eq!(steps_to_outlive(7, false), 58);
+        assert_eq!(steps_to_outlive(1000, false), 1501);
+        assert_eq!(steps_to_outlive(100, true), 401);
     }
 }

@@ -64,8 +64,9 @@ impl Scoreboard {
             format!("{name:NAME$}{columns}")
         };
         let name = format!("{} cases", self.cases);
-        let counts = row(&name, &|number| format!("{}/{}", self.passed[number], self.made[number]));
-        println!("{counts}{:6.1}", self.elapsed.as_secs_f64());
+        let passed = row(&name, &|number| self.passed[number].to_string());
+        println!("{passed}{:6.1}", self.elapsed.as_secs_f64());
+        println!("{}", row("of", &|number| self.made[number].to_string()));
         let shares = row("", &|number| match self.made[number] {
             0 => "·".to_owned(),
             made => format!("{:.0} %", 100.0 * self.passed[number] as f64 / made as f64),

@@ -12,6 +12,9 @@ use serde_json::Map;
 
 /// Samples are dropped one discovery after another; data with more bad samples than this wants `denan scan`.
 const MOST_DROPS: usize = 8;
+/// Causes that work slowly: a re-run that is only past the break may have put it off.
+const DRIFTS: [&str; 1] = ["weight-growth"];
+
 /// Runs the training again.
 pub trait Rerun {
     /// Runs it once for each of the interventions, all at the same time, each until it breaks or has made
@@ -110,9 +113,11 @@ fn rank(verdict: Verdict) -> u8 {
 
 fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Experiment {
     let mut dropped = Vec::new();
+    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
+    let planned = steps_to_outlive(break_step, DRIFTS.contains(&rule));
     let attempt = match id {
-        "drop-samples" => drop_samples(recorded, blamed, rerun, &mut dropped),
-        id => offers::offer(recorded, rule, id).and_then(|offer| try_all(recorded, rerun, offer)),
+        "drop-samples" => drop_samples(recorded, blamed, rerun, planned, &mut dropped),
+        id => offers::offer(recorded, rule, id).and_then(|offer| try_all(recorded, rerun, planned, offer)),
     };
     let unchanged = Cure {
         rule: rule.to_owned(),
@@ -152,9 +157,10 @@ type Attempt = Result<(Intervention, Judgement), String>;
 fn run_one(
     recorded: &Run,
     rerun: &mut dyn Rerun,
+    planned: u64,
     intervention: Intervention,
 ) -> Result<(Intervention, Judgement, Run), String> {
-    run_all(recorded, rerun, vec![intervention])
+    run_all(recorded, rerun, planned, vec![intervention])
         .pop()
         .unwrap_or_else(|| Err("nothing came back from the re-run".to_owned()))
 }
@@ -163,10 +169,9 @@ fn run_one(
 fn run_all(
     recorded: &Run,
     rerun: &mut dyn Rerun,
+    planned: u64,
     interventions: Vec<Intervention>,
 ) -> Vec<Result<(Intervention, Judgement, Run), String>> {
-    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
-    let planned = steps_to_outlive(break_step);
     for intervention in &interventions {
         // Samples are announced by name where they are dropped.
         if !matches!(intervention, Intervention::DropSamples { .. }) {
@@ -229,6 +234,7 @@ fn drop_samples(
     recorded: &Run,
     blamed: &[BlamedSample],
     rerun: &mut dyn Rerun,
+    planned: u64,
     dropped: &mut Vec<Sample>,
 ) -> Attempt {
     add_samples(dropped, blamed);
@@ -241,7 +247,7 @@ fn drop_samples(
         let indices = dropped.iter().map(|sample| sample.index).collect();
         let intervention = Intervention::DropSamples { indices };
         rerun.progress(&words::in_words(&intervention, recorded, dropped));
-        let (intervention, judgement, again) = run_one(recorded, rerun, intervention)?;
+        let (intervention, judgement, again) = run_one(recorded, rerun, planned, intervention)?;
         let found_more = add_samples(dropped, &rerun.blamed(&again));
         if judgement.verdict != Verdict::Broke || !found_more {
             return Ok((intervention, judgement));
@@ -262,10 +268,10 @@ fn add_samples(samples: &mut Vec<Sample>, blamed: &[BlamedSample]) -> bool {
 }
 
 /// The groups in turn, until one holds a survivor; the first verdict of all if none does.
-fn try_all(recorded: &Run, rerun: &mut dyn Rerun, groups: Vec<Vec<Intervention>>) -> Attempt {
+fn try_all(recorded: &Run, rerun: &mut dyn Rerun, planned: u64, groups: Vec<Vec<Intervention>>) -> Attempt {
     let mut first: Option<(Intervention, Judgement)> = None;
     for group in groups {
-        let (intervention, judgement) = match search(recorded, rerun, group) {
+        let (intervention, judgement) = match search(recorded, rerun, planned, group) {
             Ok(found) => found,
             // Out of time: what has been found so far counts.
             Err(reason) => return first.ok_or(reason),
@@ -284,13 +290,14 @@ fn try_all(recorded: &Run, rerun: &mut dyn Rerun, groups: Vec<Vec<Intervention>>
 ///
 /// Narrowed down like a bisection, with as many probes at once as there are jobs: what is stronger
 /// than a survivor survives too, what is milder than a break breaks too.
-fn search(recorded: &Run, rerun: &mut dyn Rerun, candidates: Vec<Intervention>) -> Attempt {
+fn search(recorded: &Run, rerun: &mut dyn Rerun, planned: u64, candidates: Vec<Intervention>) -> Attempt {
     let mut best: Option<(Intervention, Judgement)> = None;
     let mut other: Option<(Intervention, Judgement)> = None;
     let (mut low, mut high) = (0, candidates.len());
     while low < high {
         let probes = probes(low, high, rerun.jobs());
-        let tried = run_all(recorded, rerun, probes.iter().map(|&at| candidates[at].clone()).collect());
+        let tried =
+            run_all(recorded, rerun, planned, probes.iter().map(|&at| candidates[at].clone()).collect());
         for (at, tried) in probes.into_iter().zip(tried) {
             if !(low..high).contains(&at) {
                 continue;

@@ -2,7 +2,7 @@
 //! `denan_burn::remedies`.
 
 use super::expr::{self, chain};
-use super::learning_rate::find_step;
+use super::learning_rate::{find_step, only_step};
 use super::optimizer::{self, NotFound, Site};
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, definition, import, number, walk};
@@ -46,8 +46,7 @@ fn together(max_norm: f64, context: &PatchContext<'_>, sources: &dyn SourceTree)
     );
     let refuse = |why: &str| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
-    let (source, step) =
-        find_step(&all, context.step_place, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
+    let (source, step) = only_step(&all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
     let (Some(module), Some(gradients)) = (step.args.get(1), step.args.get(2)) else {
         return Err(refuse("step is called without gradients"));
     };

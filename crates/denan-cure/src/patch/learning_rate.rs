@@ -2,6 +2,7 @@
 
 use super::definition::{self, Number};
 use super::expr;
+use super::optimizer::function_around;
 use super::place::{Candidate, pick};
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, number, walk};
@@ -23,6 +24,7 @@ pub(super) fn patch(
         None => format!("multiply the learning rate by {}", number::short(factor)),
     };
     let all = Source::all(sources);
+    only_step(&all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
     let (source, edits) =
         edits(factor, &all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
     source.patch(sources, edits, &by_hand)
@@ -59,29 +61,34 @@ pub(super) fn edits<'a>(
     Ok((source, times(rate, &number::short(factor))))
 }
 
+/// The call of `optimizer.step(rate, module, gradients)` where it is the only one in its function: an experiment acts
+/// on the steps of all optimizers.
+pub(super) fn only_step<'a>(
+    all: &'a [Source],
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<(&'a Source, ExprMethodCall), String> {
+    let (source, step) = find_step(all, context.step_place, sources)?;
+    let function = function_around(source, range(&step).start);
+    let is_beside = |call: &&Candidate<ExprMethodCall>| {
+        function.as_ref().is_some_and(|function| function.contains(&call.range.start))
+    };
+    match steps(source).iter().filter(is_beside).count() {
+        0 | 1 => Ok((source, step)),
+        several => Err(format!("{several} optimizers make steps there")),
+    }
+}
+
 /// The call of `optimizer.step(rate, module, gradients)`.
 pub(super) fn find_step<'a>(
     all: &'a [Source],
     place: Option<&Place>,
     sources: &dyn SourceTree,
 ) -> Result<(&'a Source, ExprMethodCall), String> {
-    let calls = |source: &Source| {
-        let mut calls = Vec::new();
-        walk::expressions(source.syntax(), &mut |expr| {
-            if let Expr::MethodCall(call) = expr {
-                // A scheduler's `step` takes no argument, an optimizer's three.
-                if (call.method == "step" || call.method == "step_multi") && call.args.len() == 3 {
-                    let what = call.clone();
-                    calls.push(Candidate { key: range(&call.method).start, range: range(call), what });
-                }
-            }
-        });
-        calls
-    };
     let Some(place) = place else {
         let mut found: Vec<(&Source, ExprMethodCall)> = Vec::new();
         for source in all {
-            let own = calls(source).into_iter().filter(|candidate| !source.is_test(candidate.key));
+            let own = steps(source).into_iter().filter(|candidate| !source.is_test(candidate.key));
             found.extend(own.map(|candidate| (source, candidate.what)));
         }
         return match <[_; 1]>::try_from(found) {
@@ -96,12 +103,27 @@ pub(super) fn find_step<'a>(
         .ok_or_else(|| format!("{} is not among the program's own sources", place.file))?;
     let line = || format!("line {} of {}", place.line, sources.show(source.file()));
     // The place may be of a macro or a function around the call; there is hardly a second one beside it.
-    let exact = pick(source, place.line, place.column, vec![calls(source)]);
-    match exact.or_else(|_| pick(source, place.line, 0, vec![calls(source)])) {
+    let exact = pick(source, place.line, place.column, vec![steps(source)]);
+    match exact.or_else(|_| pick(source, place.line, 0, vec![steps(source)])) {
         Ok(call) => Ok((source, call)),
         Err(0) => Err(format!("{} holds no call of optimizer.step(…)", line())),
         Err(count) => Err(format!("{} holds {count} calls of optimizer.step(…)", line())),
     }
+}
+
+/// All calls of `optimizer.step(rate, module, gradients)` in a file.
+fn steps(source: &Source) -> Vec<Candidate<ExprMethodCall>> {
+    let mut calls = Vec::new();
+    walk::expressions(source.syntax(), &mut |expr| {
+        if let Expr::MethodCall(call) = expr {
+            // A scheduler's `step` takes no argument, an optimizer's three.
+            if (call.method == "step" || call.method == "step_multi") && call.args.len() == 3 {
+                let what = call.clone();
+                calls.push(Candidate { key: range(&call.method).start, range: range(call), what });
+            }
+        }
+    });
+    calls
 }
 
 fn scaled(number: &Number<'_>, factor: f64) -> Edit {

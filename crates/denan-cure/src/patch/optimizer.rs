@@ -188,7 +188,8 @@ fn constructed(expr: &Expr) -> Option<&'static Optimizer> {
     OPTIMIZERS.iter().find(|optimizer| optimizer.name == name)
 }
 
-fn function_around(source: &Source, at: usize) -> Option<Range<usize>> {
+/// The function around a byte of a file.
+pub(super) fn function_around(source: &Source, at: usize) -> Option<Range<usize>> {
     struct Around(usize, Option<Range<usize>>);
     impl Walk for Around {
         fn function(&mut self, _: &syn::Signature, all: Range<usize>) {

@@ -1,6 +1,6 @@
 //! `constant-learning-rate`, `warm-up`: the rate that is handed to the optimizer.
 
-use super::learning_rate::{self, find_step};
+use super::learning_rate::{self, find_step, only_step};
 use super::source::{Edit, Source, range};
 use super::walk::{self, Walk};
 use super::{NoPatch, PatchContext, SourceTree, expr, number};
@@ -32,8 +32,7 @@ pub(super) fn warm_up(
     let by_hand = format!("multiply the rate by ((step + 1) as f64 / {length}).min(1.0)");
     let refuse = |why: &str| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
-    let (source, step) =
-        find_step(&all, context.step_place, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
+    let (source, step) = only_step(&all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
     let rate = step.args.first().ok_or_else(|| refuse("step is called without a rate"))?;
     let counter = counter(&all, source, range(&step).start)
         .ok_or_else(|| refuse("no counter of the steps was found around the step"))?;

@@ -366,3 +366,17 @@ fn without_a_step_there_is_only_advice() {
     let no_patch = known.patch(&two, &Intervention::LowerLearningRate { factor: 0.5 }).expect_err("no patch");
     assert!(no_patch.why.contains("2 calls of optimizer.step"), "{no_patch}");
 }
+
+#[test]
+fn the_rates_of_several_optimizers_are_left_to_the_user() {
+    let program = Program::new(&dedent(
+        "
+        fn main() {
+            head = head_optim.step(1e-3, head, of_head);
+            body = body_optim.step(1.0, body, of_body);
+        }
+        ",
+    ));
+    let advice = lower(&program, Some(1e-3), 0.5).expect_err("no patch");
+    assert!(advice.why.contains("2 optimizers"), "{advice}");
+}
