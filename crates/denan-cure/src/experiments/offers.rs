@@ -107,6 +107,8 @@ fn safe_ops(recorded: &Run) -> Result<Vec<Intervention>, String> {
             &[1e-3, 1e-2]
         }
         "log" | "log1p" | "div" | "recip" | "acos" | "asin" | "atanh" => &[1e-7, 1e-5, 1e-3],
+        // 1 over a count is at most 1.
+        "mul" if producer.scalar.is_some_and(f64::is_infinite) => &[1.0],
         "softmax" | "log_softmax" if half => &[1e4],
         "softmax" | "log_softmax" => &[1e9],
         other => return Err(format!("there is no safer form of {other}")),

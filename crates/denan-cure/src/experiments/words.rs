@@ -19,6 +19,7 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             "softplus" => "write log(exp(x) + 1) as softplus(x, 1.0)".to_owned(),
             "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
             "softmax" | "log_softmax" => format!("mask with -{} instead of -inf", float(*margin)),
+            "mul" => format!("keep the factor of mul at most {}", float(*margin)),
             "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
             "acos" | "asin" | "atanh" => {
                 format!("keep the argument of {op} at least {} away from 1", float(*margin))

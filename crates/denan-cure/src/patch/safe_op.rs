@@ -28,6 +28,9 @@ pub(super) fn patch(
     if call.op == "softplus" {
         return softplus(call, sources);
     }
+    if call.op == "mul" {
+        return bounded_factor(call, context, sources);
+    }
     let seen = recorded(call, context);
     let dtype = seen.and_then(|seen| seen.inputs.first()).map_or("float32", |input| input.dtype.as_str());
     let Some(function) = Function::of(call.op, call.margin, dtype) else {
@@ -134,6 +137,42 @@ fn unmasked(call: &Call<'_>, sources: &dyn SourceTree) -> Result<Patch, NoPatch>
         vec![Edit::insert(at.end, format!(".clamp_min({low})"))]
     } else {
         vec![Edit::insert(at.start, "("), Edit::insert(at.end, format!(").clamp_min({low})"))]
+    };
+    source.patch(sources, edits, &by_hand)
+}
+
+/// `sum * per_target` becomes `sum * per_target.min(1.0)`.
+fn bounded_factor(
+    call: &Call<'_>,
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<Patch, NoPatch> {
+    let bound = format!("{:?}", call.margin);
+    let by_hand = format!("bound the factor: .min({bound})");
+    let source = Source::open(sources, call.file, &by_hand)?;
+    let mut factors = Vec::new();
+    walk::expressions(source.syntax(), &mut |expr| {
+        let (key, factor) = match expr {
+            Expr::Binary(binary) if matches!(binary.op, BinOp::Mul(_)) => {
+                (range(&*binary.left).start, (*binary.right).clone())
+            }
+            Expr::MethodCall(method) if method.method == "mul_scalar" && method.args.len() == 1 => {
+                (range(&method.method).start, method.args[0].clone())
+            }
+            _ => return,
+        };
+        factors.push(Candidate { key, range: range(expr), what: factor });
+    });
+    let column =
+        recorded(call, context).and_then(|seen| place_of(seen, call)).map_or(0, |place| place.column);
+    let factor = pick(&source, call.line, column, vec![factors]).map_err(|count| {
+        NoPatch::new(format!("line {} holds {count} products that may be meant", call.line), &*by_hand)
+    })?;
+    let all = range(&factor);
+    let edits = if expr::takes_method(&factor) {
+        vec![Edit::insert(all.end, format!(".min({bound})"))]
+    } else {
+        vec![Edit::insert(all.start, "("), Edit::insert(all.end, format!(").min({bound})"))]
     };
     source.patch(sources, edits, &by_hand)
 }

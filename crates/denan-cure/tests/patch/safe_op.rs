@@ -347,3 +347,12 @@ fn any_patch_of_any_line_parses() {
     }
     assert!(patches > 30, "{patches}");
 }
+
+#[test]
+fn a_factor_of_one_over_a_count_is_bounded() {
+    let factor = |statement, at| Sick { margin: 1.0, ..Sick::new("mul", statement, at) };
+    factor("    let loss = (x * y).sum() * per_target;", "(x * y).sum() * per")
+        .becomes("    let loss = (x * y).sum() * per_target.min(1.0);");
+    factor("    let loss = errors.sum() * (1.0 / count as f32);", "errors.sum() *")
+        .becomes("    let loss = errors.sum() * (1.0 / count as f32).min(1.0);");
+}

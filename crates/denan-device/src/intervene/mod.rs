@@ -168,7 +168,11 @@ impl Intervene {
                     self.acted |= self.safe_op.acted;
                     return op;
                 }
-                let op = if is_here && matches!(name.as_str(), "softmax" | "log_softmax") {
+                let op = if name == "mul" {
+                    let is_it = is_here && facts.call.name == "mul"
+                        || facts.phase == Phase::Backward && facts.rule == Some("mul");
+                    if is_it { self.safe_op.bound_factor(op, *margin) } else { op }
+                } else if is_here && matches!(name.as_str(), "softmax" | "log_softmax") {
                     if facts.called == Some(name) { self.safe_op.unmask(engine, op, *margin) } else { op }
                 } else if is_here && facts.call.name == name {
                     self.safe_op.move_argument(engine, op, name, *margin)

@@ -10,7 +10,7 @@ use crate::channel::{Engine, fresh_id};
 use crate::element;
 use crate::watch::float_handle;
 use burn_ir::{
-    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, TensorId, TensorIr, TensorStatus,
+    FloatOperationIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, TensorId, TensorIr, TensorStatus,
 };
 use denan_record::plan::exponent_limit;
 use real_flex::FlexTensor;
@@ -64,6 +64,18 @@ impl SafeOp {
         argument.id = id;
         argument.status = TensorStatus::ReadWrite;
         self.moved.insert(original, Moved { op: name.to_owned(), argument: moved, slope });
+        op
+    }
+
+    /// Bounds an infinite factor, which is 1 over a count of nothing: the program counted, not the engine.
+    pub fn bound_factor(&mut self, mut op: OperationIr, margin: f64) -> OperationIr {
+        if let OperationIr::NumericFloat(_, NumericOperationIr::MulScalar(product)) = &mut op {
+            let factor: f64 = product.rhs.elem();
+            if factor.is_infinite() {
+                product.rhs = ScalarIr::Float(margin.copysign(factor));
+                self.acted = true;
+            }
+        }
         op
     }
 
