@@ -2,8 +2,8 @@
 //!
 //! A product with a number, a sum with one and a root are monotone, and rounding keeps the order: the smallest
 //! element of the result is what the operation makes of the smallest element, and the largest likewise. The number
-//! of zeros follows where none can come about or vanish. Most of what an optimizer does is of this kind, on
-//! tensors as large as the parameters.
+//! of zeros follows where none can come about or vanish. Half of what Adam does is of this kind, on tensors as
+//! large as the parameters.
 
 use burn_backend::DType;
 use denan_numerics::{Extent, Range};

@@ -1,6 +1,6 @@
 //! `change-optimizer`: another configuration, and the rate that goes with it.
 
-use super::optimizer::{self, NotFound};
+use super::optimizer;
 use super::source::{Source, range};
 use super::{NoPatch, PatchContext, SourceTree, import, learning_rate, number};
 use denan_finding::Patch;
@@ -24,10 +24,7 @@ pub(super) fn patch(
     );
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
-    let site = optimizer::find(&all, context, sources).map_err(|not_found| match not_found {
-        NotFound::Absent => refuse("the sources configure no optimizer of burn".to_owned()),
-        NotFound::Several(why) => refuse(why),
-    })?;
+    let site = optimizer::find(&all, context, sources).map_err(|not_found| refuse(not_found.why()))?;
     let path = format!("burn::optim::{config}");
     let present = site.optimizer.name;
     let is_same_type = config.strip_suffix("Config") == Some(present);

@@ -5,7 +5,7 @@ use super::expr::{self, chain};
 use super::learning_rate::{find_step, only_step};
 use super::optimizer::{self, NotFound, Site};
 use super::source::{Edit, Source, range};
-use super::{NoPatch, PatchContext, SourceTree, definition, import, number, walk};
+use super::{NoPatch, PatchContext, SourceTree, definition, import, number};
 use denan_finding::Patch;
 use denan_record::plan::ClipBy;
 use std::ops::Range;
@@ -30,9 +30,10 @@ pub(super) fn patch(
     let all = Source::all(sources);
     let (source, edit) = match optimizer::find(&all, context, sources) {
         Ok(site) => (site.source, in_configuration(&site, variant, max_norm).map_err(refuse)?),
-        Err(NotFound::Several(why)) => return Err(refuse(why)),
-        Err(NotFound::Absent) => at_optimizer(&all, variant, max_norm, context, sources)
-            .ok_or_else(|| refuse("the sources configure no optimizer of burn".to_owned()))?,
+        Err(several @ NotFound::Several(_)) => return Err(refuse(several.why())),
+        Err(absent @ NotFound::Absent) => {
+            at_optimizer(&all, variant, max_norm, context, sources).ok_or_else(|| refuse(absent.why()))?
+        }
     };
     source.patch(sources, vec![edit], &by_hand)
 }
@@ -60,13 +61,8 @@ fn together(max_norm: f64, context: &PatchContext<'_>, sources: &dyn SourceTree)
     if !expr::is_variable(module) {
         return Err(refuse("the module is no variable"));
     }
-    let at = range(&step);
-    let statement = walk::statements(source.syntax())
-        .into_iter()
-        .map(|statement| statement.range)
-        .filter(|statement| statement.start <= at.start && at.end <= statement.end)
-        .min_by_key(Range::len)
-        .ok_or_else(|| refuse("the step is no statement"))?;
+    let statement =
+        source.statement_around(&range(&step)).ok_or_else(|| refuse("the step is no statement"))?;
     let indentation = source
         .indentation_before(statement.start)
         .ok_or_else(|| refuse("the step's statement does not begin its line"))?;

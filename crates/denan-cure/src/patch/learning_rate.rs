@@ -24,7 +24,6 @@ pub(super) fn patch(
         None => format!("multiply the learning rate by {}", number::short(factor)),
     };
     let all = Source::all(sources);
-    only_step(&all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
     let (source, edits) =
         edits(factor, &all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;
     source.patch(sources, edits, &by_hand)
@@ -37,7 +36,7 @@ pub(super) fn edits<'a>(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<(&'a Source, Vec<Edit>), String> {
-    let (source, step) = find_step(all, context.step_place, sources)?;
+    let (source, step) = only_step(all, context, sources)?;
     let rate = step.args.first().ok_or("step is called without a rate")?;
     if let Some(literal) = definition::literal(source, rate) {
         return Ok((source, vec![scaled(&literal, factor)]));

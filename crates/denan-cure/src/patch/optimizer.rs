@@ -104,6 +104,16 @@ pub(super) enum NotFound {
     Several(String),
 }
 
+impl NotFound {
+    /// The reason, for a [`NoPatch`](super::NoPatch).
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Absent => "the sources configure no optimizer of burn".to_owned(),
+            Self::Several(why) => why,
+        }
+    }
+}
+
 /// The configuration of the optimizer in question: the only one in the
 /// function of `step`, else in its file, else in the program.
 pub(super) fn find<'a>(

@@ -1,6 +1,6 @@
 //! `raise-epsilon`: the term that keeps an adaptive optimizer's divisor away from 0.
 
-use super::optimizer::{self, NotFound};
+use super::optimizer;
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, expr, number};
 use denan_finding::Patch;
@@ -14,10 +14,7 @@ pub(super) fn patch(
     let by_hand = format!("set the optimizer's epsilon to {value}");
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
-    let site = optimizer::find(&all, context, sources).map_err(|not_found| match not_found {
-        NotFound::Absent => refuse("the sources configure no optimizer of burn".to_owned()),
-        NotFound::Several(why) => refuse(why),
-    })?;
+    let site = optimizer::find(&all, context, sources).map_err(|not_found| refuse(not_found.why()))?;
     let Some(setter) = site.optimizer.set_epsilon else {
         return Err(refuse(format!("{}Config has no epsilon of this kind", site.optimizer.name)));
     };

@@ -57,18 +57,11 @@ fn counter(all: &[Source], source: &Source, at: usize) -> Option<String> {
         }
 
         fn expression(&mut self, expr: &Expr) {
-            let (body, counter) = match expr {
-                Expr::ForLoop(each) => (&each.body, counted(each)),
-                Expr::While(each) => (&each.body, None),
-                Expr::Loop(each) => (&each.body, None),
-                // It may be called any number of times.
-                Expr::Closure(closure) if range(&closure.body).contains(&self.at) => {
-                    return self.loops.push(None);
-                }
-                _ => return,
-            };
-            if range(body).contains(&self.at) {
-                self.loops.push(counter);
+            if walk::repeated(expr).is_some_and(|body| body.contains(&self.at)) {
+                self.loops.push(match expr {
+                    Expr::ForLoop(each) => counted(each),
+                    _ => None,
+                });
             }
         }
     }
@@ -108,11 +101,8 @@ fn repeats(source: &Source, function: &str) -> bool {
     }
     impl Walk for Calls<'_> {
         fn expression(&mut self, expr: &Expr) {
+            self.repeated.extend(walk::repeated(expr));
             match expr {
-                Expr::ForLoop(each) => self.repeated.push(range(&each.body)),
-                Expr::While(each) => self.repeated.push(range(&each.body)),
-                Expr::Loop(each) => self.repeated.push(range(&each.body)),
-                Expr::Closure(closure) => self.repeated.push(range(&closure.body)),
                 Expr::MethodCall(call) if call.method == self.function => self.calls.push(range(call).start),
                 Expr::Path(path)
                     if path.path.segments.last().is_some_and(|last| last.ident == self.function) =>

@@ -1,6 +1,6 @@
 //! A parsed file of the user, and edits of its bytes.
 
-use super::walk::{self, Statement};
+use super::walk;
 use super::{NoPatch, SourceTree};
 use denan_finding::Patch;
 use std::ops::Range;
@@ -181,19 +181,20 @@ impl Source {
         })
     }
 
+    /// The innermost statement around some bytes.
+    pub(super) fn statement_around(&self, bytes: &Range<usize>) -> Option<Range<usize>> {
+        walk::statements(&self.syntax)
+            .into_iter()
+            .filter(|statement| statement.start <= bytes.start && bytes.end <= statement.end)
+            .min_by_key(Range::len)
+    }
+
     /// Bytes of the whole lines of the statement around `changed`, or of the changed lines alone.
     fn lines_to_show(&self, changed: Range<usize>) -> Range<usize> {
         let changed_lines = self.whole_lines(&changed);
-        let around = |statement: &Statement| {
-            statement.range.start <= changed.start && changed.end <= statement.range.end
-        };
-        let innermost = walk::statements(&self.syntax)
-            .into_iter()
-            .filter(around)
-            .min_by_key(|statement| statement.range.len());
-        match innermost {
+        match self.statement_around(&changed) {
             Some(statement) => {
-                let lines = self.whole_lines(&statement.range);
+                let lines = self.whole_lines(&statement);
                 let count = self.text[lines.clone()].lines().count();
                 if count <= STATEMENT_LINES { lines } else { changed_lines }
             }

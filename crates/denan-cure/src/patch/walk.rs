@@ -18,22 +18,28 @@ pub(super) fn expressions(file: &syn::File, see: &mut dyn FnMut(&Expr)) {
     walk(file, &mut Expressions(see));
 }
 
-/// A statement of a block.
-pub(super) struct Statement {
-    pub(super) range: Range<usize>,
-}
-
 /// Every statement, the outer before the inner.
-pub(super) fn statements(file: &syn::File) -> Vec<Statement> {
-    struct Statements(Vec<Statement>);
+pub(super) fn statements(file: &syn::File) -> Vec<Range<usize>> {
+    struct Statements(Vec<Range<usize>>);
     impl Walk for Statements {
         fn statement(&mut self, statement: &Stmt) {
-            self.0.push(Statement { range: range(statement) });
+            self.0.push(range(statement));
         }
     }
     let mut statements = Statements(Vec::new());
     walk(file, &mut statements);
     statements.0
+}
+
+/// What runs any number of times: the body of a loop or of a closure.
+pub(super) fn repeated(expr: &Expr) -> Option<Range<usize>> {
+    match expr {
+        Expr::ForLoop(each) => Some(range(&each.body)),
+        Expr::While(each) => Some(range(&each.body)),
+        Expr::Loop(each) => Some(range(&each.body)),
+        Expr::Closure(closure) => Some(range(&*closure.body)),
+        _ => None,
+    }
 }
 
 /// Macro calls whose tokens are no expressions and no statements, so that nothing inside was seen.

@@ -1,6 +1,6 @@
 //! `weight-decay`: the optimizer's own regularisation.
 
-use super::optimizer::{self, NotFound};
+use super::optimizer;
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, import, number};
 use denan_finding::Patch;
@@ -17,10 +17,7 @@ pub(super) fn patch(
     let by_hand = format!("give the optimizer a weight decay of {value} (AdamW in the place of Adam)");
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     let all = Source::all(sources);
-    let site = optimizer::find(&all, context, sources).map_err(|not_found| match not_found {
-        NotFound::Absent => refuse("the sources configure no optimizer of burn".to_owned()),
-        NotFound::Several(why) => refuse(why),
-    })?;
+    let site = optimizer::find(&all, context, sources).map_err(|not_found| refuse(not_found.why()))?;
     let present = site.setters().iter().rfind(|call| call.method == "with_weight_decay");
     let edits = match site.optimizer.name {
         // Decoupled from the gradient (Loshchilov and Hutter 2019), as the experiment was.
