@@ -33,7 +33,12 @@ pub(crate) fn user_place(operation: &Operation) -> Option<&Place> {
 
 /// ` at src/loss.rs:42`, or nothing if the line is unknown.
 pub(crate) fn at(operation: &Operation) -> String {
-    user_place(operation).map(|known| format!(" at {}", place(known))).unwrap_or_default()
+    at_place(user_place(operation))
+}
+
+/// The same for a line.
+pub(crate) fn at_place(line: Option<&Place>) -> String {
+    line.map(|line| format!(" at {}", place(line))).unwrap_or_default()
 }
 
 /// `[16, 10]`.

@@ -52,10 +52,7 @@ impl Cause for BadAnchors {
         });
         let Some((view, mismatch)) = table else { return self.of_encoded_targets(evidence) };
         let table = view.node(mismatch.table);
-        let place = view
-            .place(mismatch.table)
-            .map(|place| format!(" at {}", words::place(place)))
-            .unwrap_or_default();
+        let place = words::at_place(view.place(mismatch.table));
         let confidence = if mismatch.is_of_all { NONE_MATCHES } else { SIZES_DIFFER };
         let factor = float(words::two_digits(mismatch.factor()));
         let how = if mismatch.ratio > 1.0 {
@@ -184,7 +181,7 @@ impl BadAnchors {
         let (view, targets) =
             views.into_iter().flatten().find_map(|view| Some((view, encoded_targets(view)?)))?;
         let node = view.node(targets);
-        let place = view.place(targets).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let place = words::at_place(view.place(targets));
         let mut observations = vec![
             format!(
                 "four numbers are learnt for each of {} anchors; those that enter{place} lie {}",
@@ -193,10 +190,7 @@ impl BadAnchors {
             ),
             "relative to an anchor that overlaps its box at all they lie within 10 or so".to_owned(),
         ];
-        if evidence.history.losses.len() > 1 {
-            let losses = evidence.history.last_losses_in_words();
-            observations.push(format!("the losses before the break: {losses}"));
-        }
+        observations.extend(evidence.history.losses_before_break());
         Some(Finding {
             evidence: observations,
             remedies: vec![

@@ -73,12 +73,8 @@ impl Cause for BadInitialization {
                 .push(format!("so did {}", counted(misfits.len() as u64 - 1, "other layer", "other layers")));
         }
         observations.extend(growth_in_words(&layers));
-        if evidence.history.losses.len() > 1 {
-            observations
-                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
-        } else {
-            observations.push(format!("it broke at step {}", evidence.broken.step));
-        }
+        let losses = evidence.history.losses_before_break();
+        observations.push(losses.unwrap_or_else(|| format!("it broke at step {}", evidence.broken.step)));
         let how = match worst.times {
             _ if worst.std == 0.0 => "begins with one value everywhere".to_owned(),
             times if times >= TOO_LARGE => {

@@ -32,7 +32,7 @@ impl Cause for BatchNormShift {
         // What the first step shows no update has made.
         let layer = first.chain(later).max_by(|a, b| a.off.total_cmp(&b.off))?;
         let confidence = if evidence.blew_up() || evidence.made_infinity() { BROKE_THROUGH_IT } else { BESIDE_IT };
-        let place = layer.place.map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let place = words::at_place(layer.place);
         let mut observations = vec![
             format!(
                 "with its running statistics the layer{place} makes values up to {}; 10 would be many",

@@ -70,10 +70,7 @@ impl Cause for ExplodingActivations {
                 .iter()
                 .map(|input| format!("{}{}", evidence.input_in_words(input), words::at(evidence.producer()))),
         );
-        if evidence.history.losses.len() > 1 {
-            observations
-                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
-        }
+        observations.extend(evidence.history.losses_before_break());
         Some(Finding {
             evidence: observations,
             remedies: vec![

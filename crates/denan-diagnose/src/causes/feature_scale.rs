@@ -45,7 +45,7 @@ impl Cause for FeatureScale {
         let confidence =
             if reaches_layer(evidence, data) == Some(true) { LAYER_FOLLOWS } else { COLUMNS_DIFFER };
         let place =
-            data.place.as_ref().map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+            words::at_place(data.place.as_ref());
         let word = if data.axis == 1 && data.shape.len() >= 4 { "channel" } else { "column" };
         let mut observations = vec![
             format!(
@@ -60,10 +60,7 @@ impl Cause for FeatureScale {
             ),
             format!("data of shape {} entered{place}", words::shape(&data.shape)),
         ];
-        if evidence.history.losses.len() > 1 {
-            let losses = evidence.history.last_losses_in_words();
-            observations.push(format!("the losses before the break: {losses}"));
-        }
+        observations.extend(evidence.history.losses_before_break());
         observations.extend(evidence.history.largest_update.map(|update| {
             format!(
                 "the update of step {} was {} times the weights",

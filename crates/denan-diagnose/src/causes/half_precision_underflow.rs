@@ -50,7 +50,7 @@ impl Cause for HalfPrecisionUnderflow {
         let name = node.call.as_deref().unwrap_or(&node.op);
         let of =
             if node.phase == Phase::Backward { format!("the gradient of {name}") } else { name.to_owned() };
-        let place = view.place(index).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let place = words::at_place(view.place(index));
         let mut observations = vec![
             format!(
                 "{of}{place} turned {} of its values into 0; the largest it got was {}",

@@ -50,10 +50,7 @@ impl Cause for LabelOutOfRange {
         if found.len() > 1 {
             observations.push(format!("{} such targets in the batch", found.len()));
         }
-        if evidence.history.losses.len() > 1 {
-            let losses = evidence.history.last_losses_in_words();
-            observations.push(format!("the losses before the break: {losses}"));
-        }
+        observations.extend(evidence.history.losses_before_break());
         observations.extend(
             evidence
                 .suspect()

@@ -135,13 +135,10 @@ fn rounded(value: f64) -> String {
 fn observations(evidence: &Evidence<'_>) -> Vec<String> {
     let history = &evidence.history;
     let mut seen = Vec::new();
-    if history.losses.len() > 1 {
-        seen.push(format!(
-            "the losses before the break: {} ({} in a row)",
-            history.last_losses_in_words(),
-            denan_finding::number::counted(history.rises as u64, "rise", "rises"),
-        ));
-    }
+    seen.extend(history.losses_before_break().map(|losses| {
+        let rises = denan_finding::number::counted(history.rises as u64, "rise", "rises");
+        format!("{losses} ({rises} in a row)")
+    }));
     seen.extend(history.largest_update.map(|update| {
         format!(
             "the update of step {} was {} times the weights; about 0.001 is healthy",

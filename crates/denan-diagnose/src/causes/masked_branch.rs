@@ -50,7 +50,7 @@ impl Cause for MaskedBranch {
         let (hidden, selection) = hidden_call(evidence, view, &call)?;
         let node = view.node(hidden);
         let producer = evidence.producer();
-        let selection_at = view.place(selection).map(|place| format!(" at {}", words::place(place)));
+        let selection_at = words::at_place(view.place(selection));
         let selection_name = &view.node(selection).op;
         let value = if node.range.nonfinite() > 0 {
             format!("made {} that the loss never saw", words::nonfinite(&node.range))
@@ -59,7 +59,7 @@ impl Cause for MaskedBranch {
         };
         let mut observations = vec![
             format!("{} {value}", producer.op),
-            format!("{selection_name} selects around it{}", selection_at.unwrap_or_default()),
+            format!("{selection_name} selects around it{selection_at}"),
             "the mask makes the incoming gradient 0 there, and 0 times an infinite slope is NaN".to_owned(),
         ];
         observations.extend(producer.inputs.first().map(|input| evidence.input_in_words(input)));

@@ -115,7 +115,7 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
     let view = evidence.breaking()?;
     let divisor = *view.node(view.producer()?).inputs.get(1)?;
     let (count, mask) = counted_mask(view, divisor)?;
-    let place = view.place(count).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+    let place = words::at_place(view.place(count));
     let seen = format!(
         "the divisor counts what a mask of shape {} lets through{place}: nothing",
         words::shape(&view.node(mask).shape),
@@ -164,7 +164,7 @@ fn counted_outside(evidence: &Evidence<'_>) -> Option<(f64, String)> {
     let mask = masked
         .flat_map(|at| view.node(at).inputs.iter().copied())
         .find(|&input| view.is_of_data(input) && all_zero(input) && view.node(input).range.count > 1)?;
-    let place = view.place(mask).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+    let place = words::at_place(view.place(mask));
     let seen = format!("the mask of shape {}{place} lets nothing through", words::shape(&view.node(mask).shape));
     all_zero(sum).then_some((COUNT_IS_ZERO_AT_ONCE, seen))
 }

@@ -32,8 +32,7 @@ impl Cause for PoolStride {
             }
             let seen: f64 =
                 pairs().map(|(kernel, stride)| (*kernel as f64 / *stride as f64).min(1.0)).product();
-            let place = node.place.and_then(|place| graph.places.get(place as usize));
-            let place = place.map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+            let place = words::at_place(node.place.and_then(|place| graph.places.get(place as usize)));
             Some(format!(
                 "{}{place} moves by {} with a kernel of {}: {} of its input is never seen (pool-stride)",
                 node.op,

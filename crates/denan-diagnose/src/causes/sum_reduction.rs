@@ -49,7 +49,7 @@ impl Cause for SumReduction {
             count(elements),
             count(elements),
         );
-        let place = view.place(sum).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let place = words::at_place(view.place(sum));
         let summary = format!("the loss adds up {} elements instead of averaging them{place}", count(elements));
         Some(self.finding_of(evidence, confidence, what, summary))
     }
@@ -87,7 +87,7 @@ impl SumReduction {
             count(elements),
             count(at_first),
         );
-        let place = view.place(sum).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+        let place = words::at_place(view.place(sum));
         let summary = format!(
             "the loss adds up the elements of each sample instead of averaging them{place}, and these have become {} \
              times as many",
@@ -105,10 +105,7 @@ impl SumReduction {
                 float((update.value * 1000.0).round() / 1000.0),
             )
         }));
-        if evidence.history.losses.len() > 1 {
-            let losses = evidence.history.last_losses_in_words();
-            observations.push(format!("the losses before the break: {losses}"));
-        }
+        observations.extend(evidence.history.losses_before_break());
         Finding {
             evidence: observations,
             remedies: vec![

@@ -56,7 +56,7 @@ impl Cause for TinyBatchNorm {
             () => return None,
         };
         let place =
-            view.place(layer.output).map(|place| format!(" at {}", words::place(place))).unwrap_or_default();
+            words::at_place(view.place(layer.output));
         let mut observations = vec![format!(
             "the layer{place} normalises {} of shape {}: {} per channel",
             layer.dtype,

@@ -78,10 +78,7 @@ impl Cause for UnfrozenBackbone {
                 float(words::two_digits(others)),
             ),
         ];
-        if evidence.history.losses.len() > 1 {
-            observations
-                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
-        }
+        observations.extend(evidence.history.losses_before_break());
         Some(Finding {
             evidence: observations,
             remedies: vec![

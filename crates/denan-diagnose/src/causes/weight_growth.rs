@@ -162,10 +162,7 @@ impl WeightGrowth {
         observations.extend(through_layers);
         let producer = evidence.producer();
         observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
-        if evidence.history.losses.len() > 1 {
-            observations
-                .push(format!("the losses before the break: {}", evidence.history.last_losses_in_words()));
-        }
+        observations.extend(evidence.history.losses_before_break());
         Finding {
             evidence: observations,
             remedies: vec![

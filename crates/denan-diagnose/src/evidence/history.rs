@@ -97,6 +97,12 @@ impl History {
         Some((self.losses[foot].1, self.losses.last()?.1))
     }
 
+    /// `the losses before the break: 2.3, 41, 8.1e5`, if there is more than one.
+    pub(crate) fn losses_before_break(&self) -> Option<String> {
+        let losses = (self.losses.len() > 1).then(|| self.last_losses_in_words())?;
+        Some(format!("the losses before the break: {losses}"))
+    }
+
     /// The last finite losses, oldest first: `2.3, 41, 8.1e5`.
     pub(crate) fn last_losses_in_words(&self) -> String {
         let shown = &self.losses[self.losses.len().saturating_sub(RECENT)..];
