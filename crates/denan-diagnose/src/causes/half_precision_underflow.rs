@@ -109,10 +109,7 @@ impl Cause for HalfPrecisionUnderflow {
 /// products that shrank below the smallest normal number before. With it the share that vanished on the way, and
 /// the largest magnitude that was left before it.
 fn vanished(view: &View<'_>) -> Option<(u32, f64, f64)> {
-    let share = |index: u32| {
-        let range = view.node(index).range;
-        range.zeros as f64 / range.count.max(1) as f64
-    };
+    let share = |index: u32| share_of_zeros(view.node(index));
     // From what is divided by, or what the logarithm is taken of, to where it has no zeros.
     let mut at = *view.node(view.producer()?).inputs.last()?;
     let end = share(at);
@@ -135,7 +132,6 @@ fn vanished(view: &View<'_>) -> Option<(u32, f64, f64)> {
 /// The operation in float16 that turned the largest share of its values into 0, that share, and the largest
 /// magnitude it read.
 fn flushed(view: &View<'_>) -> Option<(u32, f64, f64)> {
-    let share = |node: &Node| node.range.zeros as f64 / node.range.count.max(1) as f64;
     let loses = |(index, node): (u32, &Node)| {
         // Rectifiers, masks and comparisons make zeros on purpose; products and casts do not.
         let keeps = matches!(
@@ -146,7 +142,7 @@ fn flushed(view: &View<'_>) -> Option<(u32, f64, f64)> {
             return None;
         }
         let inputs: Vec<&Node> = node.inputs.iter().map(|&input| view.node(input)).collect();
-        let before = inputs.iter().map(|node| share(node)).fold(0.0, f64::max);
+        let before = inputs.iter().map(|node| share_of_zeros(node)).fold(0.0, f64::max);
         // The product of the largest values bounds what a product can be.
         let largest = match node.op.as_str() {
             "mul" | "matmul" | "linear" if inputs.len() > 1 => {
@@ -155,8 +151,12 @@ fn flushed(view: &View<'_>) -> Option<(u32, f64, f64)> {
             "mul" => inputs.first()?.range.abs_max() * node.scalar.unwrap_or(1.0).abs(),
             _ => inputs.iter().map(|node| node.range.abs_max()).fold(0.0, f64::max),
         };
-        let lost = share(node) - before;
+        let lost = share_of_zeros(node) - before;
         (lost > ORDINARY && largest > 0.0).then_some((index, lost, largest))
     };
     view.nodes().filter_map(loses).max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+fn share_of_zeros(node: &Node) -> f64 {
+    node.range.zeros as f64 / node.range.count.max(1) as f64
 }

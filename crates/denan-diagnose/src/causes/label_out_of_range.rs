@@ -309,9 +309,8 @@ fn outside_of_domain(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget>
         return Vec::new();
     };
     // What a layer reads is a feature, and no target.
-    let reads_weight = |at: &Index| view.node(*at).inputs.iter().any(|&input| view.parameter(input).is_some());
     let is_target = view.node(producer).inputs.first().is_some_and(|&argument| is_scaled_data(view, argument))
-        && !view.descendants(producer, usize::MAX).iter().any(reads_weight);
+        && !view.reaches_parameter(producer);
     if !is_target {
         return Vec::new();
     }

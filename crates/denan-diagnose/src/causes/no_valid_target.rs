@@ -121,8 +121,7 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
         words::shape(&view.node(mask).shape),
     );
     // What the network goes on with is a mean of its own values, and no mean over targets.
-    let goes_on = view.descendants(view.producer()?, usize::MAX);
-    if goes_on.iter().any(|&at| view.node(at).inputs.iter().any(|&input| view.parameter(input).is_some())) {
+    if view.reaches_parameter(view.producer()?) {
         return None;
     }
     // The same count in the step before. A loss of the library makes several sums at the user's one line.

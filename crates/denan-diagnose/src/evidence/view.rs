@@ -166,6 +166,12 @@ impl<'a> View<'a> {
         (node.slot.is_some() || node.role == Role::Parameter).then_some(source)
     }
 
+    /// Whether what was made of a tensor in the forward pass meets a parameter.
+    pub(crate) fn reaches_parameter(&self, index: Index) -> bool {
+        let reads = |&at: &Index| self.node(at).inputs.iter().any(|&input| self.parameter(input).is_some());
+        self.descendants(index, usize::MAX).iter().any(reads)
+    }
+
     /// The layers with weights, in the order in which they were called.
     pub(crate) fn layers(&self) -> Vec<Layer> {
         let layer = |(output, node): (Index, &Node)| {
