@@ -55,8 +55,8 @@ pub enum Intervention {
         /// Data-set indices, as in [`crate::model::Sample::index`].
         indices: Vec<u64>,
     },
-    /// One call, at one line, gets its argument moved away from the edge of its domain, or an exponential
-    /// one its argument kept between minus [`exponent_limit`] and the margin.
+    /// One call, at one line, gets its argument moved away from the edge of its domain, an exponential one its
+    /// argument kept between minus [`exponent_limit`] and the margin, a product an infinite factor bounded by it.
     SafeOp {
         /// Plain name of the call.
         op: String,
@@ -64,7 +64,8 @@ pub enum Intervention {
         file: String,
         /// Line of the call.
         line: u32,
-        /// How far the argument stays away from the edge; for an exponential its largest argument.
+        /// How far the argument stays away from the edge; for an exponential its largest argument, for a product its
+        /// largest factor.
         margin: f64,
     },
     /// Every update is multiplied by this factor (0 < factor < 1), which is what a lower rate does.

@@ -144,7 +144,9 @@ impl Denan {
             .output()
             .map_err(|error| format!("denan cannot be started: {error}"))?;
         if let (Some(keep), Variant::Sick) = (&self.keep, variant) {
-            for (file, ending) in [(&record, "db"), (&result, "json")] {
+            // A run that failed has left neither, which is a mark of its own.
+            let left = [(&record, "db"), (&result, "json")].into_iter().filter(|(file, _)| file.is_file());
+            for (file, ending) in left {
                 let kept = keep.join(format!("{}.{ending}", case.path().replace('/', "+")));
                 fs::copy(file, &kept)
                     .map_err(|error| format!("{} cannot be kept: {error}", kept.display()))?;
