@@ -326,8 +326,8 @@ fn finish(behind: &mut Behind) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tell::Teller;
     use denan_record::plan::Plan;
+    use denan_record::tell::Teller;
 
     #[test]
     fn a_watch_that_fails_lets_go_and_the_training_runs_on() {

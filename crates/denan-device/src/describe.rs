@@ -5,6 +5,7 @@ use burn_ir::{
     ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr, ScalarIr, TensorId,
 };
 use denan_record::model::Window;
+use denan_record::origin::Geometry;
 
 /// What is worth knowing of an operation once it is done.
 #[derive(Clone, Debug)]
@@ -15,44 +16,10 @@ pub struct Call {
     pub scalar: Option<f64>,
     /// Which input elements an output element was made of.
     pub geometry: Geometry,
+    /// The index tensor of a select or gather.
+    pub indices: Option<TensorId>,
     /// Kernel and stride of a pooling.
     pub window: Option<Box<Window>>,
-}
-
-/// Which input elements an output element was made of.
-#[derive(Clone, Debug)]
-pub enum Geometry {
-    /// Made of nothing.
-    Created,
-    /// The element at the same place of each input, after broadcasting.
-    Elementwise,
-    /// The element at the same row-major position.
-    Reshape,
-    /// Dimension `i` of the output is dimension `axes[i]` of the input.
-    Permute(Vec<usize>),
-    /// Output place `p` is input place `start + p * step`, per dimension.
-    Slice(Vec<(isize, isize)>),
-    /// Inputs one behind the other along a dimension.
-    Cat(usize),
-    /// Reversed along these dimensions.
-    Flip(Vec<usize>),
-    /// Input slices named by an index tensor along a dimension.
-    Select(usize, TensorId),
-    /// Input elements named by an index tensor of the output's shape, along a dimension.
-    Gather(usize, TensorId),
-    /// All elements along these dimensions.
-    Reduce(Vec<usize>),
-    /// Everything in the same row (first dimension) of the first input.
-    Rows,
-    /// Everything.
-    Whole,
-}
-
-impl Geometry {
-    /// Whether the output holds the very values of the input, so that its figures need no second look.
-    pub fn is_same_values(&self) -> bool {
-        matches!(self, Self::Reshape | Self::Permute(_) | Self::Flip(_))
-    }
 }
 
 /// Name, scalar and geometry of an operation.
@@ -84,7 +51,11 @@ pub fn plain_name(function: &str) -> &str {
 }
 
 fn call(name: &'static str, geometry: Geometry) -> Call {
-    Call { name, scalar: None, geometry, window: None }
+    Call { name, scalar: None, geometry, indices: None, window: None }
+}
+
+fn indexed(name: &'static str, geometry: Geometry, indices: TensorId) -> Call {
+    Call { indices: Some(indices), ..call(name, geometry) }
 }
 
 fn with_scalar(name: &'static str, scalar: ScalarIr) -> Call {
@@ -120,11 +91,11 @@ fn base(op: &Base) -> Call {
             call("slice", G::Slice(ranges))
         }
         Base::SliceAssign(_) => call("slice_assign", G::Elementwise),
-        Base::Select(d) => call("select", G::Select(d.dim, d.indices.id)),
+        Base::Select(d) => indexed("select", G::Select(d.dim), d.indices.id),
         Base::SelectAssign(_) => call("select_assign", G::Whole),
         Base::MaskWhere(_) => call("mask_where", G::Elementwise),
         Base::MaskFill(d) => with_scalar("mask_fill", d.value),
-        Base::Gather(d) => call("gather", G::Gather(d.dim, d.indices.id)),
+        Base::Gather(d) => indexed("gather", G::Gather(d.dim), d.indices.id),
         Base::Scatter(_) | Base::ScatterNd(_) => call("scatter", G::Whole),
         Base::GatherNd(_) => call("gather_nd", G::Whole),
         Base::Equal(_) | Base::EqualElem(_) => call("equal", G::Elementwise),

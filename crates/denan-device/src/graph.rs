@@ -4,12 +4,12 @@
 //! older ones that are still alive (parameters, optimizer state, data). When a step ends the
 //! dead nodes go.
 
-use crate::describe::Geometry;
 use crate::sites::SiteIndex;
 use burn_backend::{DType, Shape};
 use burn_ir::TensorId;
 use denan_numerics::{Range, Summary};
 use denan_record::model::{Birth, Phase, Role, Window};
+use denan_record::origin::{Geometry, Way, Ways};
 use denan_record::producer::{Tensor, Tensors};
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
@@ -83,6 +83,27 @@ impl Tensors for Graph {
         let Node { name, scalar, inputs, range, role, is_new, sequence, .. } = self.node(at);
         let (scalar, role, is_new, sequence) = (*scalar, *role, *is_new, *sequence);
         Tensor { op: name, scalar, inputs, range, role, is_new, sequence }
+    }
+}
+
+impl Ways for Graph {
+    fn way(&self, at: NodeIndex) -> Way<'_> {
+        let node = self.node(at);
+        Way {
+            shape: node.shape.as_slice(),
+            inputs: &node.inputs,
+            geometry: &node.geometry,
+            is_data: node.role == Role::Data,
+            is_sample: node.is_new || node.batch.is_some(),
+        }
+    }
+
+    fn indices(&self, at: NodeIndex) -> Option<Vec<i64>> {
+        self.node(at).indices.as_ref().map(crate::element::integers)
+    }
+
+    fn readers(&self, at: NodeIndex) -> Vec<NodeIndex> {
+        self.consumers(at).collect()
     }
 }
 

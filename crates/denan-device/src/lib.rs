@@ -12,7 +12,6 @@
 //! - [`sites`]: where in the program an operation was called, at some 100 ns.
 //! - [`intervene`]: the one change an experiment makes.
 //! - [`replay`]: a step from the record, carried out again.
-//! - [`tell`]: sending events without ever waiting.
 //!
 //! Invariants: the values a program computes are bit for bit those of flex unless an
 //! intervention is in force; no failure of the watching reaches the program.
@@ -32,7 +31,6 @@ mod operands;
 mod parameters;
 pub mod replay;
 pub mod sites;
-pub mod tell;
 mod trace;
 pub mod watch;
 

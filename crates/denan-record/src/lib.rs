@@ -12,9 +12,11 @@
 
 pub mod event;
 pub mod model;
+pub mod origin;
 pub mod plan;
 pub mod producer;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod tape;
+pub mod tell;
 pub mod wire;

@@ -2,15 +2,16 @@
 
 use super::{Watch, float_handle, sizes};
 use crate::channel::Engine;
-use crate::describe::{Geometry, plain_name};
+use crate::describe::plain_name;
 use crate::element;
 use crate::graph::NodeIndex;
 use crate::sites::{Part, SiteIndex};
-use crate::trace::{self, Elements};
+use crate::trace::forward_of;
 use burn_ir::{TensorId, TensorIr, TensorStatus};
 use denan_numerics::Range;
 use denan_record::event::Event;
 use denan_record::model::{Break, Kind, Operation, Origin, Phase, Place, Role, Sample, TensorSeen};
+use denan_record::origin::{self, Elements, Geometry};
 use denan_record::producer;
 use std::collections::BTreeSet;
 
@@ -137,7 +138,7 @@ impl Watch {
         let site = self.sites.get(node.site);
         let op = self.call_name(at);
         let forward = match &site.part {
-            Part::Backward { rule: Some(_) } => trace::forward_of(&self.graph, at, &op),
+            Part::Backward { rule: Some(_) } => forward_of(&self.graph, at, &op),
             _ => None,
         };
         let forward_place =
@@ -223,7 +224,7 @@ impl Watch {
         let mut positions: BTreeSet<usize> = node.bad_positions.iter().copied().collect();
         // A gradient has the shape of the forward tensor it belongs to, so its elements are followed from there.
         if let Part::Backward { rule: Some(rule) } = &self.sites.get(node.site).part
-            && let Some(forward) = trace::forward_of(&self.graph, producer, plain_name(rule))
+            && let Some(forward) = forward_of(&self.graph, producer, plain_name(rule))
         {
             let same = |at: NodeIndex| self.graph.node(at).shape == node.shape;
             let inputs = &self.graph.node(forward).inputs;
@@ -237,7 +238,7 @@ impl Watch {
             return Vec::new();
         }
         let mut origins = Vec::new();
-        for data in trace::data_behind(&self.graph, start, Elements::At(positions)) {
+        for data in origin::data_behind(&self.graph, start, Elements::At(positions)) {
             self.tell_origins(data, samples, &mut origins);
         }
         // Tensors of the batch first; values the program made on the way (anchors, weights) after them.
@@ -246,18 +247,19 @@ impl Watch {
         origins
     }
 
-    fn tell_origins(&self, data: trace::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
+    fn tell_origins(&self, data: origin::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
         let node = self.graph.node(data.node);
         let place: Option<Place> = self.sites.get(node.site).place.clone();
         let shape = sizes(&node.shape);
         let batch_length =
             node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples.len(), Vec::len);
-        let row_of = |position: usize| trace::batch_row(&self.graph, data.node, position, batch_length);
+        let row_of = |position: usize| origin::batch_row(&self.graph, data.node, position, batch_length);
         let samples = node.batch.and_then(|batch| self.batches.get(&batch)).map_or(samples, Vec::as_slice);
         let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
-            Elements::At(positions) => {
-                positions.iter().map(|&position| (position, trace::unravel(position, &node.shape))).collect()
-            }
+            Elements::At(positions) => positions
+                .iter()
+                .map(|&position| (position, origin::unravel(position, node.shape.as_slice())))
+                .collect(),
             Elements::Rows(rows) => {
                 let length: usize = node.shape.as_slice().iter().skip(1).product();
                 rows.iter().map(|&row| (row * length, vec![row])).collect()

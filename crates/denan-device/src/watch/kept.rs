@@ -2,14 +2,14 @@
 
 use super::{Watch, sizes, tensor_handle};
 use crate::channel::Engine;
-use crate::describe::{Geometry, plain_name};
+use crate::describe::plain_name;
 use crate::element;
 use crate::graph::{Node, NodeIndex};
 use crate::sites::Part;
-use crate::trace;
 use burn_ir::{TensorId, TensorIr, TensorStatus};
 use denan_record::event::Event;
 use denan_record::model::{self, Phase, Place, Role, Rows, StepGraph};
+use denan_record::origin::{self, Geometry};
 use rustc_hash::FxHashMap;
 
 /// Nodes of a graph that are told; of more than that the middle is left out.
@@ -123,8 +123,8 @@ impl Watch {
             0 => node.shape.as_slice().first().copied().filter(|_| node.shape.num_dims() > 0)?,
             length => length,
         };
-        let first = trace::batch_row(&self.graph, index, 0, size)?;
-        let last = trace::batch_row(&self.graph, index, count.checked_sub(1)?, size)?;
+        let first = origin::batch_row(&self.graph, index, 0, size)?;
+        let last = origin::batch_row(&self.graph, index, count.checked_sub(1)?, size)?;
         let rows = (last - first + 1).max(1);
         Some(Rows { first: first as u64, length: (count / rows).max(1) as u64 })
     }
@@ -192,7 +192,7 @@ impl Watch {
                 None => return Vec::new(),
             },
         };
-        let places = trace::places_in_view(&self.graph, index, input);
+        let places = origin::places_in_view(&self.graph, index, input);
         places
             .map(|places| places.iter().filter_map(|&at| from.get(at).copied()).collect())
             .unwrap_or_default()

@@ -12,7 +12,7 @@ mod optimizing;
 mod taping;
 
 use crate::channel::{Engine, IS_FINISHED};
-use crate::describe::{Call, Geometry, describe, plain_name};
+use crate::describe::{Call, describe, plain_name};
 use crate::element;
 use crate::entering::Entering;
 use crate::forecast::{Forecaster, Key};
@@ -22,13 +22,13 @@ use crate::message::{self, Message};
 use crate::operands::Operands;
 use crate::parameters::Updates;
 use crate::sites::{Part, SiteIndex, Sites};
-use crate::tell::Teller;
 use burn_backend::{Shape, TensorData};
 use burn_ir::{HandleKind, OperationIr, TensorId, TensorIr, TensorStatus};
 use denan_numerics::Range;
 use denan_record::event::Event;
 use denan_record::model::{Birth, Ending, Header, Kind, Optimizer, Parameter, Phase, Sample};
 use denan_record::plan::Plan;
+use denan_record::tell::Teller;
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -275,7 +275,7 @@ impl Watch {
             phase,
             inputs,
             outputs: outputs.into_iter().cloned().collect(),
-            indices: index_tensor(engine, op, &call.geometry),
+            indices: index_tensor(engine, op, call.indices),
             read: tensors.iter().map(|tensor| tensor.id).collect(),
             released: tensors
                 .iter()
@@ -584,9 +584,9 @@ fn tensor_handle(engine: &mut Engine, read: &TensorIr) -> Option<FlexTensor> {
 }
 
 /// The index tensor of a select or gather, if it is small enough to keep.
-fn index_tensor(engine: &mut Engine, op: &OperationIr, geometry: &Geometry) -> Option<FlexTensor> {
-    let (Geometry::Select(_, id) | Geometry::Gather(_, id)) = geometry else { return None };
-    let tensor = op.inputs().find(|tensor| tensor.id == *id)?;
+fn index_tensor(engine: &mut Engine, op: &OperationIr, indices: Option<TensorId>) -> Option<FlexTensor> {
+    let indices = indices?;
+    let tensor = op.inputs().find(|tensor| tensor.id == indices)?;
     if tensor.shape.num_elements() > KEPT_INDICES {
         return None;
     }

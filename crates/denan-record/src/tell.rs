@@ -4,8 +4,8 @@
 //! slow the queue fills and step events are left out (their number is told later); when it is
 //! gone, everything is dropped from then on. The training never waits for either.
 
-use denan_record::event::Event;
-use denan_record::wire;
+use crate::event::Event;
+use crate::wire;
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
