@@ -21,7 +21,6 @@
 pub mod channel;
 pub mod describe;
 mod element;
-mod entering;
 mod follow;
 mod forecast;
 mod graph;

@@ -10,6 +10,7 @@
 
 #![deny(missing_docs)]
 
+pub mod entering;
 pub mod event;
 pub mod model;
 pub mod origin;

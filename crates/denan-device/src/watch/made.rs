@@ -4,13 +4,13 @@ use super::{UnderWay, Watch, facts, float_handle, tensor_handle};
 use crate::channel::Engine;
 use crate::describe::Call;
 use crate::element;
-use crate::entering::Arrival;
 use crate::follow::{self, Figures};
 use crate::graph::{Node, NodeIndex};
 use crate::sites::SiteIndex;
 use burn_backend::Shape;
 use burn_ir::{HandleKind, TensorId, TensorIr, TensorStatus};
 use denan_numerics::{Extent, Range, Summary};
+use denan_record::entering::Arrival;
 use denan_record::model::{Phase, Role};
 use real_flex::FlexTensor;
 use rustc_hash::FxHashSet;
@@ -206,7 +206,16 @@ impl Watch {
         }
         let samples = batch.and_then(|batch| self.batches.get(&batch)).map_or(&[][..], Vec::as_slice);
         let place = self.sites.get(site).place.as_ref();
-        let arrival = Arrival { site, place, shape, tensor, largest, samples, step: self.steps_done };
+        let arrival = Arrival {
+            site: site.into(),
+            place,
+            shape: shape.as_slice(),
+            dtype: element::dtype_name(tensor.dtype()),
+            values: &|most| element::first_values(tensor, most),
+            largest,
+            samples,
+            step: self.steps_done,
+        };
         self.entering.take(&arrival);
     }
 }

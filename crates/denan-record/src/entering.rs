@@ -1,11 +1,7 @@
 //! What enters the engine, in figures: per line of the program, per column.
 
-use crate::element;
-use crate::sites::SiteIndex;
-use burn_backend::Shape;
+use crate::model::{DataSeen, Extreme, Place, Sample};
 use denan_numerics::Summary;
-use denan_record::model::{DataSeen, Extreme, Place, Sample};
-use real_flex::FlexTensor;
 
 /// Lines that are kept apart; a program has a handful.
 const MOST_LINES: usize = 64;
@@ -21,19 +17,21 @@ const TYPICAL_ROWS: usize = 512;
 /// All data of the training so far.
 #[derive(Default)]
 pub struct Entering {
-    lines: Vec<(SiteIndex, DataSeen)>,
+    lines: Vec<(u64, DataSeen)>,
 }
 
 /// A tensor that has entered.
 pub struct Arrival<'a> {
-    /// The call by which it did.
-    pub site: SiteIndex,
+    /// The adapter's number of the call by which it did.
+    pub site: u64,
     /// Its line.
     pub place: Option<&'a Place>,
     /// The shape that the program gives it, right away or by the reshape that follows.
-    pub shape: &'a Shape,
-    /// Its elements.
-    pub tensor: &'a FlexTensor,
+    pub shape: &'a [usize],
+    /// Its element type.
+    pub dtype: &'a str,
+    /// Its first elements in row-major order, at most so many.
+    pub values: &'a dyn Fn(usize) -> Vec<f64>,
     /// Its largest magnitude.
     pub largest: f64,
     /// Samples of its batch, in the order of its rows; empty if they are not known.
@@ -56,7 +54,7 @@ impl Entering {
                 let seen = DataSeen {
                     place: arrival.place.cloned(),
                     shape: Vec::new(),
-                    dtype: element::dtype_name(arrival.tensor.dtype()).to_owned(),
+                    dtype: arrival.dtype.to_owned(),
                     tensors: 0,
                     axis: axis as u32,
                     columns: vec![Summary::EMPTY; columns],
@@ -69,17 +67,17 @@ impl Entering {
         };
         let seen = &mut self.lines[at].1;
         seen.tensors += 1;
-        seen.shape = arrival.shape.as_slice().iter().map(|&size| size as u64).collect();
+        seen.shape = arrival.shape.iter().map(|&size| size as u64).collect();
         // A training brings one batch after the other: the first say what its columns are like, and of the others
         // those matter that hold something larger.
         let is_larger = seen.extreme.as_ref().is_none_or(|extreme| arrival.largest > extreme.value.abs());
         if seen.tensors > FIRST_TENSORS && !seen.tensors.is_power_of_two() && !is_larger {
             return;
         }
-        let values = element::first_values(arrival.tensor, MOST_ELEMENTS);
+        let values = (arrival.values)(MOST_ELEMENTS);
         let inner: usize = match axis {
             // Elements that belong to one index of the channel: height times width.
-            1 if arrival.shape.num_dims() >= 4 => arrival.shape.as_slice()[2..].iter().product(),
+            1 if arrival.shape.len() >= 4 => arrival.shape[2..].iter().product(),
             _ => 1,
         };
         if inner * columns == 0 || values.is_empty() {
@@ -103,8 +101,8 @@ impl Entering {
         if let Some((position, value)) = largest
             && seen.extreme.as_ref().is_none_or(|extreme| value.abs() > extreme.value.abs())
         {
-            let rows = arrival.shape.as_slice().first().copied().unwrap_or(1).max(1);
-            let row = position / (arrival.shape.num_elements() / rows).max(1);
+            let rows = arrival.shape.first().copied().unwrap_or(1).max(1);
+            let row = position / (arrival.shape.iter().product::<usize>() / rows).max(1);
             let sample = (arrival.samples.len() == rows).then(|| arrival.samples.get(row).cloned()).flatten();
             seen.extreme =
                 Some(Extreme { value, column: column_of(position) as u64, step: arrival.step, sample });
@@ -118,8 +116,7 @@ impl Entering {
 }
 
 /// The dimension whose indices are the columns, and how many there are.
-fn columns_of(shape: &Shape) -> (usize, usize) {
-    let sizes = shape.as_slice();
+fn columns_of(sizes: &[usize]) -> (usize, usize) {
     let axis = match sizes.len() {
         0 | 1 => return (0, 1),
         2 | 3 => sizes.len() - 1,
@@ -208,14 +205,21 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_backend::TensorData;
 
     fn take(entering: &mut Entering, values: &[f32], shape: &[usize], samples: &[Sample]) {
-        let tensor = FlexTensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()));
-        let shape = Shape::from(shape.to_vec());
-        let largest = element::range(&tensor).abs_max();
-        let arrival =
-            Arrival { site: 1, place: None, shape: &shape, tensor: &tensor, largest, samples, step: 3 };
+        let values: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
+        let largest = values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+        let first = |most: usize| values[..most.min(values.len())].to_vec();
+        let arrival = Arrival {
+            site: 1,
+            place: None,
+            shape,
+            dtype: "float32",
+            values: &first,
+            largest,
+            samples,
+            step: 3,
+        };
         entering.take(&arrival);
     }
 
