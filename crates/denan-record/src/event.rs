@@ -26,6 +26,9 @@ pub enum Event {
     Averted(u32),
     /// The training broke. Comes at most once.
     Break(Box<Break>),
+    /// The training broke, and the operation that did it was not seen: its producer stands for where the bad value was
+    /// noticed. Comes at most once, and no [`Event::Break`] after it.
+    Noticed(Box<Break>),
     /// The operations of a step worth keeping whole.
     Graph(Box<StepGraph>),
     /// What entered the engine up to the break.

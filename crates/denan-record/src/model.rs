@@ -109,6 +109,9 @@ pub struct Step {
     pub update_norm: Option<f64>,
     /// Largest finite magnitude of any value made in the step.
     pub largest_value: Option<f64>,
+    /// Whether gradients of an earlier step were still there when the backward pass began, where the engine keeps
+    /// gradients from step to step.
+    pub carries_gradients: Option<bool>,
     /// Operations seen in the step.
     pub operations: u64,
     /// Microseconds since the training's first operation, at the end of the step.
@@ -346,6 +349,35 @@ pub struct StepGraph {
     pub producer: Option<u32>,
     /// Operations that are missing, because there were too many for the record.
     pub left_out: u64,
+}
+
+impl StepGraph {
+    /// Nodes that are kept; of more than that the middle is left out.
+    const MOST_NODES: usize = 20_000;
+    /// Those of them that are kept from the beginning.
+    const FROM_THE_START: usize = 12_000;
+
+    /// Without the middle, if it is too long for the record.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        let left_out = self.nodes.len().saturating_sub(Self::MOST_NODES);
+        if left_out == 0 {
+            return self;
+        }
+        let gap = Self::FROM_THE_START..Self::FROM_THE_START + left_out;
+        let number_of = |at: u32| match at as usize {
+            index if index < gap.start => Some(at),
+            index if index < gap.end => None,
+            index => Some((index - left_out) as u32),
+        };
+        self.nodes.drain(gap.clone());
+        for node in &mut self.nodes {
+            node.inputs = node.inputs.iter().filter_map(|&input| number_of(input)).collect();
+        }
+        self.producer = self.producer.and_then(number_of);
+        self.left_out = left_out as u64;
+        self
+    }
 }
 
 /// A tensor and the operation that made it.

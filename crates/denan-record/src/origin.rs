@@ -51,14 +51,20 @@ pub enum Geometry {
     Permute(Vec<usize>),
     /// Output place `p` is input place `start + p * step`, per dimension.
     Slice(Vec<(isize, isize)>),
+    /// One index along a dimension, which is gone from the output.
+    Pick(usize, usize),
     /// Inputs one behind the other along a dimension.
     Cat(usize),
+    /// Inputs one behind the other along a dimension that they do not have.
+    Stack(usize),
     /// Reversed along these dimensions.
     Flip(Vec<usize>),
     /// Input slices named by an index tensor along a dimension.
     Select(usize),
     /// Input elements named by an index tensor of the output's shape, along a dimension.
     Gather(usize),
+    /// Input elements named by their row-major positions.
+    Picked,
     /// All elements along these dimensions.
     Reduce(Vec<usize>),
     /// Everything in the same row (first dimension) of the first input.
@@ -213,6 +219,25 @@ fn place_in_input(
                 single(&inner);
             }
         }
+        Geometry::Pick(dim, index) => {
+            let mut inner = place.to_vec();
+            inner.insert(*dim, *index);
+            single(&inner);
+        }
+        Geometry::Stack(dim) => {
+            if place[*dim] == number {
+                let mut inner = place.to_vec();
+                inner.remove(*dim);
+                single(&inner);
+            }
+        }
+        Geometry::Picked => {
+            let Some(positions) = tensors.indices(at).filter(|_| number == 0) else { return number > 0 };
+            let Some(&picked) = ravel(place, node.shape).and_then(|position| positions.get(position)) else {
+                return false;
+            };
+            found.insert(picked.max(0) as usize);
+        }
         Geometry::Flip(axes) => {
             let mut inner = place.to_vec();
             for &axis in axes {
@@ -233,6 +258,13 @@ fn place_in_input(
         }
         Geometry::Reduce(dims) => {
             let count: usize = dims.iter().map(|&dim| shape[dim]).product();
+            let mut place = place.to_vec();
+            if place.len() + dims.len() == shape.len() {
+                // The dimensions are gone from the output.
+                let mut gone = dims.clone();
+                gone.sort_unstable();
+                gone.iter().for_each(|&dim| place.insert(dim, 0));
+            }
             if count > MOST_ELEMENTS || place.len() != shape.len() {
                 return false;
             }
@@ -291,6 +323,13 @@ fn rows_of_input(
             Some(Elements::Rows(
                 rows.iter().map(|&row| (start + row as isize * step).max(0) as usize).collect(),
             ))
+        }
+        Geometry::Pick(dim, _) if *dim != 0 && out == inner => same(rows),
+        Geometry::Stack(0) => rows.contains(&number).then(|| Elements::Rows((0..inner).collect())),
+        Geometry::Select(0) if number == 0 => {
+            let indices = tensors.indices(at)?;
+            let chosen = rows.iter().filter_map(|&row| indices.get(row));
+            Some(Elements::Rows(chosen.map(|&row| row.max(0) as usize).collect()))
         }
         Geometry::Reshape if out == inner => same(rows),
         Geometry::Reshape if inner > 0 && out % inner == 0 => {
@@ -486,6 +525,25 @@ mod tests {
         let batch = build.add("select", &[2, 2], Geometry::Select(0), &[data, order]);
         // Row 0 of the batch is row 2 of the data.
         assert_eq!(behind(&build, batch, &[1])[0], (data, at(&[5])));
+    }
+
+    #[test]
+    fn samples_that_were_stacked_are_told_apart() {
+        let mut build = Builder::new();
+        let samples: Vec<u32> = (0..3).map(|_| build.add("input", &[2], Geometry::Created, &[])).collect();
+        let batch = build.add("stack", &[3, 2], Geometry::Stack(0), &samples);
+        let second = build.add("slice", &[3], Geometry::Pick(1, 1), &[batch]);
+        // Row 2 of the second column.
+        assert_eq!(behind(&build, second, &[2]), [(samples[2], at(&[1]))]);
+        assert_eq!(batch_row(&build, samples[2], 1, 3), Some(2));
+    }
+
+    #[test]
+    fn a_reduction_that_drops_its_dimension_leads_to_all_it_added_up() {
+        let mut build = Builder::new();
+        let data = build.add("input", &[2, 3], Geometry::Created, &[]);
+        let sum = build.add("sum", &[2], Geometry::Reduce(vec![1]), &[data]);
+        assert_eq!(behind(&build, sum, &[1]), [(data, at(&[3, 4, 5]))]);
     }
 
     #[test]

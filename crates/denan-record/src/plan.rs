@@ -19,6 +19,9 @@ pub struct Plan {
     pub stop_after_break: bool,
     /// End the training when this many optimizer steps are done.
     pub stop_at_step: Option<u64>,
+    /// Look at every operation of the first step, and of all steps from this one on until the break. Adapters that
+    /// see every operation anyway need not be asked.
+    pub look_from: Option<u64>,
     /// Put this step on tape.
     pub tape_step: Option<u64>,
     /// Start of file names in debug information, and what to tell in its place: the program may
@@ -35,9 +38,17 @@ impl Plan {
     /// The variable is set and is not a plan.
     pub fn from_environment() -> Result<Option<Self>, serde_json::Error> {
         match std::env::var(PLAN_VARIABLE) {
-            Ok(text) => serde_json::from_str(&text).map(Some),
+            Ok(text) => Self::parse(&text).map(Some),
             Err(_) => Ok(None),
         }
+    }
+
+    /// The plan in a variable's value.
+    ///
+    /// # Errors
+    /// It is no plan.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
     }
 
     /// The variable's value.

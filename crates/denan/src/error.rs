@@ -1,7 +1,6 @@
 //! Everything that can go wrong, with its text and its exit code.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// A failure of denan itself or of how it was called.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +75,7 @@ impl Error {
     }
 
     /// Every failure of denan is exit code 2.
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(2)
+    pub fn exit_code(&self) -> u8 {
+        2
     }
 }

@@ -9,11 +9,18 @@ use denan_finding::render::{Format, Style, render};
 use denan_finding::{Outcome, Overhead, RunResult};
 use denan_record::model::Run;
 use std::io::Write;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitStatus;
 
 /// The result of a run, without cures.
-pub fn of_run(run: &Run, annotations: &dyn Annotations, status: Option<ExitStatus>) -> RunResult {
-    let context = Context { annotations, again: None };
+///
+/// `again` is the same training, run again without any change, where that has been done already.
+pub fn of_run(
+    run: &Run,
+    annotations: &dyn Annotations,
+    again: Option<&Run>,
+    status: Option<ExitStatus>,
+) -> RunResult {
+    let context = Context { annotations, again };
     let steps = run.steps.last().map_or(0, |step| step.step + 1);
     let failed = status.is_some_and(|status| !status.success());
     let outcome = match () {
@@ -60,7 +67,8 @@ fn overhead(run: &Run) -> Option<Overhead> {
     let all = (last.step - first.step) as f64;
     let watching: u64 = run.steps.iter().skip(1).map(|step| step.watching_us).sum();
     (elapsed > 0).then(|| Overhead {
-        level: "operations".to_owned(),
+        level: if run.steps.iter().all(|step| step.operations == 0) { "sentinel" } else { "operations" }
+            .to_owned(),
         fraction: (watching as f64 * all / kept / elapsed as f64).min(1.0),
     })
 }
@@ -71,7 +79,7 @@ pub fn show(
     common: &Common,
     terminal: &Terminal,
     sources: &SourceFiles,
-) -> Result<ExitCode, Error> {
+) -> Result<u8, Error> {
     let style = |color| Style { color, width: terminal.width, sources };
     let json = || render(result, Format::Json, &style(false));
     match (common.format, &common.output) {
@@ -99,13 +107,11 @@ fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
 }
 
 /// The contract's exit codes.
-fn exit_code(result: &RunResult) -> ExitCode {
+fn exit_code(result: &RunResult) -> u8 {
     match result.outcome {
-        Outcome::Healthy => ExitCode::from(0),
-        Outcome::Broke => ExitCode::from(1),
-        Outcome::NoTraining => ExitCode::from(3),
-        Outcome::ChildFailed => {
-            ExitCode::from(u8::try_from(result.child_exit_code.unwrap_or(1)).unwrap_or(1))
-        }
+        Outcome::Healthy => 0,
+        Outcome::Broke => 1,
+        Outcome::NoTraining => 3,
+        Outcome::ChildFailed => u8::try_from(result.child_exit_code.unwrap_or(1)).unwrap_or(1),
     }
 }

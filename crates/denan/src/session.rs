@@ -137,7 +137,7 @@ impl Collected {
                 run.forecasts.insert(at, forecast);
             }
             Event::Averted(tensor) => run.forecasts.retain(|known| known.tensor != tensor),
-            Event::Break(found) => run.first_break = Some(*found),
+            Event::Break(found) | Event::Noticed(found) => run.first_break = Some(*found),
             Event::Graph(graph) => run.graphs.push(*graph),
             Event::Data(data) => run.data = data,
             Event::ParametersLost => {

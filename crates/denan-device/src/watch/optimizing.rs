@@ -178,6 +178,7 @@ impl Watch {
             operations: figures.operations,
             elapsed_us: self.began.elapsed().as_micros() as u64,
             watching_us: figures.watching.as_micros() as u64,
+            carries_gradients: None,
             parameters: rows,
         }));
         self.keep_first_step();

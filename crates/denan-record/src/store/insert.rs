@@ -97,7 +97,7 @@ pub(super) fn batches<'a>(db: &Connection, batches: impl Iterator<Item = &'a Bat
 
 pub(super) fn steps<'a>(db: &Connection, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
     let mut insert =
-        db.prepare("INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+        db.prepare("INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     // A step may be told again with fewer parameters.
     let mut clear = db.prepare("DELETE FROM parameter_step WHERE step = ?1")?;
     let mut insert_parameter = db.prepare(
@@ -117,6 +117,7 @@ pub(super) fn steps<'a>(db: &Connection, steps: impl Iterator<Item = &'a Step>) 
             Bits(step.operations),
             Bits(step.elapsed_us),
             Bits(step.watching_us),
+            step.carries_gradients,
         ])?;
         clear.execute([Bits(step.step)])?;
         for parameter in &step.parameters {

@@ -136,6 +136,11 @@ fn steps(db: &Connection) -> Result<Vec<Step>> {
             operations: number(row, "operations")?,
             elapsed_us: number(row, "elapsed_us")?,
             watching_us: number(row, "watching_us")?,
+            // Records of the second version have no such column.
+            carries_gradients: match row.as_ref().column_index("carries_gradients") {
+                Ok(column) => row.get(column)?,
+                Err(_) => None,
+            },
             parameters: Vec::new(),
         })
     })?;

@@ -12,7 +12,7 @@
 ///
 /// It goes up by one whenever a reader of the version before would misunderstand or miss
 /// something.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Marks an SQLite file as a record, as `PRAGMA application_id`: `dnan` in ASCII.
 pub const APPLICATION_ID: i32 = 0x646e_616e;
@@ -56,7 +56,8 @@ CREATE TABLE step ( -- optimizer steps; older ones are thinned out evenly
   largest_value, -- largest finite magnitude of any value made in the step
   operations INTEGER NOT NULL, -- operations seen in the step
   elapsed_us INTEGER NOT NULL, -- microseconds since the first operation of the training, at the end of the step
-  watching_us INTEGER NOT NULL -- microseconds of the step that denan cost
+  watching_us INTEGER NOT NULL, -- microseconds of the step that denan cost
+  carries_gradients INTEGER -- 1 if gradients of an earlier step were still there when the backward pass began, else 0; null where the engine keeps none
 );
 CREATE TABLE parameter_step ( -- one parameter in one step, for the steps that are kept whole
   step INTEGER NOT NULL, -- see `step.step`

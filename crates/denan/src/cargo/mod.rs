@@ -15,6 +15,7 @@ mod shadow;
 
 use crate::cache;
 use crate::error::Error;
+use crate::host::Host;
 use crate::launch::{Launch, Source};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -39,7 +40,7 @@ struct CargoRun {
 
 /// Builds what `cargo run …` would build, but watched; `None` if the command is neither that nor a program
 /// that cargo has built.
-pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Error> {
+pub fn watched(typed: &Launch, host: &Host, say: &dyn Fn(&str)) -> Result<Option<Launch>, Error> {
     let rebuilt = built::as_cargo_run(typed);
     if let Some(rebuilt) = &rebuilt {
         say(&format!(
@@ -59,7 +60,7 @@ pub fn watched(typed: &Launch, say: &dyn Fn(&str)) -> Result<Option<Launch>, Err
     let shadow = shadow::Shadow::prepare(&metadata.workspace_root, &metadata.local_packages)?;
 
     let capture = tempfile::NamedTempFile::new()?;
-    let denan = std::env::current_exe()?;
+    let denan = host.command()?;
     let mut command = Command::new(&typed.program);
     command.args(&run.toolchain).arg("run");
     for setting in settings(&device, &denan, capture.path(), &metadata) {
@@ -268,12 +269,14 @@ fn host_triple(run: &CargoRun) -> Result<String, Error> {
 
 /// Settings that put the device in place and keep what watching needs: frame pointers to find
 /// call sites cheaply, line tables to name them.
-fn settings(device: &Path, denan: &Path, capture: &Path, metadata: &Metadata) -> Vec<OsString> {
+fn settings(device: &Path, denan: &[OsString], capture: &Path, metadata: &Metadata) -> Vec<OsString> {
     let quoted = |path: &Path| format!("'{}'", path.display());
+    let denan: Vec<String> = denan.iter().map(|word| quoted(Path::new(word))).collect();
+    let denan = denan.join(", ");
     let flags = FLAGS.map(|flag| format!("'{flag}'")).join(", ");
     let mut settings = vec![
         format!("patch.crates-io.burn-flex.path={}", quoted(device)),
-        format!("target.{}.runner=[{}, '__capture', {}]", metadata.host, quoted(denan), quoted(capture)),
+        format!("target.{}.runner=[{denan}, '__capture', {}]", metadata.host, quoted(capture)),
         // Line tables alone leave the modules out of inlined functions' names, and with them what burn is doing.
         "profile.release.debug='limited'".to_owned(),
         "profile.dev.debug='limited'".to_owned(),

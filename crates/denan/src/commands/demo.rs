@@ -6,10 +6,10 @@ use crate::commands::run;
 use crate::demo_data;
 use crate::embedded::{self, Embedded};
 use crate::error::Error;
+use crate::host::Host;
 use crate::terminal::Terminal;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Workspace of the demo's programs.
 const WORKSPACE_MANIFEST: &str = r#"[workspace]
@@ -65,7 +65,12 @@ const MANIFESTS: [(&str, &str); 3] = [
 const CAUSE_OF_DETECTOR: &str = "degenerate-box";
 
 /// Plays the demo.
-pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Error> {
+pub fn demo(
+    arguments: &DemoArguments,
+    common: &Common,
+    host: &Host,
+    terminal: &Terminal,
+) -> Result<u8, Error> {
     let case = match arguments.cause.as_deref() {
         None | Some(CAUSE_OF_DETECTOR) => None,
         Some(cause) => Some(case_of(cause)?),
@@ -104,7 +109,7 @@ pub fn demo(arguments: &DemoArguments, common: &Common, terminal: &Terminal) -> 
         keep_going: false,
         command,
     };
-    run::run(&arguments, common, terminal)
+    run::run(&arguments, common, host, terminal)
 }
 
 fn draw(data: &Path, terminal: &Terminal) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod demo;
 pub mod explain;
+mod look;
 pub mod replay;
 pub mod run;
 pub mod show;

@@ -9,6 +9,7 @@ use crate::cache;
 use crate::cargo;
 use crate::embedded;
 use crate::error::Error;
+use crate::host::Host;
 use crate::launch::{Launch, Source};
 use crate::replayed::{Outcome, called};
 use crate::result;
@@ -20,7 +21,7 @@ use denan_record::store;
 use denan_record::tape::{Alteration, Change, Replayed, Task};
 use std::io::Write;
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::Stdio;
 
 const MANIFEST: &str = r#"[package]
 name = "denan-replay"
@@ -39,7 +40,12 @@ const PROGRAM: &str = r#"fn main() -> std::process::ExitCode {
 "#;
 
 /// Replays a record.
-pub fn replay(arguments: &ReplayArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Error> {
+pub fn replay(
+    arguments: &ReplayArguments,
+    common: &Common,
+    host: &Host,
+    terminal: &Terminal,
+) -> Result<u8, Error> {
     let record = &arguments.record;
     let run = store::read(record)?;
     let tape = store::read_tape(record)?.ok_or_else(|| no_tape(record, &run))?;
@@ -48,7 +54,7 @@ pub fn replay(arguments: &ReplayArguments, common: &Common, terminal: &Terminal)
     for Setting { operation, how } in &arguments.set {
         changes.extend(all_of(&tape.graph, operation)?.into_iter().map(|node| Change { node, how: *how }));
     }
-    let program = program(terminal)?;
+    let program = program(host, terminal)?;
     let task = Task { tape, changes, until };
     let replayed = carry_out(&program, &task)?;
     let Task { tape, changes, .. } = task;
@@ -58,7 +64,7 @@ pub fn replay(arguments: &ReplayArguments, common: &Common, terminal: &Terminal)
     let focus = until.or(changes.first().map(|change| change.node));
     let shown = outcome.shown(&tape, &replayed, words, focus, until.is_some(), arguments.all);
     let run = as_it_went(run, &outcome, shown.verdict);
-    let mut result = result::of_run(&run, &AnnotationFiles::of_command(&[], None), None);
+    let mut result = result::of_run(&run, &AnnotationFiles::of_command(&[], None), None, None);
     for change in &replayed.without_effect {
         result
             .notes
@@ -164,7 +170,7 @@ fn in_words(graph: &StepGraph, change: &Change) -> String {
 }
 
 /// The replay program, built if it has not been.
-fn program(terminal: &Terminal) -> Result<Launch, Error> {
+fn program(host: &Host, terminal: &Terminal) -> Result<Launch, Error> {
     let digest = embedded::digest(&[], &[MANIFEST, PROGRAM, embedded::LOCK]);
     let folder = cache::folder(&format!("replay/{digest}"))?;
     let manifest = folder.join("Cargo.toml");
@@ -175,7 +181,7 @@ fn program(terminal: &Terminal) -> Result<Launch, Error> {
         ["cargo", "run", "--quiet", "--release", "--manifest-path"].map(Into::into).to_vec();
     command.push(manifest.into());
     terminal.say("preparing the engine that carries the step out (built once)");
-    cargo::watched(&Launch::typed(&command)?, &|_| {})?.ok_or_else(|| Error::NotSupported {
+    cargo::watched(&Launch::typed(&command)?, host, &|_| {})?.ok_or_else(|| Error::NotSupported {
         what: "the engine that carries the step out could not be built".to_owned(),
         help: "try `cargo --version`: replay needs cargo, as denan run does".to_owned(),
     })

@@ -3,8 +3,11 @@
 use crate::annotations::AnnotationFiles;
 use crate::args::{Common, CureChoice, RunArguments};
 use crate::cargo;
+use crate::commands::look;
 use crate::error::Error;
+use crate::host::Host;
 use crate::launch::Launch;
+use crate::python;
 use crate::result;
 use crate::session::{self, Output, Watched};
 use crate::sources::SourceFiles;
@@ -19,17 +22,16 @@ use denan_record::plan::{Intervention, Plan};
 use denan_record::store::{Limits, Recorder, add_tape};
 use denan_record::tape::Tape;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Runs, watches, explains, cures.
-pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Error> {
+pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
     let typed = Launch::typed(&arguments.command)?;
-    let launch = match cargo::watched(&typed, &|text| terminal.say(text))? {
-        Some(launch) => launch,
-        None => refuse_python(typed)?,
-    };
     let seed = common.seed.unwrap_or_else(random_seed);
+    let launch = match cargo::watched(&typed, host, &|text| terminal.say(text))? {
+        Some(launch) => launch,
+        None => python::watched(typed, host, seed)?,
+    };
     let mut notes = Vec::new();
     let record = record_path(arguments.record.as_deref());
     let mut recorder = match Recorder::create(&record, Limits::default()) {
@@ -46,7 +48,7 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     let mut record_error = None;
     let mut warned = false;
     let on_event = |event: &Event| match event {
-        Event::Break(found) => {
+        Event::Break(found) | Event::Noticed(found) => {
             terminal.say(&format!("the training broke at step {}; looking into it", found.step));
         }
         Event::Forecast(forecast) if !std::mem::replace(&mut warned, true) => terminal.say(&format!(
@@ -63,16 +65,25 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     if is_empty {
         discard(recorder.take(), &record);
     }
-    let watched = watched?;
+    let mut watched = watched?;
+    let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
+    let mut rerunner = Rerunner {
+        launch: &launch,
+        seed,
+        annotations: &annotations,
+        deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
+        terminal,
+        jobs: common.jobs.into(),
+    };
+    let again = look::closely(&mut watched.run, &rerunner, recorder.as_ref(), &mut notes);
     let recorded = recorder.map(Recorder::finish);
     if let Some(error) = record_error.or_else(|| recorded.as_ref()?.as_ref().err().map(ToString::to_string)) {
         notes.push(format!("the record is incomplete: {error}"));
     }
 
-    let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
     let status =
         watched.status.filter(|_| watched.run.ending.is_none_or(|_| watched.run.first_break.is_none()));
-    let mut result = result::of_run(&watched.run, &annotations, status);
+    let mut result = result::of_run(&watched.run, &annotations, again.as_ref(), status);
     result.notes.extend(notes);
     result.record = recorded.is_some().then(|| record.display().to_string());
     if result.outcome == Outcome::NoTraining {
@@ -80,15 +91,13 @@ pub fn run(arguments: &RunArguments, common: &Common, terminal: &Terminal) -> Re
     }
     let sources = SourceFiles::of(&launch.source);
     if result.outcome == Outcome::Broke && arguments.cure != CureChoice::Off {
-        let mut rerunner = Rerunner {
-            launch: &launch,
-            seed,
-            annotations: &annotations,
-            deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
-            terminal,
-            jobs: common.jobs.into(),
-        };
-        cure(&mut result, &watched.run, &arguments.cure, &mut rerunner, &sources);
+        if look::is_asked_for(&watched.run) {
+            result.notes.push(
+                "cures are not tried on PyTorch trainings yet: what stands under help is advice".to_owned(),
+            );
+        } else {
+            cure(&mut result, &watched.run, &arguments.cure, &mut rerunner, &sources);
+        }
     }
     result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
@@ -101,18 +110,6 @@ fn discard(recorder: Option<Recorder>, path: &Path) {
     {
         let _ = std::fs::remove_file(path);
     }
-}
-
-/// PyTorch has no adapter yet; running it unwatched would look as if it were healthy.
-fn refuse_python(typed: Launch) -> Result<Launch, Error> {
-    let is_script = Path::new(&typed.program).extension().is_some_and(|extension| extension == "py");
-    if is_script || typed.program == "-m" {
-        return Err(Error::NotSupported {
-            what: "PyTorch trainings cannot be watched yet; burn trainings can".to_owned(),
-            help: "denan run -- cargo run --release".to_owned(),
-        });
-    }
-    Ok(typed)
 }
 
 fn cure(
@@ -176,12 +173,12 @@ fn keep_tape(result: &mut RunResult, run: &Run, again: &Run, tape: Option<&Tape>
 }
 
 /// Runs the training again for the experiments.
-struct Rerunner<'a> {
+pub(super) struct Rerunner<'a> {
     launch: &'a Launch,
     seed: u64,
     annotations: &'a AnnotationFiles,
     deadline: Instant,
-    terminal: &'a Terminal,
+    pub(super) terminal: &'a Terminal,
     jobs: usize,
 }
 
@@ -196,11 +193,11 @@ impl Rerunner<'_> {
     }
 
     /// A re-run of this many steps without any change.
-    fn plan(&self, steps: u64) -> Plan {
+    pub(super) fn plan(&self, steps: u64) -> Plan {
         Plan { seed: self.seed, stop_after_break: true, stop_at_step: Some(steps), ..Plan::default() }
     }
 
-    fn rerun_one(&self, plan: Plan) -> Result<Watched, String> {
+    pub(super) fn rerun_one(&self, plan: Plan) -> Result<Watched, String> {
         const NO_TIME: &str = "the time for re-runs is used up; give more with --cure-budget SECONDS";
         if Instant::now() > self.deadline {
             return Err(NO_TIME.to_owned());
@@ -255,7 +252,8 @@ fn no_training(launch: &Launch) -> String {
     if launch.source.is_watched {
         "the program ran no optimizer step".to_owned()
     } else {
-        "this program was not built for watching; let denan build it: denan run -- cargo run --release"
+        "nothing of a training was seen: denan watches burn programs (denan run -- cargo run --release) and PyTorch \
+         scripts (denan run train.py)"
             .to_owned()
     }
 }

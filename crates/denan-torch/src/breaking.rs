@@ -1,0 +1,315 @@
+//! The telling of a break: the producer, the trail from it, and the batch elements behind it.
+//!
+//! In a step that is looked at closely the break is followed to its first operation; otherwise only where it was
+//! noticed is known, and denan runs the training again to look.
+
+use crate::look::{Look, Node, sizes};
+use crate::tensor::Tensor;
+use crate::watch::{Noticed, Watch};
+use denan_numerics::Range;
+use denan_record::event::Event;
+use denan_record::model::{Break, Kind, Operation, Origin, Phase, Role, Sample, TensorSeen};
+use denan_record::origin::{self, Elements, Geometry};
+use denan_record::producer;
+use std::collections::BTreeSet;
+
+/// Longest trail that is told; longer ones lose their middle.
+const LONGEST_TRAIL: usize = 64;
+/// Origins that are told.
+const MOST_ORIGINS: usize = 32;
+/// Vectors of one data tensor that are told.
+const MOST_VECTORS: usize = 8;
+
+/// Calls that make or read a tensor and are no operation of the user's.
+const READS: [&str; 6] = ["tensor", "item", "tolist", "detach", "to", "numpy"];
+
+impl Watch {
+    /// A bad value was noticed. Only the first break is told.
+    pub(crate) fn broke(&mut self, noticed: Noticed<'_>) {
+        if self.first_break.is_some() {
+            return;
+        }
+        self.first_break = Some(self.steps_done);
+        let (tensor, slot) = match noticed {
+            Noticed::Loss(tensor) => (tensor, None),
+            Noticed::Gradient(slot, tensor) | Noticed::Value(slot, tensor) => (tensor, Some(slot)),
+        };
+        let found = if self.looks { self.look.node_of(tensor) } else { None };
+        self.teller.tell(match found {
+            Some(node) => Event::Break(Box::new(self.closely(node, slot))),
+            None => Event::Noticed(Box::new(self.from_afar(noticed, tensor, slot))),
+        });
+        if let Some(previous) = self
+            .look
+            .previous_graph(&self.places)
+            .filter(|graph| found.is_some() && graph.step + 1 == self.steps_done && graph.step > 0)
+        {
+            self.teller.tell(Event::Graph(Box::new(previous)));
+        }
+        if let Some(node) = found {
+            let producer = producer::producer(&self.look, node).producer;
+            let graph = self.look.graph(&self.places, Some(producer), self.step.samples.len());
+            self.teller.tell(Event::Graph(Box::new(graph)));
+        }
+        self.teller.tell(Event::Data(self.entering.seen()));
+    }
+
+    /// What is known without a close look: where the bad value was noticed.
+    fn from_afar(&self, noticed: Noticed<'_>, tensor: &Tensor, slot: Option<u32>) -> Break {
+        let range = tensor.range();
+        let (op, phase) = match noticed {
+            Noticed::Loss(_) => ("loss".to_owned(), Phase::Loss),
+            Noticed::Gradient(..) => ("backward".to_owned(), Phase::Backward),
+            Noticed::Value(..) => {
+                (self.optimizer_name.clone().unwrap_or_else(|| "optimizer".to_owned()), Phase::Optimizer)
+            }
+        };
+        let output = TensorSeen {
+            shape: sizes(&tensor.shape),
+            dtype: tensor.dtype.name().to_owned(),
+            range,
+            role: if slot.is_some() { Role::Gradient } else { Role::Activation },
+            parameter: slot.map(|slot| self.parameter_name(slot)),
+            made_by: None,
+        };
+        Break {
+            step: self.steps_done,
+            phase,
+            kind: Kind::of(&range).unwrap_or(Kind::Nan),
+            producer: Operation {
+                sequence: 0,
+                op,
+                carried_out: None,
+                phase,
+                module: None,
+                parameter: slot.map(|slot| self.parameter_name(slot)),
+                place: None,
+                forward_place: None,
+                scalar: None,
+                inputs: Vec::new(),
+                output,
+            },
+            trail: Vec::new(),
+            origins: Vec::new(),
+            samples: self.step.samples.clone(),
+            batch_rows: Vec::new(),
+            loss_is_bad: self.step.loss_is_bad,
+            parameters_are_bad: false,
+        }
+    }
+
+    fn closely(&self, noticed: u32, slot: Option<u32>) -> Break {
+        let path = producer::producer(&self.look, noticed);
+        let made = self.look.node(path.producer);
+        let kind = Kind::of(&made.range).unwrap_or(Kind::Nan);
+        let phase = match made.phase {
+            _ if made.buffer.is_some() || made.role == Role::Parameter && !made.is_new => Phase::Parameter,
+            _ if &*made.name == "input" && !made.is_new && self.look.batch_of(path.producer).is_none() => {
+                Phase::Parameter
+            }
+            _ if &*made.name == "input" => Phase::Input,
+            Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
+            phase => phase,
+        };
+        let parameter = match phase {
+            Phase::Optimizer | Phase::Parameter => slot.map(|slot| self.parameter_name(slot)),
+            _ => None,
+        };
+        let mut producer = self.tell_operation(path.producer, phase, parameter);
+        if phase == Phase::Parameter {
+            // The line that uses it says more than the one that made it.
+            let first_use = path.trail.first().and_then(|&at| self.place_of(self.look.node(at).place));
+            producer.place = first_use.or(producer.place);
+            let buffer = made.buffer.as_ref().map(ToString::to_string);
+            producer.parameter = producer.parameter.or(producer.output.parameter.clone()).or(buffer);
+        }
+        let mut trail: Vec<Operation> =
+            path.trail.iter().map(|&at| self.tell_operation(at, self.look.node(at).phase, None)).collect();
+        if trail.len() > LONGEST_TRAIL {
+            trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
+        }
+        let samples = self.samples();
+        let origins = self.origins(path.producer, &samples);
+        let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
+        Break {
+            step: self.steps_done,
+            phase,
+            kind,
+            producer,
+            trail,
+            origins,
+            samples,
+            batch_rows: batch_rows.into_iter().collect(),
+            loss_is_bad: self.step.loss_is_bad,
+            parameters_are_bad: false,
+        }
+    }
+
+    /// Samples of the step: those of its loader, or the rows that the program took of a data set in memory.
+    fn samples(&self) -> Vec<Sample> {
+        if !self.step.samples.is_empty() {
+            return self.step.samples.clone();
+        }
+        let taken = (0..self.look.nodes().len() as u32).find_map(|at| self.look.batch_of(at));
+        let rows = taken.unwrap_or_default();
+        rows.into_iter().map(|index| Sample { index, name: None }).collect()
+    }
+
+    fn place_of(&self, number: Option<u32>) -> Option<denan_record::model::Place> {
+        self.places.get(number? as usize).cloned()
+    }
+
+    fn tell_operation(&self, at: u32, phase: Phase, parameter: Option<String>) -> Operation {
+        let node = self.look.node(at);
+        let op = call_name(node);
+        Operation {
+            sequence: at.into(),
+            carried_out: (crate::describe::plain_name(&op) != &*node.name).then(|| node.name.to_string()),
+            op,
+            phase,
+            module: node.module.as_ref().map(ToString::to_string),
+            parameter,
+            place: self.place_of(node.place),
+            forward_place: self.place_of(node.forward_place),
+            scalar: node.scalar,
+            inputs: node.inputs.iter().map(|&input| self.tell_tensor(input)).collect(),
+            output: self.tell_tensor(at),
+        }
+    }
+
+    fn tell_tensor(&self, at: u32) -> TensorSeen {
+        let node = self.look.node(at);
+        TensorSeen {
+            shape: sizes(&node.shape),
+            dtype: node.dtype.name().to_owned(),
+            range: node.range,
+            role: node.role,
+            parameter: node.slot.map(|slot| self.parameter_name(slot)),
+            made_by: made_by(&self.look, at),
+        }
+    }
+
+    /// The batch elements that the producer's bad elements were made of.
+    fn origins(&self, producer: u32, samples: &[Sample]) -> Vec<Origin> {
+        let node = self.look.node(producer);
+        let mut start = producer;
+        let mut positions: BTreeSet<usize> = node.bad_positions.iter().copied().collect();
+        if node.phase == Phase::Backward {
+            // A gradient has the shape of the forward tensor it belongs to, so its elements are followed from there.
+            match self.forward_of(node) {
+                Some(forward) => start = forward,
+                None => positions.clear(),
+            }
+        }
+        if positions.is_empty() {
+            return Vec::new();
+        }
+        let mut origins = Vec::new();
+        for data in origin::data_behind(&self.look, start, Elements::At(positions)) {
+            self.tell_origins(&data, samples, &mut origins);
+        }
+        // Tensors of the batch first; values the program made on the way (anchors, weights) after them.
+        origins.sort_by_key(|origin: &Origin| origin.sample.is_none());
+        origins.truncate(MOST_ORIGINS);
+        origins
+    }
+
+    /// The forward tensor of a gradient's shape that the call read or made.
+    fn forward_of(&self, gradient: &Node) -> Option<u32> {
+        let call = gradient.call.as_deref()?;
+        let is_call = |node: &Node| {
+            node.phase == Phase::Forward
+                && node.place == gradient.forward_place
+                && (&*node.name == crate::describe::plain_name(call) || node.call.as_deref() == Some(call))
+        };
+        let calls = (0..).zip(self.look.nodes()).filter(|(_, node)| is_call(node));
+        let same = |at: &u32| self.look.node(*at).shape == gradient.shape;
+        let mut found =
+            calls.filter_map(|(at, node)| node.inputs.iter().copied().find(same).or(Some(at).filter(same)));
+        found.next()
+    }
+
+    fn tell_origins(&self, data: &origin::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
+        let node = self.look.node(data.node);
+        let taken = self.look.batch_of(data.node);
+        let last = node.shape.last().copied().unwrap_or(1).max(1);
+        let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
+            Elements::At(positions) => {
+                positions.iter().map(|&position| (position, origin::unravel(position, &node.shape))).collect()
+            }
+            Elements::Rows(rows) => {
+                let length: usize = node.shape.iter().skip(1).product();
+                rows.iter().map(|&row| (row * length, vec![row])).collect()
+            }
+        };
+        let mut told = BTreeSet::new();
+        for (position, place_in_tensor) in elements {
+            let first = position % last / Origin::LONGEST_VECTOR * Origin::LONGEST_VECTOR;
+            let width = (last - first).min(Origin::LONGEST_VECTOR);
+            let from = position / last * last + first;
+            let row = match &taken {
+                Some(rows) => {
+                    let of_data = place_in_tensor.first().copied().unwrap_or(0) as u64;
+                    rows.iter().position(|&row| row == of_data)
+                }
+                None => origin::batch_row(&self.look, data.node, position, samples.len()),
+            };
+            // One origin per vector and sample: its other elements say nothing new.
+            if !told.insert((from, row)) || told.len() > MOST_VECTORS {
+                continue;
+            }
+            let values = &node.values;
+            origins.push(Origin {
+                shape: sizes(&node.shape),
+                position: place_in_tensor.iter().map(|&at| at as u64).collect(),
+                vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
+                range: node.range,
+                columns: column_ranges(values, last, first, width),
+                batch_row: row.map(|row| row as u64),
+                sample: row.and_then(|row| samples.get(row).cloned()),
+                place: self.place_of(node.place),
+            });
+        }
+    }
+}
+
+/// The call as the user knows it.
+fn call_name(node: &Node) -> String {
+    let call = node.call.as_deref().filter(|call| !READS.contains(call));
+    let call = match call {
+        // How the record tells the layer's modes apart is nothing the user wrote.
+        Some("batch_norm_train") => Some("batch_norm"),
+        call => call,
+    };
+    call.unwrap_or(&node.name).to_owned()
+}
+
+/// The call of the forward pass that made a tensor's values; views of it are looked through.
+fn made_by(look: &Look, mut at: u32) -> Option<String> {
+    loop {
+        let node = look.node(at);
+        if node.phase != Phase::Forward || node.inputs.is_empty() {
+            return None;
+        }
+        match node.geometry {
+            Geometry::Reshape
+            | Geometry::Permute(_)
+            | Geometry::Flip(_)
+            | Geometry::Slice(_)
+            | Geometry::Pick(..) => at = node.inputs[0],
+            _ => return Some(crate::describe::plain_name(&call_name(node)).to_owned()),
+        }
+    }
+}
+
+/// Smallest and largest value of each column of some vectors of a data tensor.
+fn column_ranges(values: &[f64], last: usize, first: usize, width: usize) -> Vec<Range> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let column = |at: usize| {
+        let all: Vec<f64> = values.iter().skip(first + at).step_by(last).copied().collect();
+        crate::inner::range_of(&all)
+    };
+    (0..width).map(column).collect()
+}

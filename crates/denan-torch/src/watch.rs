@@ -1,0 +1,458 @@
+//! Follows one training: what the hooks in Python see becomes steps, and a break.
+//!
+//! The order of calls in a step: [`Watch::batch`], [`Watch::loss`] when the backward pass begins,
+//! [`Watch::before_update`] and [`Watch::after_update`] around the optimizer, and [`Watch::end_step`] when the next
+//! step begins or the training ends. Between them, in a step that is looked at closely, every operation comes in
+//! through [`Watch::operation`].
+
+use crate::look::{Known, Look, Seen};
+use crate::tensor::Tensor;
+use denan_numerics::Summary;
+use denan_record::entering::{Arrival, Entering};
+use denan_record::event::Event;
+use denan_record::model::{
+    Batch, Ending, Header, Kind, Optimizer, Parameter, ParameterStep, Phase, Place, Sample, Step,
+};
+use denan_record::plan::Plan;
+use denan_record::tell::Teller;
+use rustc_hash::FxHashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Elements of all parameters together up to which an update is taken whole; of larger networks a part stands for it.
+const WHOLE_UPDATE: usize = 1 << 16;
+/// Elements of one parameter that stand for it in a large network.
+const PART: usize = 256;
+
+/// What the training is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on.
+    GoOn,
+    /// End: the break has reached the parameters, or the plan ends here.
+    End,
+}
+
+/// Where a bad value was noticed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Noticed<'a> {
+    Loss(&'a Tensor),
+    Gradient(u32, &'a Tensor),
+    Value(u32, &'a Tensor),
+}
+
+/// A parameter, and what is kept of it from call to call.
+struct Tracked {
+    told: Parameter,
+    /// Its elements before the update under way, or those that stand for them.
+    before: Vec<f64>,
+    before_summary: Option<Summary>,
+    gradient: Option<Summary>,
+    value: Option<Summary>,
+    update: Option<Summary>,
+}
+
+/// Figures of the step under way.
+#[derive(Default)]
+pub(crate) struct StepFigures {
+    loss: Option<f64>,
+    loss_bits: Option<u64>,
+    pub(crate) loss_is_bad: bool,
+    learning_rate: Option<f64>,
+    carries_gradients: Option<bool>,
+    watching: Duration,
+    operations: u64,
+    largest: f64,
+    /// The optimizer has run.
+    is_updated: bool,
+    pub(crate) samples: Vec<Sample>,
+    batches: Vec<Batch>,
+}
+
+/// Follows one training.
+pub struct Watch {
+    pub(crate) plan: Plan,
+    pub(crate) teller: Teller,
+    began: Instant,
+    tracked: Vec<Tracked>,
+    pub(crate) places: Vec<Place>,
+    place_numbers: FxHashMap<(String, u32, u32), u32>,
+    pub(crate) look: Look,
+    pub(crate) looks: bool,
+    pub(crate) entering: Entering,
+    pub(crate) step: StepFigures,
+    pub(crate) steps_done: u64,
+    pub(crate) first_break: Option<u64>,
+    pub(crate) optimizer_name: Option<String>,
+    ended: bool,
+}
+
+impl Watch {
+    /// A watch that follows `plan` and tells `teller`; `engine` as the contract spells it, `torch 2.15.0`.
+    pub fn new(plan: Plan, engine: &str, mut teller: Teller) -> Self {
+        teller.tell(Event::Started(Header {
+            engine: engine.to_owned(),
+            process_id: std::process::id(),
+            started_unix_ms: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as u64),
+            seed: plan.seed,
+            intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
+        }));
+        Self {
+            plan,
+            teller,
+            began: Instant::now(),
+            tracked: Vec::new(),
+            places: Vec::new(),
+            place_numbers: FxHashMap::default(),
+            look: Look::default(),
+            looks: false,
+            entering: Entering::default(),
+            step: StepFigures::default(),
+            steps_done: 0,
+            first_break: None,
+            optimizer_name: None,
+            ended: false,
+        }
+    }
+
+    /// Number of a line of the program.
+    pub fn place(&mut self, place: Place) -> u32 {
+        let key = (place.file.clone(), place.line, place.column);
+        if let Some(&known) = self.place_numbers.get(&key) {
+            return known;
+        }
+        let number = self.places.len() as u32;
+        self.places.push(place);
+        self.place_numbers.insert(key, number);
+        number
+    }
+
+    /// Slot of a parameter that is new to the watch.
+    pub fn parameter(
+        &mut self,
+        name: Option<String>,
+        shape: &[usize],
+        dtype: &str,
+        initial: Option<&Tensor>,
+    ) -> u32 {
+        let slot = self.tracked.len() as u32;
+        let told = Parameter {
+            slot,
+            name,
+            shape: crate::look::sizes(shape),
+            dtype: dtype.to_owned(),
+            initial: initial.map(Tensor::summary),
+            ..Parameter::default()
+        };
+        self.teller.tell(Event::Parameter(told.clone()));
+        self.tracked.push(Tracked {
+            told,
+            before: Vec::new(),
+            before_summary: None,
+            gradient: None,
+            value: None,
+            update: None,
+        });
+        slot
+    }
+
+    /// The program's name of a parameter has become known.
+    pub fn name_parameter(&mut self, slot: u32, name: &str) {
+        let Some(tracked) = self.tracked.get_mut(slot as usize) else { return };
+        if tracked.told.name.as_deref() != Some(name) {
+            tracked.told.name = Some(name.to_owned());
+            self.teller.tell(Event::Parameter(tracked.told.clone()));
+        }
+    }
+
+    pub(crate) fn parameter_name(&self, slot: u32) -> String {
+        let name = self.tracked.get(slot as usize).and_then(|tracked| tracked.told.name.clone());
+        name.unwrap_or_else(|| format!("parameter {slot}"))
+    }
+
+    /// The optimizer that updates the parameters.
+    pub fn optimizer(&mut self, name: &str, place: Option<u32>) {
+        if self.optimizer_name.is_none() {
+            let place = place.and_then(|at| self.places.get(at as usize).cloned());
+            self.teller.tell(Event::Optimizer(Optimizer { name: Some(name.to_owned()), place }));
+        }
+        self.optimizer_name = Some(name.to_owned());
+    }
+
+    /// Whether the next step is to be looked at closely.
+    pub fn wants_look(&self) -> bool {
+        let from = self.plan.look_from;
+        self.first_break.is_none() && from.is_some_and(|from| self.steps_done == 0 || self.steps_done >= from)
+    }
+
+    /// The next operations are those of a step that is looked at closely.
+    pub fn begin_look(&mut self) {
+        self.look.begin(self.steps_done);
+        self.looks = true;
+    }
+
+    /// Says what memory is to the training, for the step that is looked at.
+    pub fn know(&mut self, storage: u64, pointer: usize, what: Known) {
+        self.look.know(storage, pointer, what);
+    }
+
+    /// An operation of the step that is looked at.
+    pub fn operation(&mut self, seen: &Seen<'_>) {
+        if !self.looks {
+            return;
+        }
+        self.step.operations += 1;
+        for at in self.look.operation(seen) {
+            let largest = self.look.node(at).range.abs_max();
+            self.step.largest = self.step.largest.max(largest);
+        }
+    }
+
+    /// The samples of a batch that the program got.
+    pub fn batch(&mut self, samples: Vec<Sample>) {
+        if self.step.is_updated {
+            self.finish_step();
+        }
+        self.step.samples.extend(samples.iter().cloned());
+        self.step.batches.push(Batch { step: self.steps_done, samples });
+    }
+
+    /// A tensor of a batch, as it came from the loader: `number` tells those of one batch apart.
+    pub fn entered(&mut self, number: u64, place: Option<u32>, tensor: &Tensor) {
+        let place = place.and_then(|at| self.places.get(at as usize));
+        let largest = tensor.range().abs_max();
+        self.entering.take(&Arrival {
+            site: number,
+            place,
+            shape: &tensor.shape,
+            dtype: tensor.dtype.name(),
+            values: &|most| tensor.values(most),
+            largest,
+            samples: &self.step.samples,
+            step: self.steps_done,
+        });
+    }
+
+    /// The backward pass begins at this loss, `scaled` by a loss scaler. `carries` says whether gradients of an earlier
+    /// step were still there, if that is known.
+    pub fn loss(&mut self, loss: &Tensor, carries: Option<bool>) {
+        if self.step.is_updated {
+            self.finish_step();
+        }
+        let range = loss.range();
+        let value = match Kind::of(&range) {
+            Some(Kind::Nan) => f64::NAN,
+            Some(Kind::Infinity) => f64::INFINITY,
+            Some(Kind::NegativeInfinity) => f64::NEG_INFINITY,
+            None if range.max.abs() >= range.min.abs() => range.max,
+            None => range.min,
+        };
+        if self.step.carries_gradients.is_none() {
+            self.step.carries_gradients = carries;
+        }
+        // Of several losses in a step the first is told; a bad one in any case.
+        if self.step.loss.is_none() || !value.is_finite() {
+            self.step.loss = Some(value);
+            self.step.loss_bits = loss.bits().or(Some(value.to_bits()));
+        }
+        if range.nonfinite() > 0 {
+            self.step.loss_is_bad = true;
+            self.broke(Noticed::Loss(loss));
+        }
+    }
+
+    /// The optimizer is about to update these parameters with these gradients.
+    pub fn before_update(
+        &mut self,
+        values: &[(u32, Tensor)],
+        gradients: &[(u32, Tensor)],
+        rate: Option<f64>,
+    ) {
+        if self.step.is_updated && gradients.iter().any(|(slot, _)| self.was_updated(*slot)) {
+            self.finish_step();
+        }
+        self.step.learning_rate = self.step.learning_rate.or(rate);
+        let mut bad = None;
+        for (slot, gradient) in gradients {
+            let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
+            let summary = gradient.summary();
+            if !summary.is_finite() && bad.is_none() {
+                bad = Some((*slot, gradient));
+            }
+            tracked.gradient = Some(summary);
+        }
+        if let Some((slot, gradient)) = bad {
+            self.broke(Noticed::Gradient(slot, gradient));
+        }
+        let whole = self.takes_whole_updates(values);
+        for (slot, value) in values {
+            let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
+            if tracked.told.first_update.is_none() {
+                tracked.told.first_update = Some(self.steps_done);
+                tracked.told.initial = tracked.told.initial.or(Some(value.summary()));
+                self.teller.tell(Event::Parameter(tracked.told.clone()));
+            }
+            tracked.before = if whole { value.values(usize::MAX) } else { value.values(PART) };
+            tracked.before_summary = whole.then(|| value.summary());
+        }
+    }
+
+    fn was_updated(&self, slot: u32) -> bool {
+        self.tracked.get(slot as usize).is_some_and(|tracked| tracked.value.is_some())
+    }
+
+    /// Updates are taken whole where that costs little, and in a run that is there to be looked at.
+    fn takes_whole_updates(&self, values: &[(u32, Tensor)]) -> bool {
+        let elements: usize = values.iter().map(|(_, value)| value.count()).sum();
+        elements <= WHOLE_UPDATE || self.plan.look_from.is_some()
+    }
+
+    /// The optimizer has updated these parameters.
+    pub fn after_update(&mut self, values: &[(u32, Tensor)]) {
+        let mut lost = None;
+        for (slot, value) in values {
+            let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
+            let now = value.values(tracked.before.len());
+            let is_whole = tracked.before.len() == value.count();
+            let mut update = summary_of(tracked.before.iter().zip(&now).map(|(before, now)| before - now));
+            if !is_whole && update.count > 0 {
+                // The part stands for the whole: its sums grow with the number of elements.
+                let times = value.count() as f64 / update.count as f64;
+                (update.count, update.m2) = (value.count() as u64, update.m2 * times);
+            }
+            tracked.update = Some(update);
+            let summary = value.summary();
+            let was_finite = tracked.before.iter().all(|value| value.is_finite());
+            if !summary.is_finite() && lost.is_none() && was_finite {
+                lost = Some((*slot, value));
+            }
+            tracked.value = Some(summary);
+        }
+        self.step.is_updated = true;
+        if let Some((slot, value)) = lost {
+            self.broke(Noticed::Value(slot, value));
+        }
+    }
+
+    /// A step that the program means to end, whether its optimizer ran or was skipped (by a loss scaler).
+    pub fn skipped(&mut self) {
+        self.step.is_updated = true;
+    }
+
+    /// The step under way is over, if its optimizer has run.
+    pub fn end_step(&mut self) -> Next {
+        if self.step.is_updated {
+            self.finish_step();
+        }
+        let is_lost = self.first_break.is_some() && self.has_lost_parameters();
+        let is_over = self.plan.stop_at_step.is_some_and(|stop| self.steps_done >= stop);
+        if self.plan.stop_after_break && is_lost || is_over { Next::End } else { Next::GoOn }
+    }
+
+    fn has_lost_parameters(&self) -> bool {
+        self.tracked.iter().any(|tracked| {
+            let value = tracked.value.or(tracked.told.initial);
+            value.is_some_and(|value| !value.is_finite())
+        })
+    }
+
+    /// Time that the hooks took.
+    pub fn watched_for(&mut self, time: Duration) {
+        self.step.watching += time;
+    }
+
+    fn finish_step(&mut self) {
+        let number = self.steps_done;
+        let mut parameters = Vec::with_capacity(self.tracked.len());
+        for tracked in &mut self.tracked {
+            let row = ParameterStep {
+                slot: tracked.told.slot,
+                gradient: tracked.gradient.take(),
+                value: tracked.value,
+                update: tracked.update.take(),
+            };
+            if row.gradient.is_some() || row.update.is_some() {
+                parameters.push(row);
+            }
+        }
+        let norm = |of: fn(&ParameterStep) -> Option<Summary>| {
+            let squares: Vec<f64> = parameters
+                .iter()
+                .filter_map(|row| of(row).map(|summary| summary.l2_norm().powi(2)))
+                .collect();
+            (!squares.is_empty()).then(|| squares.iter().sum::<f64>().sqrt())
+        };
+        let largest = parameters
+            .iter()
+            .flat_map(|row| [row.gradient, row.value])
+            .flatten()
+            .fold(self.step.largest, |most, summary| most.max(summary.abs_max()));
+        let mut step = std::mem::take(&mut self.step);
+        for batch in step.batches.drain(..) {
+            self.teller.tell(Event::Batch(Batch { step: number, ..batch }));
+        }
+        let told = Step {
+            step: number,
+            loss: step.loss,
+            loss_bits: step.loss_bits,
+            learning_rate: step.learning_rate,
+            gradient_norm: norm(|row| row.gradient),
+            weight_norm: norm(|row| row.value),
+            update_norm: norm(|row| row.update),
+            largest_value: (largest > 0.0).then_some(largest),
+            carries_gradients: step.carries_gradients,
+            operations: step.operations,
+            elapsed_us: self.began.elapsed().as_micros() as u64,
+            watching_us: step.watching.as_micros() as u64,
+            parameters,
+        };
+        self.teller.tell(Event::Step(told));
+        if self.looks {
+            if number == 0 && self.first_break.is_none() {
+                let graph = self.look.graph(&self.places, None, 0);
+                self.teller.tell(Event::Graph(Box::new(graph)));
+            }
+            self.looks = false;
+        }
+        if self.first_break == Some(number) && self.has_lost_parameters() {
+            self.teller.tell(Event::ParametersLost);
+        }
+        self.steps_done += 1;
+    }
+
+    /// Something that a user should know of the watching.
+    pub fn note(&mut self, text: &str) {
+        self.teller.tell(Event::Note(text.to_owned()));
+    }
+
+    /// The training ends.
+    pub fn finish(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let is_over = self.end_step() == Next::End;
+        let ending = match () {
+            () if is_over && self.first_break.is_some() => Ending::StoppedAfterBreak,
+            () if is_over => Ending::StoppedAtStep,
+            () => Ending::Completed,
+        };
+        self.teller.tell(Event::Ended(ending));
+        self.teller.finish();
+    }
+}
+
+/// What a phase is called by the hooks.
+pub fn phase_named(name: &str) -> Phase {
+    match name {
+        "backward" => Phase::Backward,
+        "optimizer" => Phase::Optimizer,
+        _ => Phase::Forward,
+    }
+}
+
+/// All figures of some values.
+fn summary_of(values: impl Iterator<Item = f64>) -> Summary {
+    let values: Vec<f64> = values.collect();
+    denan_numerics::summarize(&values)
+}

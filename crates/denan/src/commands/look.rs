@@ -1,0 +1,111 @@
+//! The close look: a training whose break was only noticed runs again, and every operation of the steps around it is
+//! looked at.
+//!
+//! Adapters that see every operation anyway (burn) tell the break with its producer, and nothing is to be done here.
+
+use super::run::Rerunner;
+use crate::session::Watched;
+use denan_record::event::Event;
+use denan_record::model::{Break, Run};
+use denan_record::plan::Plan;
+use denan_record::store::Recorder;
+
+/// Whether a break was noticed whose operations are to be looked for in another run.
+pub fn is_asked_for(run: &Run) -> bool {
+    run.header.as_ref().is_some_and(|header| header.engine.starts_with("torch"))
+}
+
+/// Looks for the producer of a break that was only noticed, puts what was found into `run` and on the record, and
+/// returns the second run.
+pub fn closely(
+    run: &mut Run,
+    rerunner: &Rerunner<'_>,
+    recorder: Option<&Recorder>,
+    notes: &mut Vec<String>,
+) -> Option<Run> {
+    let noticed = run.first_break.clone().filter(|_| is_asked_for(run))?;
+    let again = if is_seen(run, &noticed) { None } else { look(run, &noticed, rerunner, notes) };
+    if let (Some(recorder), Some(found)) = (recorder, &run.first_break) {
+        let graphs = run.graphs.iter().map(|graph| Event::Graph(Box::new(graph.clone())));
+        let events = [Event::Data(run.data.clone()), Event::Break(Box::new(found.clone()))];
+        for event in graphs.chain(events) {
+            // What cannot be written is said once, when the record is finished.
+            let _ = recorder.tell(event);
+        }
+    }
+    again
+}
+
+/// Whether the operations of the breaking step are known.
+fn is_seen(run: &Run, noticed: &Break) -> bool {
+    run.graphs.iter().any(|graph| graph.step == noticed.step && graph.producer.is_some())
+}
+
+fn look(run: &mut Run, noticed: &Break, rerunner: &Rerunner<'_>, notes: &mut Vec<String>) -> Option<Run> {
+    rerunner.terminal.say(&format!("running it again up to step {}, to see each operation", noticed.step));
+    let from = noticed.step.saturating_sub(1);
+    let plan = Plan { look_from: Some(from), ..rerunner.plan(noticed.step + 1) };
+    let again = match rerunner.rerun_one(plan) {
+        Ok(Watched { run, .. }) => run,
+        Err(reason) => {
+            notes.push(format!("where it broke is not known more closely: {reason}"));
+            return None;
+        }
+    };
+    let differs = first_difference(run, &again, noticed.step);
+    if differs.is_none() && again.first_break.is_none() {
+        // Not even a close look finds anything: the machine, which a cause will say.
+        return Some(again);
+    }
+    if differs.is_none() && adopt(run, &again) {
+        return Some(again);
+    }
+    let when = differs.map_or(String::new(), |step| format!(" (its losses differ from step {step} on)"));
+    notes.push(format!(
+        "the training does not repeat itself{when}: what is told of the break is that of a second run; seed every \
+         generator to have the first one explained"
+    ));
+    rerunner
+        .terminal
+        .say("it does not repeat itself; running it once more, looking at every operation of every step");
+    let plan = Plan { look_from: Some(0), stop_at_step: None, ..rerunner.plan(0) };
+    match rerunner.rerun_one(plan) {
+        Ok(Watched { run: other, .. }) if is_broken_closely(&other) => {
+            // Another course of the training: its losses belong to its break.
+            let first = std::mem::replace(run, other);
+            (run.header, run.notes) = (first.header, first.notes);
+        }
+        Ok(_) => notes.push("the second run did not break: where the first one did is not known".to_owned()),
+        Err(reason) => notes.push(format!("where it broke is not known more closely: {reason}")),
+    }
+    None
+}
+
+fn is_broken_closely(run: &Run) -> bool {
+    run.first_break.as_ref().is_some_and(|found| is_seen(run, found))
+}
+
+/// Takes the break and the operations of a second run over, if it saw them.
+fn adopt(run: &mut Run, again: &Run) -> bool {
+    if !is_broken_closely(again) {
+        return false;
+    }
+    let lost = run.first_break.as_ref().is_some_and(|noticed| noticed.parameters_are_bad);
+    run.first_break = again.first_break.clone();
+    if let Some(found) = &mut run.first_break {
+        found.parameters_are_bad |= lost;
+    }
+    run.graphs = again.graphs.clone();
+    run.data = again.data.clone();
+    true
+}
+
+/// The first step up to the breaking one whose losses are not the same bit for bit.
+fn first_difference(run: &Run, again: &Run, until: u64) -> Option<u64> {
+    let of = |step: u64| again.steps.iter().find(|other| other.step == step);
+    let steps = run.steps.iter().filter(|step| step.step < until);
+    steps
+        .filter(|step| of(step.step).is_none_or(|other| other.loss_bits != step.loss_bits))
+        .map(|step| step.step)
+        .next()
+}

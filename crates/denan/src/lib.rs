@@ -1,0 +1,72 @@
+//! The `denan` program: takes the NaN out of neural-network training.
+//!
+//! It only puts together: arguments, one file per command in `commands`, and the exit codes of the contract. It is a
+//! library so that the Python package contains the same program; [`main`] is all of it.
+
+#![deny(missing_docs)]
+
+mod annotations;
+mod args;
+mod cache;
+mod cargo;
+mod commands;
+mod demo_data;
+mod embedded;
+mod error;
+mod host;
+mod launch;
+mod python;
+mod replayed;
+mod result;
+mod session;
+mod sources;
+mod terminal;
+
+pub use crate::host::Host;
+
+use crate::args::{Arguments, Command};
+use crate::error::Error;
+use crate::terminal::{Stream, Terminal};
+use clap::Parser;
+use std::ffi::OsString;
+
+/// Runs the program on a command line, its own name first, and returns its exit code.
+pub fn main(command_line: impl IntoIterator<Item = OsString>, host: &Host) -> u8 {
+    let arguments = match Arguments::try_parse_from(command_line) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A reader that has gone is no failure.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    // Only where no training runs is standard output free.
+    let stream = match arguments.command {
+        Command::Show { .. } | Command::Replay(_) => Stream::Output,
+        _ => Stream::Error,
+    };
+    let terminal = Terminal::new(&arguments.common, stream);
+    execute(&arguments, host, &terminal).unwrap_or_else(|error| {
+        // Whoever reads has seen enough.
+        if !error.is_broken_pipe() {
+            eprintln!("denan: {error}");
+        }
+        error.exit_code()
+    })
+}
+
+fn execute(arguments: &Arguments, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Run(arguments) => commands::run::run(arguments, common, host, terminal),
+        Command::Demo(arguments) => commands::demo::demo(arguments, common, host, terminal),
+        Command::Show { record } => commands::show::show(record, common, terminal),
+        Command::Replay(arguments) => commands::replay::replay(arguments, common, host, terminal),
+        Command::Explain { id } => commands::explain::explain(id.as_deref()).map(|()| 0),
+        Command::Completions { shell } => {
+            commands::completions::completions(*shell);
+            Ok(0)
+        }
+        Command::Capture { into, command } => cargo::capture(into, command).map(|()| 0),
+    }
+}

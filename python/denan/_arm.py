@@ -1,0 +1,77 @@
+"""Waits for the training to import torch, and then sets the hooks.
+
+Generators that the program does not seed are seeded, so that a second run is the same training.
+"""
+
+import importlib.abc
+import importlib.util
+import json
+import random
+import sys
+
+
+def wait_for_torch(plan_text: str) -> None:
+    """Sets the hooks once torch is imported; at once if it has been."""
+    seed = json.loads(plan_text).get("seed", 0)
+    random.seed(seed)
+
+    def seed_numpy(numpy) -> None:
+        numpy.random.seed(seed % 2**32)
+
+    def watch_torch(torch) -> None:
+        torch.manual_seed(seed)
+        from denan._torch import hooks
+
+        hooks.install(plan_text)
+
+    waiting = {"numpy": seed_numpy, "torch": watch_torch}
+    for name in list(waiting):
+        if name in sys.modules:
+            waiting.pop(name)(sys.modules[name])
+    if waiting:
+        sys.meta_path.insert(0, _Waiting(waiting))
+
+
+class _Waiting(importlib.abc.MetaPathFinder):
+    """Finds nothing by itself, and notices when a module has been imported."""
+
+    def __init__(self, waiting):
+        self.waiting = waiting
+        self.is_asking = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.waiting or self.is_asking:
+            return None
+        self.is_asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.is_asking = False
+        if spec is None or spec.loader is None:
+            return None
+        call = self.waiting.pop(name)
+        if not self.waiting and self in sys.meta_path:
+            sys.meta_path.remove(self)
+        spec.loader = _Noticing(spec.loader, call)
+        return spec
+
+
+class _Noticing(importlib.abc.Loader):
+    """A module's own loader, with a call after it."""
+
+    def __init__(self, loader, call):
+        self.loader = loader
+        self.call = call
+
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        # The module is to see its own loader.
+        module.__spec__.loader = self.loader
+        module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        try:
+            self.call(module)
+        except Exception as error:
+            print(f"denan: not watching: {error}", file=sys.stderr)

@@ -1,0 +1,84 @@
+"""The user's own line: the deepest frame that is neither torch's nor a library's."""
+
+import itertools
+import os
+import site
+import sys
+import sysconfig
+
+
+class Places:
+    """Numbers of lines, as the native half knows them."""
+
+    def __init__(self, core):
+        self.core = core
+        self.numbers = {}
+        self.is_users = {}
+        self.start = os.getcwd()
+        self.libraries = _libraries()
+        # A program that is itself an installed package (`python -m package`) is the user's.
+        main = getattr(sys.modules.get("__main__"), "__file__", None)
+        self.program = os.path.dirname(os.path.abspath(main)) + os.sep if main else None
+
+    def here(self):
+        """Number of the user's line that is being carried out; None if there is none on the stack."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            code = frame.f_code
+            users = self.is_users.get(code.co_filename)
+            if users is None:
+                users = self.is_users[code.co_filename] = self._is_users(code.co_filename)
+            if users:
+                return self._number(code, frame.f_lasti, frame.f_lineno)
+            frame = frame.f_back
+        return None
+
+    def frame(self):
+        """The user's frame itself."""
+        frame = sys._getframe(1)
+        while frame is not None and not self._is_users(frame.f_code.co_filename):
+            frame = frame.f_back
+        return frame
+
+    def _is_users(self, file):
+        if file.startswith("<"):
+            # Cells of a notebook have names like this; what is frozen or generated has another.
+            return file.startswith("<ipython-input")
+        path = os.path.abspath(file)
+        if "/ipykernel_" in path:
+            return True
+        if self.program and path.startswith(self.program) and not path.startswith(self.libraries[:2]):
+            return True
+        return not path.startswith(self.libraries)
+
+    def _number(self, code, instruction, line):
+        key = (code, instruction)
+        number = self.numbers.get(key)
+        if number is None:
+            column = 0
+            if hasattr(code, "co_positions"):
+                position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+                if position is not None and position[0] is not None:
+                    line = position[0]
+                    column = (position[2] or 0) + 1
+            name = getattr(code, "co_qualname", code.co_name)
+            function = None if name == "<module>" else name
+            number = self.core.place(self._shown(code.co_filename), line, column, function)
+            self.numbers[key] = number
+        return number
+
+    def _shown(self, file):
+        path = os.path.abspath(file)
+        return os.path.relpath(path, self.start) if path.startswith(self.start + os.sep) else path
+
+
+def _libraries():
+    """Folders whose code is not the user's; torch and denan first."""
+    import torch
+
+    folders = [os.path.dirname(torch.__file__), os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    paths = sysconfig.get_paths()
+    folders += [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += site.getsitepackages() if hasattr(site, "getsitepackages") else []
+    folders.append(site.getusersitepackages())
+    return tuple(os.path.abspath(folder) + os.sep for folder in folders)

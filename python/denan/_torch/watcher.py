@@ -1,0 +1,330 @@
+"""What is told of a training, step by step."""
+
+import json
+import os
+import sys
+import time
+import weakref
+
+import torch
+
+from denan import _core
+from denan._torch import memory, samples
+from denan._torch.places import Places
+
+
+class Watcher:
+    """Follows the one training of this process. The hooks call it; it tells the native half."""
+
+    def __init__(self, plan_text):
+        plan = json.loads(plan_text)
+        self.plan_text = plan_text
+        self.is_rerun = plan.get("stop-at-step") is not None or plan.get("look-from") is not None
+        self.is_over = False
+        self.core = None
+        self.places = None
+        self.look = None
+        self.may_look = plan.get("look-from") is not None
+        # Parameters by identity, and per optimizer the list of those that it updates.
+        self.slots = {}
+        self.lists = {}
+        self.optimizers = weakref.WeakSet()
+        self.updates = 0
+        self.updating = []
+        self.backward_depth = 0
+        self.batches = weakref.WeakKeyDictionary()
+        self.unscaled = {}
+        self.called = []
+        self.module_path = []
+        self.module_hooks = []
+        self.names_known = False
+        self.module_names = {}
+
+    # The beginning and the end
+
+    def begin(self):
+        """Tells that a training has begun: other processes import torch too, and train nothing."""
+        if self.core is None:
+            self.core = _core.Watch(self.plan_text, f"torch {torch.__version__.split('+')[0]}")
+            self.places = Places(self.core)
+        return self.core
+
+    def finish(self):
+        self.is_over = True
+        self.leave_look()
+        if self.core is not None:
+            self.core.finish()
+
+    def let_go(self):
+        """Ends the watching, not the training."""
+        self.is_over = True
+        self.core = None
+        if self.look is not None:
+            self.look.is_paused = True
+
+    def end_step(self):
+        """The step is over; the training may be, too."""
+        if self.core.end_step():
+            self.finish()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            if self.is_rerun:
+                # Nobody waits for what a re-run would do at its end.
+                os._exit(0)
+            raise SystemExit(0)
+        self.enter_look()
+
+    # The close look
+
+    def enter_look(self):
+        """Begins to look at each operation, if the step that begins is one to be looked at."""
+        if not self.may_look:
+            return
+        if self.begin().wants_look():
+            if self.look is None:
+                from denan._torch.look import Look
+
+                self.look = Look(self)
+            self.look.begin_step()
+        else:
+            self.leave_look()
+
+    def leave_look(self):
+        if self.look is not None:
+            self.look.leave()
+
+    def pause_look(self, is_paused):
+        if self.look is not None:
+            self.look.is_paused = is_paused
+
+    # Modules
+
+    def before_module(self, module, args):
+        if not self.names_known:
+            self.called.append(module)
+        if self.may_look:
+            if self.core is None or self.look is None:
+                self.enter_look()
+            self.module_path.append(module)
+
+    def after_module(self, module, args, output):
+        if self.module_path:
+            self.module_path.pop()
+
+    def module_now(self):
+        """Path of the innermost module that is being called, as far as it has a name."""
+        if not self.module_path:
+            return None
+        module = self.module_path[-1]
+        name = self.module_names.get(id(module))
+        if name is None:
+            root = self.module_path[0]
+            for path, inner in root.named_modules():
+                self.module_names.setdefault(id(inner), path)
+            name = self.module_names.get(id(module), "")
+        return name or None
+
+    def learn_names(self):
+        """Names of parameters, once the networks have been called."""
+        self.names_known = True
+        inner = {id(part) for module in self.called for part in module.modules() if part is not module}
+        roots, seen = [], set()
+        for module in self.called:
+            if id(module) not in inner and id(module) not in seen:
+                seen.add(id(module))
+                if next(module.parameters(), None) is not None:
+                    roots.append(module)
+        self.called = []
+        self.roots = roots
+        frame = self.places.frame()
+        variables = variables_of(frame)
+        for root in roots:
+            prefix = ""
+            if len(roots) > 1:
+                prefix = (variables.get(id(root)) or type(root).__name__.lower()) + "."
+            for name, parameter in root.named_parameters():
+                self.name(parameter, prefix + name)
+            for path, part in root.named_modules():
+                self.module_names[id(part)] = (prefix + path).rstrip(".") if path or prefix else ""
+        for known, slot in self.slots.values():
+            name = variables.get(id(known))
+            if name is not None:
+                self.core.name_parameter(slot, name)
+        if not self.may_look:
+            for hook in self.module_hooks:
+                hook.remove()
+            self.module_hooks = []
+
+    def name(self, parameter, name):
+        entry = self.slots.get(id(parameter))
+        if entry is not None:
+            self.core.name_parameter(entry[1], name)
+
+    # Batches
+
+    def asked(self, iterator, index):
+        self.batches.setdefault(iterator, samples.Batches()).ask(index)
+
+    def begin_fetch(self):
+        self.pause_look(True)
+
+    def end_fetch(self, iterator, data):
+        self.pause_look(False)
+        if data is None or not torch.is_grad_enabled():
+            # Nothing came, or it is an evaluation's.
+            return
+        began = time.perf_counter()
+        core = self.begin()
+        if self.may_look and self.look is None:
+            self.enter_look()
+        taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
+        core.batch(taken)
+        place = self.places.here()
+        for number, tensor in enumerate(samples.tensors(data)):
+            if tensor.is_floating_point():
+                keep = []
+                core.entered(number, place, memory.handed(tensor, keep))
+            if self.look is not None:
+                self.look.is_batch(tensor)
+        core.watched_for(time.perf_counter() - began)
+
+    # The backward pass
+
+    def scaled(self, outputs, result):
+        if isinstance(outputs, torch.Tensor):
+            self.unscaled[id(result)] = (result, outputs)
+
+    def begin_backward(self, tensors):
+        """`tensors` are the losses; None where gradients are asked for and nothing is a loss."""
+        self.backward_depth += 1
+        if self.backward_depth > 1 or tensors is None:
+            return
+        began = time.perf_counter()
+        core = self.begin()
+        if self.look is not None:
+            self.look.begin_backward()
+        carries = self.carries_gradients()
+        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
+            _, loss = self.unscaled.get(id(tensor), (None, tensor))
+            keep = []
+            if self.look is not None and self.look.is_active:
+                core.loss(self.look.storages.handed(loss.detach(), keep), carries)
+            else:
+                core.loss(memory.handed(loss.detach(), keep), carries)
+        self.unscaled.clear()
+        core.watched_for(time.perf_counter() - began)
+
+    def end_backward(self):
+        self.backward_depth = max(0, self.backward_depth - 1)
+        if self.backward_depth == 0 and self.look is not None:
+            self.look.end_backward()
+
+    def carries_gradients(self):
+        """Whether gradients other than 0 are there already, where no optimizer has run since the last backward pass."""
+        if not self.slots or not self.has_updated:
+            return None
+        self.has_updated = False
+        keep, found = [], []
+        for parameter, _ in self.slots.values():
+            gradient = parameter.grad
+            if gradient is not None:
+                found.append(memory.handed(gradient, keep))
+        return self.core.any_nonzero(found) if found else False
+
+    has_updated = False
+
+    # The optimizer
+
+    def optimizer_made(self, optimizer):
+        self.optimizers.add(optimizer)
+        if self.may_look and self.look is None:
+            self.enter_look()
+
+    def parameters_of(self, optimizer):
+        """The parameters of an optimizer with their slots."""
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        known = self.lists.get(id(optimizer))
+        if known is None or known[0] != count:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            known = (count, [(self.slot_of(parameter), parameter) for parameter in parameters])
+            self.lists[id(optimizer)] = known
+        return known[1]
+
+    def slot_of(self, parameter):
+        entry = self.slots.get(id(parameter))
+        if entry is None:
+            keep = []
+            local = memory.plain(parameter)
+            dtype = memory.NAMES.get(local.dtype, "other")
+            initial = memory.handed(local.detach(), keep) if self.updates == 0 else None
+            entry = (parameter, self.core.parameter(None, tuple(local.shape), dtype, initial))
+            self.slots[id(parameter)] = entry
+        return entry[1]
+
+    def before_update(self, optimizer, args, kwargs):
+        began = time.perf_counter()
+        core = self.begin()
+        self.optimizers.add(optimizer)
+        parameters = self.parameters_of(optimizer)
+        if self.updates == 0:
+            core.optimizer(type(optimizer).__name__, self.places.here())
+        if not self.names_known:
+            self.learn_names()
+        values, gradients, keep = [], [], []
+        for slot, parameter in parameters:
+            gradient = parameter.grad
+            if gradient is not None:
+                values.append((slot, memory.handed(parameter.detach(), keep)))
+                gradients.append((slot, self.figures(gradient.detach(), keep)))
+        rate = optimizer.param_groups[0].get("lr")
+        core.before_update(values, gradients, float(rate) if rate is not None else None)
+        self.updating.append(parameters)
+        if self.look is not None:
+            self.look.begin_update(optimizer)
+        core.watched_for(time.perf_counter() - began)
+
+    def figures(self, tensor, keep):
+        """A tensor by which a break may be noticed: the close look knows it by its storage."""
+        if self.look is not None and self.look.is_active:
+            return self.look.storages.handed(tensor, keep)
+        return memory.handed(tensor, keep)
+
+    def after_update(self, optimizer, args, kwargs):
+        began = time.perf_counter()
+        self.updates += 1
+        if self.look is not None:
+            self.look.end_update()
+        parameters = self.updating.pop() if self.updating else self.parameters_of(optimizer)
+        keep = []
+        values = [
+            (slot, self.figures(parameter.detach(), keep))
+            for slot, parameter in parameters
+            if parameter.grad is not None
+        ]
+        self.core.after_update(values)
+        self.has_updated = True
+        self.core.watched_for(time.perf_counter() - began)
+        if len(self.optimizers) <= 1:
+            self.end_step()
+
+    def maybe_skipped(self, before):
+        """A loss scaler has stepped; if no optimizer ran, it skipped the step on purpose."""
+        if self.updates == before and self.core is not None:
+            self.core.skipped()
+            self.end_step()
+
+
+def variables_of(frame):
+    """Names of the user's variables by the identity of what they hold, attributes of `self` included."""
+    names = {}
+    while frame is not None:
+        holders = dict(frame.f_locals)
+        owner = holders.get("self")
+        if owner is not None and hasattr(owner, "__dict__"):
+            for name, value in vars(owner).items():
+                names.setdefault(id(value), name)
+        for name, value in holders.items():
+            if not name.startswith("_"):
+                names.setdefault(id(value), name)
+        frame = frame.f_back
+    return names

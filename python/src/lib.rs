@@ -1,0 +1,266 @@
+//! `denan._core`: what of the Python package is Rust. The program, and a [`Watch`] that the hooks tell what they see.
+//!
+//! A tensor comes as a tuple `(storage, pointer, dtype, shape, strides)`; the hooks hold on to the tensors for as long
+//! as a call lasts, so their memory may be read without the interpreter's lock.
+
+use denan_record::model::{Place, Sample};
+use denan_record::plan::Plan;
+use denan_record::tell::Teller;
+use denan_torch::describe::Arg;
+use denan_torch::look::{Known, Seen};
+use denan_torch::tensor::{Dtype, Tensor};
+use denan_torch::watch::{self, Next};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Runs the program on a command line, its own name first, and returns its exit code.
+#[pyfunction]
+fn main(py: Python<'_>, command_line: Vec<OsString>, python: PathBuf, package: PathBuf) -> u8 {
+    let host = denan::Host { python: Some(python), package: Some(package) };
+    py.detach(|| denan::main(command_line, &host))
+}
+
+/// A tensor as the hooks hand it over.
+struct Handed(Tensor);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Handed {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        // What the processor cannot read comes with address and strides of a copy.
+        type Plain = (u64, usize, String, Vec<usize>, Vec<usize>);
+        type Copied = (u64, usize, String, Vec<usize>, Vec<usize>, usize, Vec<usize>);
+        let has_copy = object.len()? > 5;
+        let (storage, pointer, dtype, shape, strides, memory) = if has_copy {
+            let (storage, pointer, dtype, shape, strides, copy, copy_strides): Copied = object.extract()?;
+            (storage, pointer, dtype, shape, strides, Some((copy, copy_strides)))
+        } else {
+            let (storage, pointer, dtype, shape, strides): Plain = object.extract()?;
+            (storage, pointer, dtype, shape, strides, None)
+        };
+        // SAFETY: the hooks tell shape, strides and address of a tensor, or of a copy in the processor's memory, that
+        // they hold on to until the call returns; for what has no memory they give 0.
+        Ok(Self(unsafe { Tensor::new(storage, pointer, Dtype::named(&dtype), shape, strides, memory) }))
+    }
+}
+
+fn tensors(handed: Vec<(u32, Handed)>) -> Vec<(u32, Tensor)> {
+    handed.into_iter().map(|(slot, Handed(tensor))| (slot, tensor)).collect()
+}
+
+/// An argument of an operation: a tensor's tuple, a number, or lists of either; anything else counts as nothing.
+fn argument(object: &Bound<'_, PyAny>) -> PyResult<Arg> {
+    if object.is_none() || object.is_instance_of::<PyString>() {
+        return Ok(Arg::Nothing);
+    }
+    if object.is_instance_of::<PyTuple>() {
+        return Ok(Arg::Tensor(object.extract::<Handed>()?.0));
+    }
+    if object.is_instance_of::<PyBool>() {
+        return Ok(Arg::Number(f64::from(u8::from(object.extract::<bool>()?))));
+    }
+    if object.is_instance_of::<PyFloat>() || object.is_instance_of::<PyInt>() {
+        // An integer beyond 64 bits is a mask or a seed, and no scalar of an operation.
+        return Ok(object.extract::<f64>().map_or(Arg::Nothing, Arg::Number));
+    }
+    let Ok(list) = object.cast::<PyList>() else { return Ok(Arg::Nothing) };
+    let holds_tensors = list.iter().any(|item| item.is_instance_of::<PyTuple>());
+    if holds_tensors {
+        let items = list.iter().map(|item| item.extract::<Option<Handed>>());
+        let items: PyResult<Vec<Option<Tensor>>> =
+            items.map(|item| Ok(item?.map(|Handed(tensor)| tensor))).collect();
+        return Ok(Arg::Tensors(items?));
+    }
+    Ok(list.extract::<Vec<f64>>().map_or(Arg::Nothing, Arg::Numbers))
+}
+
+/// Follows one training for denan.
+#[pyclass(frozen)]
+struct Watch {
+    watch: Mutex<watch::Watch>,
+}
+
+impl Watch {
+    /// Hooks may run in several threads; a panic in one is no reason for the next to fail.
+    fn lock(&self) -> MutexGuard<'_, watch::Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Watch {
+    /// A watch that follows a plan; `engine` as in `torch 2.15.0`.
+    #[new]
+    fn new(plan: &str, engine: &str) -> PyResult<Self> {
+        let plan: Plan = Plan::parse(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let teller = plan.socket.as_deref().map_or_else(Teller::silent, Teller::connect);
+        Ok(Self { watch: Mutex::new(watch::Watch::new(plan, engine, teller)) })
+    }
+
+    /// Number of a line of the program.
+    fn place(&self, file: String, line: u32, column: u32, function: Option<String>) -> u32 {
+        self.lock().place(Place { file, line, column, function })
+    }
+
+    /// Slot of a parameter that is new to the watch.
+    fn parameter(
+        &self,
+        name: Option<String>,
+        shape: Vec<usize>,
+        dtype: &str,
+        initial: Option<Handed>,
+    ) -> u32 {
+        self.lock().parameter(name, &shape, dtype, initial.as_ref().map(|Handed(tensor)| tensor))
+    }
+
+    /// The program's name of a parameter has become known.
+    fn name_parameter(&self, slot: u32, name: &str) {
+        self.lock().name_parameter(slot, name);
+    }
+
+    /// The optimizer that updates the parameters.
+    fn optimizer(&self, name: &str, place: Option<u32>) {
+        self.lock().optimizer(name, place);
+    }
+
+    /// Whether the next step is to be looked at closely.
+    fn wants_look(&self) -> bool {
+        self.lock().wants_look()
+    }
+
+    /// The next operations are those of a step that is looked at closely.
+    fn begin_look(&self) {
+        self.lock().begin_look();
+    }
+
+    /// The memory of a parameter.
+    fn know_parameter(&self, storage: u64, pointer: usize, slot: u32) {
+        self.lock().know(storage, pointer, Known::Parameter(slot));
+    }
+
+    /// The memory of a buffer of the network.
+    fn know_buffer(&self, storage: u64, pointer: usize, name: &str) {
+        self.lock().know(storage, pointer, Known::Buffer(name.into()));
+    }
+
+    /// The memory of the optimizer's state.
+    fn know_state(&self, storage: u64, pointer: usize) {
+        self.lock().know(storage, pointer, Known::State);
+    }
+
+    /// The memory of a tensor of this step's batch.
+    fn know_batch(&self, storage: u64, pointer: usize) {
+        self.lock().know(storage, pointer, Known::Batch);
+    }
+
+    /// An operation of the step that is looked at.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call for each operation of a step; a class would cost more"
+    )]
+    fn operation(
+        &self,
+        op: &str,
+        call: Option<&str>,
+        phase: &str,
+        place: Option<u32>,
+        forward_place: Option<u32>,
+        module: Option<&str>,
+        arguments: &Bound<'_, PyList>,
+        value: Option<f64>,
+        outputs: Vec<Handed>,
+        written: usize,
+    ) -> PyResult<()> {
+        let args = arguments.iter().map(|item| argument(&item)).collect::<PyResult<Vec<Arg>>>()?;
+        let outputs: Vec<Tensor> = outputs.into_iter().map(|Handed(tensor)| tensor).collect();
+        self.lock().operation(&Seen {
+            op,
+            call,
+            phase: watch::phase_named(phase),
+            place,
+            forward_place,
+            module,
+            args: &args,
+            value,
+            outputs: &outputs,
+            written,
+        });
+        Ok(())
+    }
+
+    /// The samples of a batch that the program got: indices, and names where they are known.
+    fn batch(&self, samples: Vec<(u64, Option<String>)>) {
+        self.lock().batch(samples.into_iter().map(|(index, name)| Sample { index, name }).collect());
+    }
+
+    /// A tensor of a batch, as it came from the loader.
+    fn entered(&self, number: u64, place: Option<u32>, tensor: Handed) {
+        self.lock().entered(number, place, &tensor.0);
+    }
+
+    /// The backward pass begins at this loss.
+    fn loss(&self, py: Python<'_>, loss: Handed, carries: Option<bool>) {
+        py.detach(|| self.lock().loss(&loss.0, carries));
+    }
+
+    /// Whether any of these gradients has an element other than 0.
+    #[staticmethod]
+    fn any_nonzero(gradients: Vec<Handed>) -> bool {
+        gradients.iter().any(|Handed(gradient)| gradient.range().zeros < gradient.count() as u64)
+    }
+
+    /// The optimizer is about to update these parameters with these gradients.
+    fn before_update(
+        &self,
+        py: Python<'_>,
+        values: Vec<(u32, Handed)>,
+        gradients: Vec<(u32, Handed)>,
+        rate: Option<f64>,
+    ) {
+        let (values, gradients) = (tensors(values), tensors(gradients));
+        py.detach(|| self.lock().before_update(&values, &gradients, rate));
+    }
+
+    /// The optimizer has updated these parameters.
+    fn after_update(&self, py: Python<'_>, values: Vec<(u32, Handed)>) {
+        let values = tensors(values);
+        py.detach(|| self.lock().after_update(&values));
+    }
+
+    /// A step that the program means to end although its optimizer was skipped.
+    fn skipped(&self) {
+        self.lock().skipped();
+    }
+
+    /// The step under way is over. `True` if the training is to end.
+    fn end_step(&self) -> bool {
+        self.lock().end_step() == Next::End
+    }
+
+    /// Seconds that the hooks took.
+    fn watched_for(&self, seconds: f64) {
+        self.lock().watched_for(Duration::from_secs_f64(seconds.max(0.0)));
+    }
+
+    /// Something that a user should know of the watching.
+    fn note(&self, text: &str) {
+        self.lock().note(text);
+    }
+
+    /// The training ends.
+    fn finish(&self, py: Python<'_>) {
+        py.detach(|| self.lock().finish());
+    }
+}
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_class::<Watch>()
+}
