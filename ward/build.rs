@@ -30,13 +30,20 @@ fn main() -> io::Result<()> {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "md") {
                 let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                cases.add_page(&id, &fs::read_to_string(&path)?, &out)?;
+                let page = fs::read_to_string(&path)?;
+                // Examples in Python are none of this program's.
+                if page.contains(EXAMPLE) {
+                    cases.add_page(&id, &page, &out)?;
+                }
             }
         }
     }
     let Cases { modules, list } = cases;
     fs::write(out.join("cases.rs"), format!("{modules}\nstatic CASES: &[Case] = &[\n{list}];\n"))
 }
+
+/// How a page's example begins.
+const EXAMPLE: &str = "## An example that breaks\n\n```rust\n";
 
 /// What `src/main.rs` includes.
 #[derive(Default)]
@@ -54,7 +61,7 @@ impl Cases {
 
     /// The example of a page, and the same with the page's change applied.
     fn add_page(&mut self, id: &str, page: &str, out: &Path) -> io::Result<()> {
-        let sick = block(page, "## An example that breaks\n\n```rust\n");
+        let sick = block(page, EXAMPLE);
         let healthy = patched(sick, block(page, "## The same, healthy\n\n```diff\n"));
         let module = format!("page_{}", id.replace('-', "_"));
         for (variant, text) in [("sick", sick), ("healthy", healthy.as_str())] {

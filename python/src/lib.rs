@@ -204,14 +204,14 @@ impl Watch {
     }
 
     /// The backward pass begins at this loss.
-    fn loss(&self, py: Python<'_>, loss: Handed, carries: Option<bool>) {
-        py.detach(|| self.lock().loss(&loss.0, carries));
+    fn loss(&self, py: Python<'_>, loss: Handed) {
+        py.detach(|| self.lock().loss(&loss.0));
     }
 
-    /// Whether any of these gradients has an element other than 0.
+    /// Whether a tensor has an element other than 0.
     #[staticmethod]
-    fn any_nonzero(gradients: Vec<Handed>) -> bool {
-        gradients.iter().any(|Handed(gradient)| gradient.range().zeros < gradient.count() as u64)
+    fn any_nonzero(tensor: Handed) -> bool {
+        tensor.0.range().zeros < tensor.0.count() as u64
     }
 
     /// The optimizer is about to update these parameters with these gradients.
@@ -221,9 +221,10 @@ impl Watch {
         values: Vec<(u32, Handed)>,
         gradients: Vec<(u32, Handed)>,
         rate: Option<f64>,
+        carries: Option<bool>,
     ) {
         let (values, gradients) = (tensors(values), tensors(gradients));
-        py.detach(|| self.lock().before_update(&values, &gradients, rate));
+        py.detach(|| self.lock().before_update(&values, &gradients, rate, carries));
     }
 
     /// The optimizer has updated these parameters.

@@ -3,8 +3,10 @@
 //! - [`ward`]: denan over all sick trainings of the ward and their healthy twins, compared with what it must
 //!   find, as a scoreboard.
 //! - [`overhead`]: what watching costs, as a table.
+//! - [`python`]: the tests of the Python package, in an environment with PyTorch of their own.
 
 mod overhead;
+mod python;
 mod ward;
 
 use std::process::ExitCode;
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask ward [options]
        cargo xtask overhead [--rounds N]
+       cargo xtask python [options of pytest]
 
 ward runs denan over the trainings of the ward and compares what it finds with what it must find.
 
@@ -20,10 +23,13 @@ options:
   --cure, --no-cure    whether cures are tried as well [default: --cure]
   --one-cure           cures of one case of each cause
   --keep FOLDER        keep records and results of the sick trainings there
-  --engine burn        which engine's trainings [default: burn]
+  --engine burn|torch  which engine's trainings [default: burn]
 
 overhead measures the steps of three trainings with and without denan, in turns:
-time, memory, and whether the losses are the same to the last bit.";
+time, memory, and whether the losses are the same to the last bit.
+
+python runs the tests of the Python package. It makes an environment with PyTorch
+below the target folder, or takes that of the interpreter in DENAN_PYTHON.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +42,7 @@ fn main() -> ExitCode {
             ward::run(&options)
         }),
         Some((task, options)) if task == "overhead" => overhead::run(options).map(|()| true),
+        Some((task, options)) if task == "python" => python::run(options),
         Some((task, _)) if task == "-h" || task == "--help" => {
             println!("{USAGE}");
             Ok(true)

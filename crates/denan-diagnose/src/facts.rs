@@ -107,15 +107,25 @@ pub fn anchors(run: &Run) -> Option<AnchorTable> {
     bad_anchors::table(&Evidence::of(run, &Context::default())?)
 }
 
-/// Inputs of one unit of a layer with this weight, and outputs: `[in, out]` of a matrix, channels times kernel
-/// of a convolution `[out, in, …]`.
-pub fn fans(parameter: &Parameter) -> Option<(u64, u64)> {
+/// Inputs of one unit of a layer with this weight, and outputs; channels times kernel of a convolution `[out, in, …]`.
+///
+/// A matrix is `[in, out]`, or `[out, in]` where its layer turns it round (PyTorch's `Linear`): what the layer read in
+/// the first step says which.
+pub fn fans(run: &Run, parameter: &Parameter) -> Option<(u64, u64)> {
     match parameter.shape[..] {
-        [fan_in, fan_out] => Some((fan_in, fan_out)),
+        [rows, columns] if width_read(run, parameter.slot) == Some(columns) => Some((columns, rows)),
+        [rows, columns] => Some((rows, columns)),
         [out, channels, ref kernel @ ..] if !kernel.is_empty() => {
             let kernel: u64 = kernel.iter().product();
             Some((channels * kernel, out * kernel))
         }
         _ => None,
     }
+}
+
+/// Length of the vectors that the layer with this weight read.
+fn width_read(run: &Run, slot: u32) -> Option<u64> {
+    let view = View::of(run.graphs.first()?);
+    let layer = view.layers().into_iter().find(|layer| layer.slot == Some(slot))?;
+    view.node(layer.input).shape.last().copied()
 }

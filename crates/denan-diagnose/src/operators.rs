@@ -91,6 +91,7 @@ pub(crate) fn plain(op: &str) -> String {
         "pow" => "powf",
         "multiply" => "mul",
         "subtract" => "sub",
+        "scaled_dot_product_attention" | "multi_head_attention_forward" => "attention",
         "mm" | "bmm" | "addmm" | "baddbmm" | "einsum" => "matmul",
         "arccos" | "arc_cos" => "acos",
         "arcsin" | "arc_sin" => "asin",

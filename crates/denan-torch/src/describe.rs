@@ -202,7 +202,11 @@ pub fn plain_name(op: &str) -> &str {
         | "_batch_norm_with_update"
         | "_batch_norm_no_update"
         | "cudnn_batch_norm"
-        | "miopen_batch_norm" => "batch_norm",
+        | "miopen_batch_norm"
+        | "native_batch_norm_backward"
+        | "cudnn_batch_norm_backward"
+        | "miopen_batch_norm_backward"
+        | "batch_norm_backward" => "batch_norm",
         "native_layer_norm" => "layer_norm",
         "_fused_rms_norm" => "rms_norm",
         "native_group_norm" => "group_norm",
@@ -300,7 +304,9 @@ pub fn describe<'a>(op: &str, args: &'a [Arg], made: &[usize], number: usize) ->
             let trains = batch_norm_trains(op, args);
             call.part_of = Some(if trains { "batch_norm_train" } else { "batch_norm" });
             if trains {
-                call.inputs.truncate(3);
+                if !op.ends_with("_backward") {
+                    call.inputs.truncate(3);
+                }
                 Geometry::Whole
             } else {
                 Geometry::Rows
@@ -520,6 +526,8 @@ fn convolution(args: &[Arg]) -> String {
 
 fn batch_norm_trains(op: &str, args: &[Arg]) -> bool {
     match op {
+        // (grad_out, input, weight, running_mean, running_var, save_mean, save_invstd, train, eps, …)
+        "native_batch_norm_backward" => number(args.get(7)).is_some_and(|flag| flag != 0.0),
         // (input, weight, bias, running_mean, running_var, training, momentum, eps)
         "native_batch_norm" | "_native_batch_norm_legit" | "cudnn_batch_norm" | "miopen_batch_norm" => {
             number(args.get(5)).is_some_and(|flag| flag != 0.0) || args.len() < 6

@@ -209,7 +209,7 @@ impl Look {
             let inner = if number == 0 { inside(seen.op, &call, seen.args, seen.value) } else { Vec::new() };
             let mut node = self.node_for(seen, output, &inputs);
             node.name = self.name(&call.name);
-            if let (Some(part_of), Phase::Forward) = (call.part_of, node.phase) {
+            if let Some(part_of) = call.part_of {
                 node.call = Some(self.name(part_of));
             }
             node.scalar = call.scalar.filter(|_| node.inputs.len() < 2 || call.name == "mask_fill");

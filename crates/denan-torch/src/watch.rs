@@ -234,9 +234,8 @@ impl Watch {
         });
     }
 
-    /// The backward pass begins at this loss, `scaled` by a loss scaler. `carries` says whether gradients of an earlier
-    /// step were still there, if that is known.
-    pub fn loss(&mut self, loss: &Tensor, carries: Option<bool>) {
+    /// The backward pass begins at this loss.
+    pub fn loss(&mut self, loss: &Tensor) {
         if self.step.is_updated {
             self.finish_step();
         }
@@ -248,9 +247,6 @@ impl Watch {
             None if range.max.abs() >= range.min.abs() => range.max,
             None => range.min,
         };
-        if self.step.carries_gradients.is_none() {
-            self.step.carries_gradients = carries;
-        }
         // Of several losses in a step the first is told; a bad one in any case.
         if self.step.loss.is_none() || !value.is_finite() {
             self.step.loss = Some(value);
@@ -262,17 +258,20 @@ impl Watch {
         }
     }
 
-    /// The optimizer is about to update these parameters with these gradients.
+    /// The optimizer is about to update these parameters with these gradients, at a learning rate. `carries` says
+    /// whether gradients of its last step were still there whenever a backward pass began since, if that is known.
     pub fn before_update(
         &mut self,
         values: &[(u32, Tensor)],
         gradients: &[(u32, Tensor)],
         rate: Option<f64>,
+        carries: Option<bool>,
     ) {
         if self.step.is_updated && gradients.iter().any(|(slot, _)| self.was_updated(*slot)) {
             self.finish_step();
         }
         self.step.learning_rate = self.step.learning_rate.or(rate);
+        self.step.carries_gradients = self.step.carries_gradients.or(carries);
         let mut bad = None;
         for (slot, gradient) in gradients {
             let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };

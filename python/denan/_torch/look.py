@@ -9,13 +9,15 @@ import bisect
 import functools
 
 import torch
+from torch import overrides
 from torch.overrides import TorchFunctionMode
+from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from denan._torch.memory import Storages
 
-# Calls of Python that are made of calls worth a name of their own.
-TRANSPARENT = {"multi_head_attention_forward", "forward", "checkpoint"}
+# Calls that are made of operations worth a name of their own.
+COMPOSED = {"multi_head_attention_forward", "apply", "checkpoint"}
 # What operators are called.
 OPERATORS = {
     "truediv": "div", "rtruediv": "div", "rdiv": "div", "div": "div", "rpow": "pow", "rsub": "sub",
@@ -73,7 +75,7 @@ class Look:
                 for parameter in group["params"]:
                     if id(parameter) not in watcher.slots:
                         self.know(parameter, self.core.know_parameter, watcher.slot_of(parameter))
-        for root in getattr(watcher, "roots", ()):
+        for root in watcher.roots:
             for name, buffer in root.named_buffers():
                 self.know(buffer, self.core.know_buffer, name)
         if not self.is_active:
@@ -94,13 +96,8 @@ class Look:
             return
         self.is_active = False
         calls, operations = self.modes
-        _remove(operations, torch._C._len_torch_dispatch_stack, torch._C._pop_torch_dispatch_stack, _push_dispatch)
-        _remove(
-            calls,
-            torch._C._len_torch_function_stack,
-            torch._C._pop_torch_function_stack,
-            torch._C._push_on_torch_function_stack,
-        )
+        _remove(operations, torch._C._len_torch_dispatch_stack, _python_dispatch)
+        _remove(calls, torch._C._len_torch_function_stack, overrides)
 
     def is_batch(self, tensor):
         if self.is_active:
@@ -241,11 +238,10 @@ class _Calls(TorchFunctionMode):
         name = call_name(function)
         if name is None or look.call is not None or look.is_paused:
             return function(*args, **kwargs)
-        if name in TRANSPARENT:
-            with self:
-                return function(*args, **kwargs)
         if name == "backward":
             return function(*args, **kwargs)
+        if name in COMPOSED:
+            name = None
         look.call = name
         try:
             result = function(*args, **kwargs)
@@ -276,17 +272,16 @@ class _Operations(TorchDispatchMode):
         return result
 
 
-def _push_dispatch(mode):
-    torch._C._push_on_torch_dispatch_stack(mode)
-
-
-def _remove(mode, length, pop, push):
+def _remove(mode, length, stack):
     """Takes a mode off its stack, wherever on it it is: the program may have entered others since."""
     above = []
     while length() > 0:
-        top = pop()
+        top = stack._pop_mode()
         if top is mode:
+            # On top again, it leaves as it should.
+            stack._push_mode(mode)
+            mode.__exit__(None, None, None)
             break
         above.append(top)
     for other in reversed(above):
-        push(other)
+        stack._push_mode(other)

@@ -32,12 +32,16 @@ class Watcher:
         self.updates = 0
         self.updating = []
         self.backward_depth = 0
+        # Whether each optimizer's gradients have been there at every backward pass since its last step.
+        self.carrying = weakref.WeakKeyDictionary()
         self.batches = weakref.WeakKeyDictionary()
         self.unscaled = {}
         self.called = []
         self.module_path = []
         self.module_hooks = []
         self.names_known = False
+        self.names = {}
+        self.roots = []
         self.module_names = {}
 
     # The beginning and the end
@@ -143,22 +147,20 @@ class Watcher:
             if len(roots) > 1:
                 prefix = (variables.get(id(root)) or type(root).__name__.lower()) + "."
             for name, parameter in root.named_parameters():
-                self.name(parameter, prefix + name)
+                self.names[id(parameter)] = prefix + name
             for path, part in root.named_modules():
                 self.module_names[id(part)] = (prefix + path).rstrip(".") if path or prefix else ""
         for known, slot in self.slots.values():
-            name = variables.get(id(known))
-            if name is not None:
-                self.core.name_parameter(slot, name)
+            self.name(known, slot)
         if not self.may_look:
             for hook in self.module_hooks:
                 hook.remove()
             self.module_hooks = []
 
-    def name(self, parameter, name):
-        entry = self.slots.get(id(parameter))
-        if entry is not None:
-            self.core.name_parameter(entry[1], name)
+    def name(self, parameter, slot):
+        name = self.names.get(id(parameter)) or variables_of(self.places.frame()).get(id(parameter))
+        if name is not None:
+            self.core.name_parameter(slot, name)
 
     # Batches
 
@@ -203,14 +205,14 @@ class Watcher:
         core = self.begin()
         if self.look is not None:
             self.look.begin_backward()
-        carries = self.carries_gradients()
+        self.note_carried()
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
             _, loss = self.unscaled.get(id(tensor), (None, tensor))
             keep = []
             if self.look is not None and self.look.is_active:
-                core.loss(self.look.storages.handed(loss.detach(), keep), carries)
+                core.loss(self.look.storages.handed(loss.detach(), keep))
             else:
-                core.loss(memory.handed(loss.detach(), keep), carries)
+                core.loss(memory.handed(loss.detach(), keep))
         self.unscaled.clear()
         core.watched_for(time.perf_counter() - began)
 
@@ -219,19 +221,18 @@ class Watcher:
         if self.backward_depth == 0 and self.look is not None:
             self.look.end_backward()
 
-    def carries_gradients(self):
-        """Whether gradients other than 0 are there already, where no optimizer has run since the last backward pass."""
-        if not self.slots or not self.has_updated:
-            return None
-        self.has_updated = False
-        keep, found = [], []
-        for parameter, _ in self.slots.values():
-            gradient = parameter.grad
-            if gradient is not None:
-                found.append(memory.handed(gradient, keep))
-        return self.core.any_nonzero(found) if found else False
+    def note_carried(self):
+        """Notes of each optimizer whether gradients other than 0 are there at the beginning of a backward pass.
 
-    has_updated = False
+        One that finds none since its last step sets them to zero; where all find some, they pile up.
+        """
+        for optimizer in self.carrying:
+            if self.carrying[optimizer] is not False:
+                self.carrying[optimizer] = any(
+                    parameter.grad is not None and _core.Watch.any_nonzero(memory.handed(parameter.grad, keep))
+                    for _, parameter in self.parameters_of(optimizer)
+                    for keep in ([],)
+                )
 
     # The optimizer
 
@@ -259,6 +260,8 @@ class Watcher:
             initial = memory.handed(local.detach(), keep) if self.updates == 0 else None
             entry = (parameter, self.core.parameter(None, tuple(local.shape), dtype, initial))
             self.slots[id(parameter)] = entry
+            if self.names_known:
+                self.name(*entry)
         return entry[1]
 
     def before_update(self, optimizer, args, kwargs):
@@ -277,7 +280,7 @@ class Watcher:
                 values.append((slot, memory.handed(parameter.detach(), keep)))
                 gradients.append((slot, self.figures(gradient.detach(), keep)))
         rate = optimizer.param_groups[0].get("lr")
-        core.before_update(values, gradients, float(rate) if rate is not None else None)
+        core.before_update(values, gradients, float(rate) if rate is not None else None, self.carrying.get(optimizer))
         self.updating.append(parameters)
         if self.look is not None:
             self.look.begin_update(optimizer)
@@ -302,7 +305,7 @@ class Watcher:
             if parameter.grad is not None
         ]
         self.core.after_update(values)
-        self.has_updated = True
+        self.carrying[optimizer] = None
         self.core.watched_for(time.perf_counter() - began)
         if len(self.optimizers) <= 1:
             self.end_step()

@@ -1,6 +1,6 @@
 //! Compares what denan found with what it must find.
 
-use crate::ward::expected::{Case, Forecast, Place};
+use crate::ward::expected::{Case, Forecast, Place, SampleName};
 use crate::ward::found::{self, Break, Document, Found, Replay};
 use std::fs;
 
@@ -245,7 +245,7 @@ fn in_words(found: &Break) -> String {
     format!("step {}, {}, {}{place}", found.step, found.phase, producer.op)
 }
 
-fn samples(expected: &[String], document: &Document) -> Result<(), String> {
+fn samples(expected: &[SampleName], document: &Document) -> Result<(), String> {
     let mut found: Vec<String> = document
         .samples
         .iter()
@@ -255,7 +255,7 @@ fn samples(expected: &[String], document: &Document) -> Result<(), String> {
             (None, None) => "an unnamed one".to_owned(),
         })
         .collect();
-    let mut expected = expected.to_vec();
+    let mut expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     expected.sort();
     found.sort();
     if expected == found {

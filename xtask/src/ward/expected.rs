@@ -10,6 +10,8 @@ const PAGES: &str = "crates/denan-diagnose/pages";
 const NO_EXAMPLE: [&str; 2] = ["pool-stride", "transient-fault"];
 /// What that case is called.
 const PAGE_EXAMPLE: &str = "page-example";
+/// How such an example begins, where it is a script.
+const SCRIPT: &str = "## An example that breaks\n\n```python\n";
 /// Folder of the cases that have no sick variant.
 const HEALTHY: &str = "healthy";
 
@@ -22,9 +24,12 @@ pub struct Case {
     /// Name of the folder, or `page-example`.
     #[serde(skip)]
     pub name: String,
-    /// `ward/CAUSE/CASE/mod.rs` or the page, from the workspace's root.
+    /// `ward/CAUSE/CASE/mod.rs`, `…/train.py` or the page, from the workspace's root.
     #[serde(skip)]
     pub source: PathBuf,
+    /// What it runs on.
+    #[serde(skip)]
+    engine: Engine,
     /// What is wrong, in one sentence.
     #[serde(rename = "about")]
     _about: String,
@@ -45,8 +50,8 @@ pub struct Sick {
     /// Where it breaks.
     #[serde(rename = "break", default)]
     pub place: Place,
-    /// Names of the samples that are to blame; absent where no sample is.
-    pub samples: Option<Vec<String>>,
+    /// Names of the samples that are to blame, or indices of those without a name; absent where no sample is.
+    pub samples: Option<Vec<SampleName>>,
     /// Interventions of which one must survive; absent where none can be asked for.
     pub cure: Option<Vec<String>>,
     /// Text of a note, for what is wrong and breaks no training: then there must be no break.
@@ -56,6 +61,35 @@ pub struct Sick {
     /// Whether only a second run can tell, so that it is made whatever was asked for.
     #[serde(default)]
     pub again: bool,
+}
+
+/// A sample by its name, or by its index in the data set.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum SampleName {
+    /// Name.
+    Name(String),
+    /// Index.
+    Index(u64),
+}
+
+impl std::fmt::Display for SampleName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+/// What a training runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// A program of `denan-ward`.
+    #[default]
+    Burn,
+    /// A script of PyTorch.
+    Torch,
 }
 
 /// The overflow that is nearest.
@@ -91,6 +125,11 @@ impl Case {
     pub fn path(&self) -> String {
         format!("{}/{}", self.cause, self.name)
     }
+
+    /// What the training runs on.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
 }
 
 /// All cases of the workspace, by cause and name.
@@ -118,6 +157,7 @@ fn of_pages(folder: &Path) -> Result<Vec<Case>, String> {
         !NO_EXAMPLE.contains(&id.as_str())
     });
     let case = |page: PathBuf| Case {
+        engine: if of_python(&page) { Engine::Torch } else { Engine::Burn },
         cause: page.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         name: PAGE_EXAMPLE.to_owned(),
         source: Path::new(PAGES).join(page.file_name().unwrap_or_default()),
@@ -128,6 +168,32 @@ fn of_pages(folder: &Path) -> Result<Vec<Case>, String> {
     Ok(pages.map(case).collect())
 }
 
+/// Whether a page's example is a script.
+fn of_python(page: &Path) -> bool {
+    fs::read_to_string(page).is_ok_and(|text| text.contains(SCRIPT))
+}
+
+/// The script on a page, as it is or with the page's change.
+pub fn script(page: &str, is_healthy: bool) -> Option<String> {
+    let block = |start: &str| Some(page.split_once(start)?.1.split_once("```")?.0);
+    let sick = block(SCRIPT)?;
+    if !is_healthy {
+        return Some(sick.to_owned());
+    }
+    let mut lines: Vec<&str> = sick.lines().collect();
+    let mut at = 0;
+    for line in block("## The same, healthy\n\n```diff\n")?.lines() {
+        if let Some(removed) = line.strip_prefix('-') {
+            at = lines.iter().position(|known| *known == removed)?;
+            lines.remove(at);
+        } else if let Some(added) = line.strip_prefix('+') {
+            lines.insert(at, added);
+            at += 1;
+        }
+    }
+    Some(lines.join("\n") + "\n")
+}
+
 fn read(file: &Path) -> Result<Case, String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let mut case: Case = toml::from_str(&text).map_err(|error| error.to_string())?;
@@ -136,7 +202,10 @@ fn read(file: &Path) -> Result<Case, String> {
     };
     let cause = name(file.ancestors().nth(2));
     case.name = name(file.parent());
-    case.source = ["ward", &cause, &case.name, "mod.rs"].iter().collect();
+    let is_script = file.with_file_name("train.py").is_file();
+    case.engine = if is_script { Engine::Torch } else { Engine::Burn };
+    let source = if is_script { "train.py" } else { "mod.rs" };
+    case.source = ["ward", &cause, &case.name, source].iter().collect();
     if case.cause != cause {
         return Err(format!("its cause is `{}`, but it is in the folder `{cause}`", case.cause));
     }

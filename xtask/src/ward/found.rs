@@ -1,18 +1,23 @@
 //! Runs denan over a training and reads the document `denan/run/v1` that it writes.
 
-use crate::ward::expected::Case;
+use crate::ward::expected::{self, Case, Engine};
 use serde::Deserialize;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A built denan, and the trainings as they are without it.
 pub struct Denan {
-    program: PathBuf,
+    /// The program and its first arguments.
+    program: Vec<OsString>,
+    /// The ward's program, or the interpreter of its scripts.
     plain: PathBuf,
     root: PathBuf,
     /// Where records and results of the sick trainings stay.
     keep: Option<PathBuf>,
+    /// Where the scripts of pages are written.
+    scripts: tempfile::TempDir,
 }
 
 /// Which of a case's two trainings.
@@ -103,19 +108,31 @@ pub struct Cure {
 
 impl Denan {
     /// Builds the program as users get it.
-    pub fn build(root: &Path, keep: Option<PathBuf>) -> Result<Self, String> {
+    pub fn build(root: &Path, engine: Engine, keep: Option<PathBuf>) -> Result<Self, String> {
         if let Some(folder) = &keep {
             fs::create_dir_all(folder)
                 .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
         }
-        let program = build(root, "denan", "denan")?;
-        Ok(Self { program, plain: build(root, "denan-ward", "ward")?, root: root.to_owned(), keep })
+        let (program, plain) = match engine {
+            Engine::Burn => (vec![build(root, "denan", "denan")?.into()], build(root, "denan-ward", "ward")?),
+            Engine::Torch => {
+                let python = crate::python::environment(root)?;
+                (vec![python.clone().into(), "-m".into(), "denan".into()], python)
+            }
+        };
+        let scripts = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+        Ok(Self { program, plain, root: root.to_owned(), keep, scripts })
     }
 
     /// What the healthy training of a case prints without denan.
     pub fn printed_without(&self, case: &Case) -> Result<String, String> {
-        let output = Command::new(&self.plain)
-            .arg(format!("{}/healthy", case.path()))
+        let mut command = Command::new(&self.plain);
+        match case.engine() {
+            Engine::Burn => command.arg(format!("{}/healthy", case.path())),
+            Engine::Torch => command.args(self.script(case, Variant::Healthy)?),
+        };
+        let output = command
+            .current_dir(&self.root)
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("the ward cannot be started: {error}"))?;
@@ -131,14 +148,21 @@ impl Denan {
             Variant::Healthy => "healthy",
         };
         let record = folder.path().join("record.db");
-        let output = Command::new(&self.program)
+        let mut command = self.denan();
+        command
             .args(["run", "--format", "json", "--color", "never", "--output"])
             .arg(&result)
             .arg("--record")
             .arg(&record)
             .args(["--cure", if cure { "auto" } else { "off" }])
-            .args(["--", "cargo", "run", "--release", "--quiet", "--package", "denan-ward", "--"])
-            .arg(format!("{}/{name}", case.path()))
+            .arg("--");
+        match case.engine() {
+            Engine::Burn => command
+                .args(["cargo", "run", "--release", "--quiet", "--package", "denan-ward", "--"])
+                .arg(format!("{}/{name}", case.path())),
+            Engine::Torch => command.arg(&self.plain).args(self.script(case, variant)?),
+        };
+        let output = command
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .output()
@@ -164,8 +188,36 @@ impl Denan {
             printed: String::from_utf8_lossy(&output.stdout).into_owned(),
             said: last_lines(&String::from_utf8_lossy(&output.stderr)),
             root: self.root.clone(),
-            replay: cure.then(|| self.replay(&record)),
+            // A step of PyTorch is not carried out again from its record.
+            replay: (cure && case.engine() == Engine::Burn).then(|| self.replay(&record)),
         })
+    }
+
+    /// A script and the arguments of its variant. That of a page is written to a file first; one that has no sick
+    /// variant takes no argument.
+    fn script(&self, case: &Case, variant: Variant) -> Result<Vec<OsString>, String> {
+        let is_healthy = matches!(variant, Variant::Healthy);
+        if case.source.extension().is_some_and(|extension| extension == "py") {
+            let mut words = vec![case.source.clone().into_os_string()];
+            words.extend((is_healthy && case.sick.is_some()).then(|| "--healthy".into()));
+            return Ok(words);
+        }
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", case.source.display());
+        let page = fs::read_to_string(self.root.join(&case.source)).map_err(|error| failed(&error))?;
+        let text = expected::script(&page, is_healthy).ok_or_else(|| failed(&"it holds no script"))?;
+        let file = self.scripts.path().join(format!(
+            "{}-{}.py",
+            case.cause,
+            if is_healthy { "healthy" } else { "sick" }
+        ));
+        fs::write(&file, text).map_err(|error| failed(&error))?;
+        Ok(vec![file.into_os_string()])
+    }
+
+    fn denan(&self) -> Command {
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]);
+        command
     }
 
     fn replay(&self, record: &Path) -> Result<Replay, String> {
@@ -173,7 +225,8 @@ impl Denan {
         struct Replayed {
             replay: Replay,
         }
-        let output = Command::new(&self.program)
+        let output = self
+            .denan()
             .args(["replay", "--format", "json", "--quiet"])
             .arg(record)
             .stdin(Stdio::null())

@@ -6,7 +6,7 @@ mod found;
 mod scoreboard;
 
 use compare::{Check, Marks};
-use expected::Case;
+use expected::{Case, Engine};
 use found::{Denan, Variant};
 use scoreboard::Scoreboard;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ pub struct Options {
     cure: Cures,
     /// Folder for the records and results of the sick trainings.
     keep: Option<PathBuf>,
+    engine: Engine,
 }
 
 /// Of which cases cures are tried as well.
@@ -33,7 +34,7 @@ enum Cures {
 impl Options {
     /// `None` when help was asked for.
     pub fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
-        let mut options = Self { only: Vec::new(), cure: Cures::All, keep: None };
+        let mut options = Self { only: Vec::new(), cure: Cures::All, keep: None, engine: Engine::Burn };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -45,7 +46,8 @@ impl Options {
                 "--no-cure" => options.cure = Cures::None,
                 "--keep" => options.keep = Some(PathBuf::from(value()?)),
                 "--engine" => match value()?.as_str() {
-                    "burn" => {}
+                    "burn" => options.engine = Engine::Burn,
+                    "torch" => options.engine = Engine::Torch,
                     other => return Err(format!("there are no trainings for the engine `{other}` yet")),
                 },
                 other => return Err(format!("unknown option `{other}`; see `cargo xtask --help`")),
@@ -55,7 +57,9 @@ impl Options {
     }
 
     fn selects(&self, case: &Case) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| *only == case.cause || *only == case.path())
+        let is_meant =
+            self.only.is_empty() || self.only.iter().any(|only| *only == case.cause || *only == case.path());
+        case.engine() == self.engine && is_meant
     }
 }
 
@@ -67,7 +71,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     if cases.is_empty() {
         return Err(format!("no case is called {}", options.only.join(" or ")));
     }
-    let denan = Denan::build(&root, options.keep.clone())?;
+    let denan = Denan::build(&root, options.engine, options.keep.clone())?;
     let mut scoreboard = Scoreboard::begin();
     let mut cured: Vec<&str> = Vec::new();
     for case in &cases {

@@ -306,7 +306,7 @@ fn initialisers(recorded: &Run, rule: &str) -> Result<Vec<Intervention>, String>
         .into_iter()
         .map(|fill| {
             let new = weights.iter().filter_map(|parameter| {
-                let (fan_in, fan_out) = facts::fans(parameter)?;
+                let (fan_in, fan_out) = facts::fans(recorded, parameter)?;
                 Some(NewValues {
                     birth: parameter.birth?,
                     shape: parameter.shape.clone(),
@@ -337,7 +337,7 @@ fn non_finite(recorded: &Run) -> Result<Vec<Intervention>, String> {
             let name = parameter.name.as_deref().unwrap_or_default();
             // Weight 1 and bias 0 of a normalisation layer; biases 0.
             let is_scale = name.ends_with("gamma") || name.ends_with("running_var");
-            let initializer = match facts::fans(parameter) {
+            let initializer = match facts::fans(recorded, parameter) {
                 Some((fan_in, _)) => Initializer::kaiming_normal(fan_in as f64),
                 None if is_scale || norms.contains(&parameter.slot) && !name.ends_with("beta") => {
                     Initializer::Constant { value: 1.0 }

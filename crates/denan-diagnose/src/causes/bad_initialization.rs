@@ -3,10 +3,11 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::evidence::view::Layer;
+use crate::facts::fans;
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::{counted, float};
-use denan_record::model::{Parameter, Phase};
+use denan_record::model::Phase;
 
 pub(crate) struct BadInitialization;
 
@@ -149,7 +150,7 @@ fn misfits(evidence: &Evidence<'_>) -> Vec<Misfit> {
     let weights = evidence.run.parameters.iter().filter(|parameter| is_weight(parameter.slot));
     weights
         .filter_map(|parameter| {
-            let fan_in = fan_in(parameter)?;
+            let (fan_in, _) = fans(evidence.run, parameter).filter(|(fan_in, _)| *fan_in >= LEAST_FAN_IN)?;
             let initial = parameter.initial.filter(|initial| initial.is_finite() && initial.count > 1)?;
             let (std, fitting) = (initial.std(), (2.0 / fan_in as f64).sqrt());
             // A last layer of zeros is a choice (it begins with an even guess).
@@ -167,16 +168,6 @@ fn misfits(evidence: &Evidence<'_>) -> Vec<Misfit> {
             })
         })
         .collect()
-}
-
-/// Inputs of one unit: rows of a matrix `[in, out]`, channels and kernel of a convolution `[out, in, …]`.
-fn fan_in(parameter: &Parameter) -> Option<u64> {
-    let fan_in = match parameter.shape[..] {
-        [fan_in, _] => fan_in,
-        [_, ref rest @ ..] if rest.len() >= 2 => rest.iter().product(),
-        _ => return None,
-    };
-    (fan_in >= LEAST_FAN_IN).then_some(fan_in)
 }
 
 /// Whether the very first step overflowed, before any update.

@@ -164,7 +164,7 @@ pub(crate) fn sum_per_sample(view: &View<'_>) -> Option<(Index, u64)> {
                 return (of.op == "sum" && of.range.count > 1).then(|| (sum, before / of.range.count));
             }
             // Of several terms the one that counts most.
-            "add" | "sub" | "neg" | "mul" | "reshape" => {
+            "add" | "sub" | "neg" | "mul" | "reshape" | "clone" => {
                 let terms = node.inputs.iter().copied().filter(|&term| view.node(term).role == Role::Activation);
                 at = terms.max_by(|&a, &b| magnitude(view.node(a)).total_cmp(&magnitude(view.node(b))))?;
             }
@@ -217,7 +217,7 @@ impl Search<'_, '_> {
             "mean" | "div" | "recip" => return None,
             "mul" if node.scalar.is_some_and(|scalar| scalar.abs() < 0.1) => return None,
             "mul" if node.scalar.is_none() && node.shape.iter().product::<u64>() <= 1 => return None,
-            "neg" | "reshape" | "add" | "sub" | "mul" | "cat" | "clamp" | "clamp_min" | "squeeze" => {}
+            "neg" | "reshape" | "add" | "sub" | "mul" | "cat" | "stack" | "clamp" | "clamp_min" | "clone" => {}
             _ => return None,
         }
         let mut terms: Vec<Index> = node.inputs.clone();

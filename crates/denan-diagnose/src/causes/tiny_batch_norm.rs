@@ -182,10 +182,11 @@ fn gradient_growth(view: &View<'_>) -> f64 {
                 .map(|&input| view.node(input))
                 .filter(|input| input.phase == Phase::Backward && !inside(input));
             let before = incoming.map(magnitude).fold(0.0, f64::max);
-            // The gradient of the input has its shape and is made last.
+            // The gradient of the input has its shape and is made last, or at once by an engine with one kernel for all.
+            let is_last = |other: &Node| matches!(other.op.as_str(), "mul" | "batch_norm");
             let after = view
                 .nodes()
-                .filter(|(_, other)| inside(other) && other.shape == node.shape && other.op == "mul")
+                .filter(|(_, other)| inside(other) && other.shape == node.shape && is_last(other))
                 .map(|(_, other)| magnitude(other))
                 .fold(0.0, f64::max);
             if before > 0.0 { after / before } else { 0.0 }

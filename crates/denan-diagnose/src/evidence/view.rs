@@ -29,6 +29,8 @@ const VIEWS: &[&str] = &[
     "repeat",
     "unfold",
     "cast",
+    "detach",
+    "clone",
 ];
 
 /// Nodes that a search visits at most; a step has a few thousand.
@@ -48,6 +50,8 @@ pub(crate) struct View<'a> {
 pub(crate) struct Layer {
     /// Its output.
     pub(crate) output: Index,
+    /// What it read.
+    pub(crate) input: Index,
     /// Parameter slot of its weight.
     pub(crate) slot: Option<u32>,
     /// Largest magnitude it read.
@@ -182,6 +186,7 @@ impl<'a> View<'a> {
             let input = *node.inputs.iter().find(|&&input| self.parameter(input).is_none())?;
             Some(Layer {
                 output,
+                input,
                 slot: self.node(weight).slot,
                 input_max: self.node(input).range.abs_max(),
                 output_max: magnitude(node),

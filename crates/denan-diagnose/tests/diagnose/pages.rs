@@ -37,7 +37,10 @@ fn every_cause_has_a_page_under_its_id() {
 fn the_healthy_version_is_a_change_of_the_example() {
     for id in ids() {
         let page = page(id).expect("a page");
-        let example = block(page, "## An example that breaks\n\n```rust\n");
+        // What only PyTorch can have is shown in Python.
+        let language =
+            if page.contains("## An example that breaks\n\n```rust\n") { "rust" } else { "python" };
+        let example = block(page, &format!("## An example that breaks\n\n```{language}\n"));
         let change = block(page, "## The same, healthy\n\n```diff\n");
         let removed = change.lines().filter_map(|line| line.strip_prefix('-'));
         for line in removed {
