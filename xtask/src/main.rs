@@ -22,6 +22,7 @@ options:
   --only CAUSE[/CASE]  these cases only; can be given more than once
   --cure, --no-cure    whether cures are tried as well [default: --cure]
   --one-cure           cures of one case of each cause
+  --one-case           one case of each cause
   --keep FOLDER        keep records and results of the sick trainings there
   --engine burn|torch  which engine's trainings [default: burn]
 

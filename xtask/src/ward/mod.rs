@@ -20,6 +20,8 @@ pub struct Options {
     /// Folder for the records and results of the sick trainings.
     keep: Option<PathBuf>,
     engine: Engine,
+    /// Only the first case of each cause.
+    one_case: bool,
 }
 
 /// Of which cases cures are tried as well.
@@ -34,7 +36,8 @@ enum Cures {
 impl Options {
     /// `None` when help was asked for.
     pub fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
-        let mut options = Self { only: Vec::new(), cure: Cures::All, keep: None, engine: Engine::Burn };
+        let mut options =
+            Self { only: Vec::new(), cure: Cures::All, keep: None, engine: Engine::Burn, one_case: false };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -44,6 +47,7 @@ impl Options {
                 "--cure" => options.cure = Cures::All,
                 "--one-cure" => options.cure = Cures::OnePerCause,
                 "--no-cure" => options.cure = Cures::None,
+                "--one-case" => options.one_case = true,
                 "--keep" => options.keep = Some(PathBuf::from(value()?)),
                 "--engine" => match value()?.as_str() {
                     "burn" => options.engine = Engine::Burn,
@@ -68,6 +72,9 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let root = workspace_root();
     let mut cases = expected::read_all(&root)?;
     cases.retain(|case| options.selects(case));
+    if options.one_case {
+        cases.dedup_by(|later, earlier| later.cause == earlier.cause);
+    }
     if cases.is_empty() {
         return Err(format!("no case is called {}", options.only.join(" or ")));
     }
