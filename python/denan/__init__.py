@@ -6,9 +6,10 @@
         train()
     watching.result
 
-Nothing here imports torch by itself.
+Importing denan does not import torch.
 """
 
 from denan._core import __version__
+from denan._watch import Result, Watching, watch
 
-__all__ = ["__version__"]
+__all__ = ["Result", "Watching", "__version__", "watch"]

@@ -21,8 +21,9 @@ def wait_for_torch(plan_text: str) -> None:
     def watch_torch(torch) -> None:
         torch.manual_seed(seed)
         from denan._torch import hooks
+        from denan._torch.watcher import Watcher
 
-        hooks.install(plan_text)
+        hooks.watch(Watcher(plan_text))
 
     waiting = {"numpy": seed_numpy, "torch": watch_torch}
     for name in list(waiting):

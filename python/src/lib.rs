@@ -83,6 +83,8 @@ fn argument(object: &Bound<'_, PyAny>) -> PyResult<Arg> {
 #[pyclass(frozen)]
 struct Watch {
     watch: Mutex<watch::Watch>,
+    /// What was told, where no other process listens.
+    watching: denan::Watching,
 }
 
 impl Watch {
@@ -98,8 +100,11 @@ impl Watch {
     #[new]
     fn new(plan: &str, engine: &str) -> PyResult<Self> {
         let plan: Plan = Plan::parse(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let teller = plan.socket.as_deref().map_or_else(Teller::silent, Teller::connect);
-        Ok(Self { watch: Mutex::new(watch::Watch::new(plan, engine, teller)) })
+        let (watching, teller) = match plan.socket.as_deref() {
+            Some(socket) => (denan::Watching::default(), Teller::connect(socket)),
+            None => denan::Watching::begin(),
+        };
+        Ok(Self { watch: Mutex::new(watch::Watch::new(plan, engine, teller)), watching })
     }
 
     /// Number of a line of the program.
@@ -251,6 +256,16 @@ impl Watch {
     /// Something that a user should know of the watching.
     fn note(&self, text: &str) {
         self.lock().note(text);
+    }
+
+    /// The result so far as text.
+    fn text(&self, py: Python<'_>) -> String {
+        py.detach(|| self.watching.text())
+    }
+
+    /// The result so far as a document `denan/run/v1`.
+    fn json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.watching.json())
     }
 
     /// The training ends.

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::wire;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,10 +45,7 @@ impl Teller {
                 return Self::silent();
             }
         };
-        let (queue, events) = sync_channel::<Event>(QUEUE);
-        let done = Arc::new((Mutex::new(false), Condvar::new()));
-        let signal = Arc::clone(&done);
-        let thread = std::thread::Builder::new().name("denan-tell".to_owned()).spawn(move || {
+        Self::through(move |events| {
             let mut out = BufWriter::with_capacity(1 << 16, stream);
             loop {
                 let alive = match events.recv_timeout(FLUSH_AFTER) {
@@ -61,6 +58,21 @@ impl Teller {
                 }
             }
             let _ = std::io::Write::flush(&mut out);
+        })
+    }
+
+    /// Tells a listener in this process, on a thread of its own.
+    pub fn to(mut listener: impl FnMut(Event) + Send + 'static) -> Self {
+        Self::through(move |events| events.iter().for_each(&mut listener))
+    }
+
+    /// A queue that a thread empties.
+    fn through(empty: impl FnOnce(Receiver<Event>) + Send + 'static) -> Self {
+        let (queue, events) = sync_channel::<Event>(QUEUE);
+        let done = Arc::new((Mutex::new(false), Condvar::new()));
+        let signal = Arc::clone(&done);
+        let thread = std::thread::Builder::new().name("denan-tell".to_owned()).spawn(move || {
+            empty(events);
             *signal.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
             signal.1.notify_all();
         });

@@ -1,7 +1,8 @@
 //! The `denan` program: takes the NaN out of neural-network training.
 //!
 //! It only puts together: arguments, one file per command in `commands`, and the exit codes of the contract. It is a
-//! library so that the Python package contains the same program; [`main`] is all of it.
+//! library so that the Python package contains the same program: [`main`] is all of it, and [`Watching`] what a
+//! notebook needs in its place.
 
 #![deny(missing_docs)]
 
@@ -9,6 +10,7 @@ mod annotations;
 mod args;
 mod cache;
 mod cargo;
+mod collected;
 mod commands;
 mod demo_data;
 mod embedded;
@@ -21,8 +23,10 @@ mod result;
 mod session;
 mod sources;
 mod terminal;
+mod watching;
 
 pub use crate::host::Host;
+pub use crate::watching::Watching;
 
 use crate::args::{Arguments, Command};
 use crate::error::Error;

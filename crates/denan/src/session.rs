@@ -1,9 +1,10 @@
 //! One run of a training: the child process, the socket it tells events through, and what was told.
 
+use crate::collected::Collected;
 use crate::error::Error;
 use crate::launch::Launch;
 use denan_record::event::Event;
-use denan_record::model::{Batch, Forecast, Run};
+use denan_record::model::Run;
 use denan_record::plan::{PLAN_VARIABLE, Plan};
 use denan_record::store::Recorder;
 use denan_record::tape::Tape;
@@ -17,8 +18,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Steps that keep their per-parameter figures and batches in memory.
-const WHOLE_STEPS: u64 = 256;
 /// How long events of an ended training are waited for.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
@@ -98,59 +97,6 @@ fn end(child: &mut Child) {
     // It may have ended in between, which is as good.
     let _ = child.kill();
     let _ = child.wait();
-}
-
-/// Events put together to a [`Run`], with bounds like those of the record.
-#[derive(Default)]
-struct Collected {
-    run: Run,
-    tape: Option<Box<Tape>>,
-}
-
-impl Collected {
-    fn take(&mut self, event: Event) {
-        let run = &mut self.run;
-        match event {
-            Event::Started(header) => run.header = Some(header),
-            Event::Parameter(parameter) => {
-                match run.parameters.iter_mut().find(|known| known.slot == parameter.slot) {
-                    Some(known) => *known = parameter,
-                    None => run.parameters.push(parameter),
-                }
-            }
-            Event::Optimizer(optimizer) => run.optimizer = Some(optimizer),
-            Event::Batch(batch) => {
-                let oldest = batch.step.saturating_sub(WHOLE_STEPS);
-                run.batches.retain(|known: &Batch| known.step >= oldest);
-                run.batches.push(batch);
-            }
-            Event::Step(step) => {
-                if let Some(old) = run.steps.len().checked_sub(WHOLE_STEPS as usize) {
-                    run.steps[old].parameters = Vec::new();
-                }
-                run.steps.push(step);
-            }
-            Event::Forecast(forecast) => {
-                run.forecasts.retain(|known| known.tensor != forecast.tensor);
-                let later = |known: &Forecast| (known.step, known.tensor) > (forecast.step, forecast.tensor);
-                let at = run.forecasts.iter().position(later).unwrap_or(run.forecasts.len());
-                run.forecasts.insert(at, forecast);
-            }
-            Event::Averted(tensor) => run.forecasts.retain(|known| known.tensor != tensor),
-            Event::Break(found) | Event::Noticed(found) => run.first_break = Some(*found),
-            Event::Graph(graph) => run.graphs.push(*graph),
-            Event::Data(data) => run.data = data,
-            Event::ParametersLost => {
-                if let Some(found) = &mut run.first_break {
-                    found.parameters_are_bad = true;
-                }
-            }
-            Event::Tape(tape) => self.tape = Some(tape),
-            Event::Intervened(step) => run.intervened_at = Some(step),
-            Event::Note(note) => run.notes.push(note),
-            Event::Ended(ending) => run.ending = Some(ending),
-        }
-    }
 }
 
 /// The socket that adapters connect to. The first training that speaks is the one that is watched.

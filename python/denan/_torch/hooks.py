@@ -7,58 +7,69 @@ import atexit
 import functools
 import os
 import sys
-import threading
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import dataloader
 
-from denan._torch.watcher import Watcher
+
+class _Current:
+    """The watcher of this process, if there is one; the hooks stay, and ask for it."""
+
+    watcher = None
 
 
-def install(plan_text):
-    """Sets the hooks of this process for a plan, and returns what they tell."""
-    watcher = Watcher(plan_text)
-    guarded = _Guard(watcher).guarded
-    register_optimizer_step_pre_hook(guarded(watcher.before_update))
-    register_optimizer_step_post_hook(guarded(watcher.after_update))
-    _backward(watcher, guarded)
-    _loader(watcher, guarded)
-    _scaler(watcher, guarded)
-    _optimizers(watcher, guarded)
-    _modules(watcher, guarded)
-    atexit.register(guarded(watcher.finish))
-    os.register_at_fork(after_in_child=watcher.let_go)
+def watch(watcher):
+    """Has the hooks call a watcher, in the place of the one before it."""
+    if _Current.watcher is None:
+        _set()
+    elif not _Current.watcher.is_over:
+        _Current.watcher.finish()
+    _Current.watcher = watcher
     return watcher
 
 
-class _Guard:
-    def __init__(self, watcher):
-        self.watcher = watcher
-        self.owner = threading.get_ident()
-
-    def guarded(self, hook):
-        """A hook that does nothing once the watching is over, and lets go when it fails."""
-
-        @functools.wraps(hook)
-        def call(*args):
-            if self.watcher.is_over:
-                return None
-            try:
-                return hook(*args)
-            except Exception as error:
-                self.watcher.let_go()
-                print(f"denan: watching failed and let go of the training: {error!r}", file=sys.stderr)
-                if os.environ.get("DENAN_DEBUG"):
-                    raise
-                return None
-
-        return call
+def _set():
+    """Sets the hooks, which stay for as long as the process."""
+    register_optimizer_step_pre_hook(_guarded("before_update"))
+    register_optimizer_step_post_hook(_guarded("after_update"))
+    _backward()
+    _loader()
+    _scaler()
+    _optimizers()
+    torch.nn.modules.module.register_module_forward_pre_hook(_guarded("before_module"))
+    torch.nn.modules.module.register_module_forward_hook(_guarded("after_module"), always_call=True)
+    atexit.register(_guarded("finish"))
+    os.register_at_fork(after_in_child=_let_go)
 
 
-def _backward(watcher, guarded):
+def _let_go():
+    if _Current.watcher is not None:
+        _Current.watcher.let_go()
+
+
+def _guarded(name):
+    """A hook: the watcher's method of a name. It does nothing once the watching is over, and lets go when it fails."""
+
+    def call(*args):
+        watcher = _Current.watcher
+        if watcher is None or watcher.is_over:
+            return None
+        try:
+            return getattr(watcher, name)(*args)
+        except Exception as error:
+            watcher.let_go()
+            print(f"denan: watching failed and let go of the training: {error!r}", file=sys.stderr)
+            if os.environ.get("DENAN_DEBUG"):
+                raise
+            return None
+
+    return call
+
+
+def _backward():
     """Around the backward pass, whichever call begins it."""
-    begin, end = guarded(watcher.begin_backward), guarded(watcher.end_backward)
+    begin, end = _guarded("begin_backward"), _guarded("end_backward")
     backward = torch.autograd.backward
     grad = torch.autograd.grad
 
@@ -82,10 +93,10 @@ def _backward(watcher, guarded):
     torch.autograd.grad = watched_grad
 
 
-def _loader(watcher, guarded):
+def _loader():
     """What a loader asks for and what comes of it."""
     iterator = dataloader._BaseDataLoaderIter
-    ask, begin, end = guarded(watcher.asked), guarded(watcher.begin_fetch), guarded(watcher.end_fetch)
+    ask, begin, end = _guarded("asked"), _guarded("begin_fetch"), _guarded("end_fetch")
     next_index = iterator._next_index
     next_batch = iterator.__next__
 
@@ -109,10 +120,10 @@ def _loader(watcher, guarded):
     iterator.__next__ = watched_next
 
 
-def _scaler(watcher, guarded):
+def _scaler():
     """A loss scaler: what it scales, and the steps that it skips on purpose."""
     scaler = torch.amp.GradScaler
-    scaled, skipped = guarded(watcher.scaled), guarded(watcher.maybe_skipped)
+    scaled, begin, end = _guarded("scaled"), _guarded("begin_scaled_step"), _guarded("end_scaled_step")
     scale, step = scaler.scale, scaler.step
 
     @functools.wraps(scale)
@@ -123,19 +134,19 @@ def _scaler(watcher, guarded):
 
     @functools.wraps(step)
     def watched_step(self, optimizer, *args, **kwargs):
-        before = watcher.updates
+        begin()
         result = step(self, optimizer, *args, **kwargs)
-        skipped(before)
+        end()
         return result
 
     scaler.scale = watched_scale
     scaler.step = watched_step
 
 
-def _optimizers(watcher, guarded):
+def _optimizers():
     """Each optimizer that is made: after it the training is about to begin."""
     base = torch.optim.Optimizer
-    made = guarded(watcher.optimizer_made)
+    made = _guarded("optimizer_made")
     init = base.__init__
 
     @functools.wraps(init)
@@ -144,10 +155,3 @@ def _optimizers(watcher, guarded):
         made(self)
 
     base.__init__ = watched_init
-
-
-def _modules(watcher, guarded):
-    """The modules that are called: the networks, by which parameters have names. Only until they are known."""
-    pre = torch.nn.modules.module.register_module_forward_pre_hook(guarded(watcher.before_module))
-    post = torch.nn.modules.module.register_module_forward_hook(guarded(watcher.after_module), always_call=True)
-    watcher.module_hooks = [pre, post]

@@ -16,10 +16,10 @@ from denan._torch.places import Places
 class Watcher:
     """Follows the one training of this process. The hooks call it; it tells the native half."""
 
-    def __init__(self, plan_text):
+    def __init__(self, plan_text, model=None):
         plan = json.loads(plan_text)
         self.plan_text = plan_text
-        self.is_rerun = plan.get("stop-at-step") is not None or plan.get("look-from") is not None
+        self.ends_at_once = plan.get("stop-at-step") is not None or plan.get("look-from") is not None
         self.is_over = False
         self.core = None
         self.places = None
@@ -30,15 +30,15 @@ class Watcher:
         self.lists = {}
         self.optimizers = weakref.WeakSet()
         self.updates = 0
+        self.updates_before = 0
         self.updating = []
         self.backward_depth = 0
         # Whether each optimizer's gradients have been there at every backward pass since its last step.
         self.carrying = weakref.WeakKeyDictionary()
         self.batches = weakref.WeakKeyDictionary()
         self.unscaled = {}
-        self.called = []
+        self.called = [model] if model is not None else []
         self.module_path = []
-        self.module_hooks = []
         self.names_known = False
         self.names = {}
         self.roots = []
@@ -72,7 +72,7 @@ class Watcher:
             self.finish()
             sys.stdout.flush()
             sys.stderr.flush()
-            if self.is_rerun:
+            if self.ends_at_once:
                 # Nobody waits for what a re-run would do at its end.
                 os._exit(0)
             raise SystemExit(0)
@@ -152,10 +152,6 @@ class Watcher:
                 self.module_names[id(part)] = (prefix + path).rstrip(".") if path or prefix else ""
         for known, slot in self.slots.values():
             self.name(known, slot)
-        if not self.may_look:
-            for hook in self.module_hooks:
-                hook.remove()
-            self.module_hooks = []
 
     def name(self, parameter, slot):
         name = self.names.get(id(parameter)) or variables_of(self.places.frame()).get(id(parameter))
@@ -310,9 +306,12 @@ class Watcher:
         if len(self.optimizers) <= 1:
             self.end_step()
 
-    def maybe_skipped(self, before):
+    def begin_scaled_step(self):
+        self.updates_before = self.updates
+
+    def end_scaled_step(self):
         """A loss scaler has stepped; if no optimizer ran, it skipped the step on purpose."""
-        if self.updates == before and self.core is not None:
+        if self.updates == self.updates_before and self.core is not None:
             self.core.skipped()
             self.end_step()
 
