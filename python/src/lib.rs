@@ -158,9 +158,14 @@ impl Watch {
         self.lock().know(storage, pointer, Known::State);
     }
 
-    /// The memory of a tensor of this step's batch.
-    fn know_batch(&self, storage: u64, pointer: usize) {
-        self.lock().know(storage, pointer, Known::Batch);
+    /// The memory of a tensor of this step's batch, and the line at which it came.
+    fn know_batch(&self, storage: u64, pointer: usize, place: Option<u32>) {
+        self.lock().know(storage, pointer, Known::Batch(place));
+    }
+
+    /// Kernel and stride of a pooling of the network.
+    fn pooling(&self, op: &str, kernel: Vec<u64>, stride: Vec<u64>) {
+        self.lock().pooling(op, kernel, stride);
     }
 
     /// An operation of the step that is looked at.
@@ -204,8 +209,8 @@ impl Watch {
     }
 
     /// A tensor of a batch, as it came from the loader.
-    fn entered(&self, number: u64, place: Option<u32>, tensor: Handed) {
-        self.lock().entered(number, place, &tensor.0);
+    fn entered(&self, place: Option<u32>, tensor: Handed) {
+        self.lock().entered(place, &tensor.0);
     }
 
     /// The backward pass begins at this loss.
@@ -230,6 +235,42 @@ impl Watch {
     ) {
         let (values, gradients) = (tensors(values), tensors(gradients));
         py.detach(|| self.lock().before_update(&values, &gradients, rate, carries));
+    }
+
+    /// As `before_update`, for parameters and gradients that lie in one piece and are no copies: slot, address of the
+    /// value, address of the gradient.
+    fn before_update_at(
+        &self,
+        py: Python<'_>,
+        at: Vec<(u32, usize, usize)>,
+        rate: Option<f64>,
+        carries: Option<bool>,
+    ) {
+        py.detach(|| {
+            let mut watch = self.lock();
+            // SAFETY: the hooks hold on to parameters and gradients until the call returns, and have checked that both
+            // have the parameter's shape and type and lie in one piece.
+            let of = |pick: fn(&(u32, usize, usize)) -> usize| -> Vec<(u32, Tensor)> {
+                let all = at.iter();
+                all.filter_map(|entry| Some((entry.0, unsafe { watch.tensor_of(entry.0, pick(entry))? })))
+                    .collect()
+            };
+            let (values, gradients) = (of(|entry| entry.1), of(|entry| entry.2));
+            watch.before_update(&values, &gradients, rate, carries);
+        });
+    }
+
+    /// As `after_update`, for parameters that lie in one piece and are no copies: slot and address.
+    fn after_update_at(&self, py: Python<'_>, at: Vec<(u32, usize)>) {
+        py.detach(|| {
+            let mut watch = self.lock();
+            // SAFETY: as in `before_update_at`.
+            let values = at
+                .iter()
+                .filter_map(|&(slot, pointer)| Some((slot, unsafe { watch.tensor_of(slot, pointer)? })));
+            let values: Vec<(u32, Tensor)> = values.collect();
+            watch.after_update(&values);
+        });
     }
 
     /// The optimizer has updated these parameters.

@@ -42,7 +42,7 @@ def test_a_break_in_the_forward_pass_is_followed_to_its_sample(run):
         assert ran.result["break"]["phase"] == "forward"
         assert ran.producer["op"] == "log"
         assert (ran.producer["file"], ran.producer["line"]) == ("train.py", line_of(text, "x.log()"))
-        assert [sample["name"] for sample in ran.result["samples"]] == ["photo-37.png"]
+        assert [sample["name"] for sample in ran.result["samples"]] == ["set/photo-37.png"]
         assert ran.result["samples"][0]["index"] == 37
         assert ran.cause == "log-of-zero"
         assert [step["op"] for step in ran.result["break"]["trail"]][:2] == ["linear", "relu"]

@@ -394,6 +394,10 @@ pub fn batch_row(tensors: &impl Ways, data: u32, position: usize, batch_length: 
                     let elements = |&input: &u32| tensors.way(input).shape.iter().product::<usize>();
                     Some((reader, position + before.map(elements).sum::<usize>()))
                 }
+                Geometry::Stack(0) => {
+                    let number = tensors.way(reader).inputs.iter().position(|&input| input == at)?;
+                    Some((reader, position + number * count))
+                }
                 _ => None,
             })?;
     }

@@ -108,7 +108,11 @@ impl Watch {
                 Phase::Parameter
             }
             _ if &*made.name == "input" => Phase::Input,
-            Phase::Forward if path.trail.is_empty() && slot.is_none() => Phase::Loss,
+            Phase::Forward
+                if slot.is_none() && path.trail.iter().all(|&at| self.is_same_call(path.producer, at)) =>
+            {
+                Phase::Loss
+            }
             phase => phase,
         };
         let parameter = match phase {
@@ -145,13 +149,18 @@ impl Watch {
         }
     }
 
+    /// Whether two operations are parts of one call that the user wrote (a loss that is several operations).
+    fn is_same_call(&self, one: u32, other: u32) -> bool {
+        let (one, other) = (self.look.node(one), self.look.node(other));
+        one.call.is_some() && one.call == other.call && one.place == other.place && one.phase == other.phase
+    }
+
     /// Samples of the step: those of its loader, or the rows that the program took of a data set in memory.
     fn samples(&self) -> Vec<Sample> {
         if !self.step.samples.is_empty() {
             return self.step.samples.clone();
         }
-        let taken = (0..self.look.nodes().len() as u32).find_map(|at| self.look.batch_of(at));
-        let rows = taken.unwrap_or_default();
+        let rows = self.look.taken().unwrap_or_default();
         rows.into_iter().map(|index| Sample { index, name: None }).collect()
     }
 
@@ -258,7 +267,15 @@ impl Watch {
             if !told.insert((from, row)) || told.len() > MOST_VECTORS {
                 continue;
             }
-            let values = &node.values;
+            // Of a data set that is too large to keep, the batch that was taken of it is kept.
+            let (values, from) = match row.and_then(|row| Some((row, self.look.batch_taken_from(data.node)?)))
+            {
+                Some((row, batch)) if node.values.is_empty() => {
+                    let length: usize = node.shape.iter().skip(1).product();
+                    (&self.look.node(batch).values, row * length + from % length.max(1))
+                }
+                _ => (&node.values, from),
+            };
             origins.push(Origin {
                 shape: sizes(&node.shape),
                 position: place_in_tensor.iter().map(|&at| at as u64).collect(),

@@ -297,7 +297,14 @@ pub fn describe<'a>(op: &str, args: &'a [Arg], made: &[usize], number: usize) ->
             Geometry::Rows
         }
         "convolution" => {
-            call.name = convolution(args);
+            call.name = convolution(args, args.get(6));
+            Geometry::Rows
+        }
+        // (grad_output, input, weight, bias_sizes, stride, padding, dilation, transposed, …): the gradient of the input is
+        // a product with the weight.
+        "convolution_backward" if number == 0 && call.inputs.len() > 2 => {
+            call.name = convolution(&args[1..], args.get(7));
+            call.inputs.remove(1);
             Geometry::Rows
         }
         "batch_norm" => {
@@ -517,10 +524,10 @@ fn reduced(op: &str, args: &[Arg], shape: &[usize], made: &[usize]) -> Vec<usize
     }
 }
 
-fn convolution(args: &[Arg]) -> String {
-    // convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
+/// `conv2d`, of input and weight; a convolution that is `transposed` says so.
+fn convolution(args: &[Arg], transposed: Option<&Arg>) -> String {
     let dims = args.get(1).and_then(tensor).map_or(2, |weight| weight.shape.len().saturating_sub(2).max(1));
-    let is_transposed = number(args.get(6)).is_some_and(|flag| flag != 0.0);
+    let is_transposed = self::number(transposed).is_some_and(|flag| flag != 0.0);
     if is_transposed { format!("conv_transpose{dims}d") } else { format!("conv{dims}d") }
 }
 

@@ -86,8 +86,8 @@ pub enum Known {
     Buffer(Arc<str>),
     /// Of the optimizer's state.
     State,
-    /// Of this step's batch.
-    Batch,
+    /// Of this step's batch, which came at the line of this number.
+    Batch(Option<u32>),
 }
 
 /// One operation, as the hooks saw it.
@@ -131,6 +131,7 @@ pub struct Look {
     old: FxHashSet<u64>,
     room_for_values: usize,
     names: FxHashSet<Arc<str>>,
+    arrived: Vec<(u32, Tensor)>,
 }
 
 impl Look {
@@ -432,7 +433,7 @@ impl Look {
             Some(Known::Parameter(_)) => (Role::Parameter, false, false),
             Some(Known::Buffer(_)) => (Role::Data, false, false),
             Some(Known::State) => (Role::OptimizerState, false, false),
-            Some(Known::Batch) => (Role::Data, true, true),
+            Some(Known::Batch(_)) => (Role::Data, true, true),
             // What the optimizer and the backward pass read and nobody made is their own.
             None if seen.phase == Phase::Optimizer => (Role::OptimizerState, false, false),
             None if seen.phase == Phase::Backward => (Role::Gradient, false, false),
@@ -448,6 +449,10 @@ impl Look {
             Some(Known::Parameter(slot)) => Some(slot),
             _ => None,
         };
+        if let Some(Known::Batch(place)) = what {
+            node.place = place.or(node.place);
+        }
+        let is_held = matches!(what, None) && role == Role::Data && tensor.dtype.is_float();
         node.buffer = match what {
             Some(Known::Buffer(name)) => Some(name),
             _ => None,
@@ -460,7 +465,17 @@ impl Look {
         if node.is_bad() && tensor.dtype.is_float() {
             node.bad_positions = tensor.positions(MOST_POSITIONS, |value| !value.is_finite());
         }
-        self.enter(tensor, node)
+        let at = self.enter(tensor, node);
+        if is_held {
+            self.arrived.push((at, tensor.clone()));
+        }
+        at
+    }
+
+    /// Data that the program holds and an operation has read since this was last asked for. Their memory may be read
+    /// only while the call that handed them over lasts.
+    pub(crate) fn take_arrived(&mut self) -> Vec<(u32, Tensor)> {
+        std::mem::take(&mut self.arrived)
     }
 
     /// A view whose memory changed, or that was made unseen.
@@ -587,9 +602,36 @@ impl Ways for Look {
     }
 }
 
+/// Rows of a data set in memory that the program took for its batch.
+struct Taken {
+    /// The tensor that they make up.
+    batch: u32,
+    rows: Vec<u64>,
+    /// Whether an index named them.
+    is_named: bool,
+}
+
 impl Look {
     /// The rows of a data set in memory that the program took for its batch: `x[order]`, `x[a:b]`.
     pub(crate) fn batch_of(&self, data: u32) -> Option<Vec<u64>> {
+        self.taken_from(data).map(|taken| taken.rows)
+    }
+
+    /// The tensor of the rows that the program took of a data set for its batch.
+    pub(crate) fn batch_taken_from(&self, data: u32) -> Option<u32> {
+        self.taken_from(data).map(|taken| taken.batch)
+    }
+
+    /// The rows of whatever data set was taken from; rows that an index names rather than a part in one piece, which
+    /// may be that of the index itself.
+    pub(crate) fn taken(&self) -> Option<Vec<u64>> {
+        let all: Vec<Taken> = (0..self.nodes.len() as u32).filter_map(|at| self.taken_from(at)).collect();
+        let named = all.iter().find(|taken| taken.is_named);
+        named.or(all.first()).map(|taken| taken.rows.clone())
+    }
+
+    /// Rows taken from a data tensor.
+    fn taken_from(&self, data: u32) -> Option<Taken> {
         let node = self.node(data);
         let size = *node.shape.first()?;
         if node.role != Role::Data || !node.inputs.is_empty() || size < 2 {
@@ -601,15 +643,25 @@ impl Look {
                 return None;
             }
             let length = *taken.shape.first()?;
-            let rows: Vec<u64> = match &taken.geometry {
-                Geometry::Select(0) => taken.indices.as_ref()?.iter().map(|&row| row.max(0) as u64).collect(),
-                Geometry::Slice(ranges) if taken.shape[1..] == node.shape[1..] && length < size => {
-                    let (start, step) = *ranges.first()?;
-                    (0..length as isize).map(|at| (start + at * step).max(0) as u64).collect()
+            match &taken.geometry {
+                Geometry::Select(0) => {
+                    let rows = taken.indices.as_ref()?.iter().map(|&row| row.max(0) as u64);
+                    Some(Taken { batch: reader, rows: rows.collect(), is_named: true })
                 }
-                _ => return None,
-            };
-            Some(rows)
+                Geometry::Slice(ranges) if taken.shape[1..] == node.shape[1..] && length < size => {
+                    let is_index = |&reader: &u32| {
+                        let node = self.node(reader);
+                        node.inputs.first() != Some(&data) && &*node.name == "select"
+                    };
+                    if self.readers(reader).iter().any(is_index) {
+                        return None;
+                    }
+                    let (start, step) = *ranges.first()?;
+                    let rows = (0..length as isize).map(|at| (start + at * step).max(0) as u64);
+                    Some(Taken { batch: reader, rows: rows.collect(), is_named: false })
+                }
+                _ => None,
+            }
         })
     }
 }

@@ -6,12 +6,13 @@
 //! through [`Watch::operation`].
 
 use crate::look::{Known, Look, Seen};
-use crate::tensor::Tensor;
-use denan_numerics::Summary;
+use crate::tensor::{Dtype, Tensor};
+use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Ending, Header, Kind, Optimizer, Parameter, ParameterStep, Phase, Place, Sample, Step,
+    Batch, Ending, Header, Kind, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Role, Sample, Step,
+    StepGraph, Window,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -83,6 +84,8 @@ pub struct Watch {
     pub(crate) steps_done: u64,
     pub(crate) first_break: Option<u64>,
     pub(crate) optimizer_name: Option<String>,
+    /// Poolings of the network.
+    pools: Vec<Node>,
     ended: bool,
 }
 
@@ -112,6 +115,7 @@ impl Watch {
             steps_done: 0,
             first_break: None,
             optimizer_name: None,
+            pools: Vec::new(),
             ended: false,
         }
     }
@@ -166,6 +170,22 @@ impl Watch {
         }
     }
 
+    /// A tensor in a parameter's shape and type, its elements one behind the other from `pointer` on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Tensor::new`].
+    pub unsafe fn tensor_of(&self, slot: u32, pointer: usize) -> Option<Tensor> {
+        let told = &self.tracked.get(slot as usize)?.told;
+        let shape: Vec<usize> = told.shape.iter().map(|&size| size as usize).collect();
+        let mut strides = vec![1; shape.len()];
+        for dim in (1..shape.len()).rev() {
+            strides[dim - 1] = strides[dim] * shape[dim];
+        }
+        // SAFETY: the caller's promise.
+        Some(unsafe { Tensor::new(0, pointer, Dtype::named(&told.dtype), shape, strides, None) })
+    }
+
     pub(crate) fn parameter_name(&self, slot: u32) -> String {
         let name = self.tracked.get(slot as usize).and_then(|tracked| tracked.told.name.clone());
         name.unwrap_or_else(|| format!("parameter {slot}"))
@@ -207,6 +227,11 @@ impl Watch {
             let largest = self.look.node(at).range.abs_max();
             self.step.largest = self.step.largest.max(largest);
         }
+        // What came from a loader has been taken in as it came; the rest is data that the program holds.
+        for (at, tensor) in self.look.take_arrived() {
+            let place = self.look.node(at).place;
+            self.entered(place, &tensor);
+        }
     }
 
     /// The samples of a batch that the program got.
@@ -218,19 +243,39 @@ impl Watch {
         self.step.batches.push(Batch { step: self.steps_done, samples });
     }
 
-    /// A tensor of a batch, as it came from the loader: `number` tells those of one batch apart.
-    pub fn entered(&mut self, number: u64, place: Option<u32>, tensor: &Tensor) {
-        let place = place.and_then(|at| self.places.get(at as usize));
-        let largest = tensor.range().abs_max();
+    /// A tensor of a batch, as it came from the loader.
+    pub fn entered(&mut self, place: Option<u32>, tensor: &Tensor) {
+        let line = place.and_then(|at| self.places.get(at as usize));
         self.entering.take(&Arrival {
-            site: number,
-            place,
+            site: place.map_or(u64::MAX, u64::from),
+            place: line,
             shape: &tensor.shape,
             dtype: tensor.dtype.name(),
             values: &|most| tensor.values(most),
-            largest,
+            largest: tensor.range().abs_max(),
             samples: &self.step.samples,
             step: self.steps_done,
+        });
+    }
+
+    /// Kernel and stride of a pooling of the network, told without a look at its operation.
+    pub fn pooling(&mut self, op: &str, kernel: Vec<u64>, stride: Vec<u64>) {
+        self.pools.push(Node {
+            op: op.to_owned(),
+            call: None,
+            phase: Phase::Forward,
+            scalar: None,
+            window: Some(Window { kernel, stride }),
+            place: None,
+            inputs: Vec::new(),
+            shape: Vec::new(),
+            dtype: String::new(),
+            role: Role::Activation,
+            slot: None,
+            is_new: true,
+            range: Range::EMPTY,
+            values: Vec::new(),
+            rows: None,
         });
     }
 
@@ -288,9 +333,7 @@ impl Watch {
         for (slot, value) in values {
             let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
             if tracked.told.first_update.is_none() {
-                tracked.told.first_update = Some(self.steps_done);
                 tracked.told.initial = tracked.told.initial.or(Some(value.summary()));
-                self.teller.tell(Event::Parameter(tracked.told.clone()));
             }
             tracked.before = if whole { value.values(usize::MAX) } else { value.values(PART) };
             tracked.before_summary = whole.then(|| value.summary());
@@ -321,6 +364,11 @@ impl Watch {
                 (update.count, update.m2) = (value.count() as u64, update.m2 * times);
             }
             tracked.update = Some(update);
+            // With a rate of 0 it is as good as frozen.
+            if tracked.told.first_update.is_none() && (update.abs_max() > 0.0 || !update.is_finite()) {
+                tracked.told.first_update = Some(self.steps_done);
+                self.teller.tell(Event::Parameter(tracked.told.clone()));
+            }
             let summary = value.summary();
             let was_finite = tracked.before.iter().all(|value| value.is_finite());
             if !summary.is_finite() && lost.is_none() && was_finite {
@@ -407,6 +455,10 @@ impl Watch {
             parameters,
         };
         self.teller.tell(Event::Step(told));
+        if !self.looks && number == 0 && !self.pools.is_empty() {
+            let nodes = std::mem::take(&mut self.pools);
+            self.teller.tell(Event::Graph(Box::new(StepGraph { nodes, ..StepGraph::default() })));
+        }
         if self.looks {
             if number == 0 && self.first_break.is_none() {
                 let graph = self.look.graph(&self.places, None, 0);

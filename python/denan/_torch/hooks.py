@@ -26,20 +26,19 @@ def watch(watcher):
     elif not _Current.watcher.is_over:
         _Current.watcher.finish()
     _Current.watcher = watcher
+    watcher.watch_modules()
     return watcher
 
 
 def _set():
     """Sets the hooks, which stay for as long as the process."""
-    register_optimizer_step_pre_hook(_guarded("before_update"))
-    register_optimizer_step_post_hook(_guarded("after_update"))
+    register_optimizer_step_pre_hook(guarded("before_update"))
+    register_optimizer_step_post_hook(guarded("after_update"))
     _backward()
     _loader()
     _scaler()
     _optimizers()
-    torch.nn.modules.module.register_module_forward_pre_hook(_guarded("before_module"))
-    torch.nn.modules.module.register_module_forward_hook(_guarded("after_module"), always_call=True)
-    atexit.register(_guarded("finish"))
+    atexit.register(guarded("finish"))
     os.register_at_fork(after_in_child=_let_go)
 
 
@@ -48,7 +47,7 @@ def _let_go():
         _Current.watcher.let_go()
 
 
-def _guarded(name):
+def guarded(name):
     """A hook: the watcher's method of a name. It does nothing once the watching is over, and lets go when it fails."""
 
     def call(*args):
@@ -69,7 +68,7 @@ def _guarded(name):
 
 def _backward():
     """Around the backward pass, whichever call begins it."""
-    begin, end = _guarded("begin_backward"), _guarded("end_backward")
+    begin, end = guarded("begin_backward"), guarded("end_backward")
     backward = torch.autograd.backward
     grad = torch.autograd.grad
 
@@ -96,7 +95,7 @@ def _backward():
 def _loader():
     """What a loader asks for and what comes of it."""
     iterator = dataloader._BaseDataLoaderIter
-    ask, begin, end = _guarded("asked"), _guarded("begin_fetch"), _guarded("end_fetch")
+    ask, begin, end = guarded("asked"), guarded("begin_fetch"), guarded("end_fetch")
     next_index = iterator._next_index
     next_batch = iterator.__next__
 
@@ -123,7 +122,7 @@ def _loader():
 def _scaler():
     """A loss scaler: what it scales, and the steps that it skips on purpose."""
     scaler = torch.amp.GradScaler
-    scaled, begin, end = _guarded("scaled"), _guarded("begin_scaled_step"), _guarded("end_scaled_step")
+    scaled, begin, end = guarded("scaled"), guarded("begin_scaled_step"), guarded("end_scaled_step")
     scale, step = scaler.scale, scaler.step
 
     @functools.wraps(scale)
@@ -146,7 +145,7 @@ def _scaler():
 def _optimizers():
     """Each optimizer that is made: after it the training is about to begin."""
     base = torch.optim.Optimizer
-    made = _guarded("optimizer_made")
+    made = guarded("optimizer_made")
     init = base.__init__
 
     @functools.wraps(init)

@@ -61,6 +61,7 @@ class Look:
     def begin_step(self):
         self.storages.forget_dead()
         self.core.begin_look()
+        was_active, self.is_active = self.is_active, True
         self.last_nodes, self.calls = [], []
         self.phase = "forward"
         watcher = self.watcher
@@ -75,14 +76,20 @@ class Look:
                 for parameter in group["params"]:
                     if id(parameter) not in watcher.slots:
                         self.know(parameter, self.core.know_parameter, watcher.slot_of(parameter))
+        self.with_buffers = set()
         for root in watcher.roots:
-            for name, buffer in root.named_buffers():
-                self.know(buffer, self.core.know_buffer, name)
-        if not self.is_active:
-            self.is_active = True
+            self.know_buffers(root)
+        if not was_active:
             self.modes = (_Calls(self), _Operations(self))
             self.modes[0].__enter__()
             self.modes[1].__enter__()
+
+    def know_buffers(self, root):
+        """The buffers of a network that is being called."""
+        if self.is_active and id(root) not in self.with_buffers:
+            self.with_buffers.add(id(root))
+            for name, buffer in root.named_buffers():
+                self.know(buffer, self.core.know_buffer, name)
 
     def know(self, tensor, tell, *what):
         try:
@@ -99,9 +106,9 @@ class Look:
         _remove(operations, torch._C._len_torch_dispatch_stack, _python_dispatch)
         _remove(calls, torch._C._len_torch_function_stack, overrides)
 
-    def is_batch(self, tensor):
+    def is_batch(self, tensor, place):
         if self.is_active:
-            self.know(tensor, self.core.know_batch)
+            self.know(tensor, self.core.know_batch, place)
 
     # Parts of a step
 

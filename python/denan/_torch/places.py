@@ -1,6 +1,8 @@
 """The user's own line: the deepest frame that is neither torch's nor a library's."""
 
+import ast
 import itertools
+import linecache
 import os
 import site
 import sys
@@ -32,6 +34,23 @@ class Places:
                 return self._number(code, frame.f_lasti, frame.f_lineno)
             frame = frame.f_back
         return None
+
+    def of_batch(self, number):
+        """Number of the line at which a batch came out of its loader, by its tensors: those of one batch differ in the
+        column, which is that of the variable where they are taken apart at once."""
+        frame = self.frame()
+        if frame is None:
+            return None
+        code, line = frame.f_code, frame.f_lineno
+        key = (code, frame.f_lasti, "batch", number)
+        place = self.numbers.get(key)
+        if place is None:
+            columns = variables_of_loop(code.co_filename, line)
+            column = columns[number] if number < len(columns) else number + 1
+            name = getattr(code, "co_qualname", code.co_name)
+            function = None if name == "<module>" else name
+            place = self.numbers[key] = self.core.place(self._shown(code.co_filename), line, column, function)
+        return place
 
     def frame(self):
         """The user's frame itself."""
@@ -70,6 +89,24 @@ class Places:
     def _shown(self, file):
         path = os.path.abspath(file)
         return os.path.relpath(path, self.start) if path.startswith(self.start + os.sep) else path
+
+
+def variables_of_loop(file, line):
+    """1-based columns of the variables in the `for` at a line."""
+    text = linecache.getline(file, line).rstrip()
+    try:
+        loop = ast.parse(text.strip() + " pass").body[0]
+    except (SyntaxError, ValueError, IndexError):
+        return []
+    if not isinstance(loop, (ast.For, ast.AsyncFor)):
+        return []
+    indent = len(text) - len(text.lstrip())
+    # `for i, (x, y) in enumerate(loader)`: the counter is no part of the batch.
+    names, is_counted = loop.target, isinstance(loop.iter, ast.Call)
+    if is_counted and isinstance(names, ast.Tuple) and len(names.elts) == 2 and isinstance(names.elts[1], ast.Tuple):
+        names = names.elts[1]
+    parts = names.elts if isinstance(names, ast.Tuple) else [names]
+    return [part.col_offset + indent + 1 for part in parts]
 
 
 def _libraries():

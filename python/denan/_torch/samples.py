@@ -6,7 +6,7 @@ from collections import deque
 import torch
 from torch.utils.data import IterableDataset, Subset
 
-# Attributes in which data sets keep a name, or a tuple that begins with one, for each sample.
+# Attributes in which data sets usually keep a name, or a tuple that begins with one, for each sample.
 LISTS = ("samples", "imgs", "images", "files", "filenames", "file_names", "paths", "image_paths", "names", "ids", "keys")
 # Keys of an item that say which one it is.
 KEYS = ("name", "names", "path", "paths", "file", "files", "filename", "file_name", "key", "__key__", "id", "image_id")
@@ -45,28 +45,67 @@ def resolve(dataset, index):
 
 
 def name_of(dataset, index):
-    for attribute in LISTS:
+    """What the data set calls a sample: of a list of its own with an entry for each sample, known ones first."""
+    if isinstance(dataset, (torch.Tensor, list, tuple, dict)):
+        return None
+    known = _names.get(id(dataset))
+    if known is None or known[0] is not dataset:
+        known = _names[id(dataset)] = (dataset, _find_names(dataset))
+    names = known[1]
+    return named(names[index], dataset) if index < len(names) else None
+
+
+# By identity: data sets may compare in ways of their own. They live as long as their loader does anyway.
+_names = {}
+
+
+def _find_names(dataset):
+    try:
+        size = len(dataset)
+    except TypeError:
+        return []
+    own = getattr(dataset, "__dict__", {})
+    for attribute in [name for name in LISTS if hasattr(dataset, name)] + list(own):
         items = getattr(dataset, attribute, None)
-        if not isinstance(items, (list, tuple)) or len(items) <= index:
-            continue
-        item = items[index]
-        if isinstance(item, (tuple, list)) and item:
-            item = item[0]
-        if isinstance(item, (str, os.PathLike)):
-            return os.path.basename(os.fspath(item)) or str(item)
-    return None
+        if isinstance(items, (list, tuple)) and len(items) == size and size > 0 and text_of(items[0]) is not None:
+            # A column of words (a class for each sample) names nothing.
+            if len({text_of(item) for item in items}) == size:
+                return items
+    return []
+
+
+def text_of(item):
+    """An item that is a name, or begins with one."""
+    if isinstance(item, (tuple, list)) and item:
+        item = item[0]
+    if isinstance(item, dict):
+        item = next((item[key] for key in KEYS if key in item), None)
+    return os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
+
+
+def named(item, dataset):
+    """A name as the data set has it; of an absolute path what is below the data set's folder, or below this one."""
+    text = text_of(item)
+    if text is not None and os.path.isabs(text):
+        for folder in (getattr(dataset, "root", None), os.getcwd()):
+            if isinstance(folder, (str, os.PathLike)):
+                folder = os.path.join(os.path.abspath(folder), "")
+                if text.startswith(folder):
+                    return text[len(folder) :]
+    return text
 
 
 def label(samples, data):
     """Names out of the batch itself, where its items carry some."""
+    if any(name for _, name in samples):
+        return samples
+    columns = list(data.values()) if isinstance(data, dict) else list(data) if isinstance(data, (list, tuple)) else []
     if isinstance(data, dict):
-        for key in KEYS:
-            names = data.get(key)
-            if isinstance(names, (list, tuple)) and len(names) == len(samples):
-                return [
-                    (index, name or (one if isinstance(one, str) else None))
-                    for (index, name), one in zip(samples, names)
-                ]
+        columns = [data[key] for key in KEYS if key in data] + columns
+    for names in columns:
+        is_text = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+        if is_text and len(names) == len(samples) and len(set(names)) == len(names):
+            return [(index, name) for (index, _), name in zip(samples, names)]
     return samples
 
 

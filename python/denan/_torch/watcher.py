@@ -27,10 +27,13 @@ class Watcher:
         self.may_look = plan.get("look-from") is not None
         # Parameters by identity, and per optimizer the list of those that it updates.
         self.slots = {}
+        # Those of parameters that lie in one piece in the processor's memory.
+        self.plain_slots = set()
         self.lists = {}
         self.optimizers = weakref.WeakSet()
         self.updates = 0
         self.updates_before = 0
+        self.is_pending = False
         self.updating = []
         self.backward_depth = 0
         # Whether each optimizer's gradients have been there at every backward pass since its last step.
@@ -39,6 +42,7 @@ class Watcher:
         self.unscaled = {}
         self.called = [model] if model is not None else []
         self.module_path = []
+        self.module_hooks = []
         self.names_known = False
         self.names = {}
         self.roots = []
@@ -55,9 +59,25 @@ class Watcher:
 
     def finish(self):
         self.is_over = True
+        self.forget_modules()
         self.leave_look()
         if self.core is not None:
             self.core.finish()
+
+    def watch_modules(self):
+        """Looks at the modules that are called: the networks, by which parameters have names."""
+        from denan._torch.hooks import guarded
+
+        module = torch.nn.modules.module
+        self.module_hooks = [
+            module.register_module_forward_pre_hook(guarded("before_module")),
+            module.register_module_forward_hook(guarded("after_module"), always_call=True),
+        ]
+
+    def forget_modules(self):
+        for hook in self.module_hooks:
+            hook.remove()
+        self.module_hooks = []
 
     def let_go(self):
         """Ends the watching, not the training."""
@@ -68,6 +88,7 @@ class Watcher:
 
     def end_step(self):
         """The step is over; the training may be, too."""
+        self.is_pending = False
         if self.core.end_step():
             self.finish()
             sys.stdout.flush()
@@ -107,8 +128,11 @@ class Watcher:
         if not self.names_known:
             self.called.append(module)
         if self.may_look:
+            self.end_pending_step()
             if self.core is None or self.look is None:
                 self.enter_look()
+            if not self.module_path and self.look is not None:
+                self.look.know_buffers(module)
             self.module_path.append(module)
 
     def after_module(self, module, args, output):
@@ -150,8 +174,23 @@ class Watcher:
                 self.names[id(parameter)] = prefix + name
             for path, part in root.named_modules():
                 self.module_names[id(part)] = (prefix + path).rstrip(".") if path or prefix else ""
+                self.tell_window(part)
         for known, slot in self.slots.values():
             self.name(known, slot)
+        if not self.may_look:
+            self.forget_modules()
+
+    def tell_window(self, module):
+        """Kernel and stride of a pooling, which is seen without a look at any operation."""
+        kernel, stride = getattr(module, "kernel_size", None), getattr(module, "stride", None)
+        name = type(module).__name__
+        if "Pool" not in name or kernel is None or stride is None:
+            return
+        as_list = lambda sizes: [int(size) for size in (sizes if isinstance(sizes, (tuple, list)) else [sizes])]
+        kernel, stride = as_list(kernel), as_list(stride)
+        dims = int(name[-2]) if name.endswith("d") and name[-2].isdigit() else len(kernel)
+        widen = lambda sizes: sizes * dims if len(sizes) == 1 else sizes
+        self.core.pooling(f"{'avg' if 'Avg' in name else 'max'}_pool{dims}d", widen(kernel), widen(stride))
 
     def name(self, parameter, slot):
         name = self.names.get(id(parameter)) or variables_of(self.places.frame()).get(id(parameter))
@@ -173,17 +212,18 @@ class Watcher:
             return
         began = time.perf_counter()
         core = self.begin()
+        self.end_pending_step()
         if self.may_look and self.look is None:
             self.enter_look()
         taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
         core.batch(taken)
-        place = self.places.here()
         for number, tensor in enumerate(samples.tensors(data)):
+            place = self.places.of_batch(number)
             if tensor.is_floating_point():
                 keep = []
-                core.entered(number, place, memory.handed(tensor, keep))
+                core.entered(place, memory.handed(tensor, keep))
             if self.look is not None:
-                self.look.is_batch(tensor)
+                self.look.is_batch(tensor, place)
         core.watched_for(time.perf_counter() - began)
 
     # The backward pass
@@ -199,6 +239,7 @@ class Watcher:
             return
         began = time.perf_counter()
         core = self.begin()
+        self.end_pending_step()
         if self.look is not None:
             self.look.begin_backward()
         self.note_carried()
@@ -256,6 +297,8 @@ class Watcher:
             initial = memory.handed(local.detach(), keep) if self.updates == 0 else None
             entry = (parameter, self.core.parameter(None, tuple(local.shape), dtype, initial))
             self.slots[id(parameter)] = entry
+            if local is parameter and memory.is_readable(local) and local.is_contiguous():
+                self.plain_slots.add(entry[1])
             if self.names_known:
                 self.name(*entry)
         return entry[1]
@@ -269,18 +312,38 @@ class Watcher:
             core.optimizer(type(optimizer).__name__, self.places.here())
         if not self.names_known:
             self.learn_names()
-        values, gradients, keep = [], [], []
-        for slot, parameter in parameters:
-            gradient = parameter.grad
-            if gradient is not None:
-                values.append((slot, memory.handed(parameter.detach(), keep)))
-                gradients.append((slot, self.figures(gradient.detach(), keep)))
         rate = optimizer.param_groups[0].get("lr")
-        core.before_update(values, gradients, float(rate) if rate is not None else None, self.carrying.get(optimizer))
+        rate = float(rate) if rate is not None else None
+        carries = self.carrying.get(optimizer)
+        at = self.addresses(parameters)
+        if at is not None:
+            core.before_update_at(at, rate, carries)
+        else:
+            values, gradients, keep = [], [], []
+            for slot, parameter in parameters:
+                gradient = parameter.grad
+                if gradient is not None:
+                    values.append((slot, memory.handed(parameter.detach(), keep)))
+                    gradients.append((slot, self.figures(gradient.detach(), keep)))
+            core.before_update(values, gradients, rate, carries)
         self.updating.append(parameters)
         if self.look is not None:
             self.look.begin_update(optimizer)
         core.watched_for(time.perf_counter() - began)
+
+    def addresses(self, parameters):
+        """Slots and addresses of values and gradients, where all of them can be read as they lie; else None."""
+        if self.look is not None and self.look.is_active:
+            return None
+        at = []
+        for slot, parameter in parameters:
+            gradient = parameter.grad
+            if gradient is None:
+                continue
+            if slot not in self.plain_slots or not gradient.is_contiguous() or gradient.is_sparse:
+                return None
+            at.append((slot, parameter.data_ptr(), gradient.data_ptr()))
+        return at
 
     def figures(self, tensor, keep):
         """A tensor by which a break may be noticed: the close look knows it by its storage."""
@@ -294,16 +357,27 @@ class Watcher:
         if self.look is not None:
             self.look.end_update()
         parameters = self.updating.pop() if self.updating else self.parameters_of(optimizer)
-        keep = []
-        values = [
-            (slot, self.figures(parameter.detach(), keep))
-            for slot, parameter in parameters
-            if parameter.grad is not None
-        ]
-        self.core.after_update(values)
+        at = self.addresses(parameters)
+        if at is not None:
+            self.core.after_update_at([(slot, value) for slot, value, _ in at])
+        else:
+            keep = []
+            values = [
+                (slot, self.figures(parameter.detach(), keep))
+                for slot, parameter in parameters
+                if parameter.grad is not None
+            ]
+            self.core.after_update(values)
         self.carrying[optimizer] = None
         self.core.watched_for(time.perf_counter() - began)
-        if len(self.optimizers) <= 1:
+        # Another optimizer may be about to update its part in the same step.
+        self.is_pending = len(self.optimizers) > 1
+        if not self.is_pending:
+            self.end_step()
+
+    def end_pending_step(self):
+        """The next step begins, which ends the one that several optimizers may have had a part in."""
+        if self.is_pending:
             self.end_step()
 
     def begin_scaled_step(self):

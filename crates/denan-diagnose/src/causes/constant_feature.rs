@@ -8,7 +8,7 @@ use crate::operators::is_power;
 use crate::words;
 use denan_finding::{BlamedSample, Finding};
 use denan_finding::number::{counted, float};
-use denan_record::model::{Kind, Phase};
+use denan_record::model::{Kind, Phase, Role};
 
 pub(crate) struct ConstantFeature;
 
@@ -40,7 +40,11 @@ impl Cause for ConstantFeature {
         // One spread for everything is no column's; spreads that are all 0 are those of a single row.
         let is_some_column =
             divisor.range.count > 1 && (1..divisor.range.count).contains(&divisor.range.zeros);
-        if !is_some_column || !is_spread_of_data(view, index) {
+        // One spread for each row of the batch is that of a sample, not of a column.
+        let shape = &view.node(index).shape;
+        let rank = view.node(view.producer()?).shape.len();
+        let is_per_row = rank > 1 && shape.len() == rank && shape[1..].iter().product::<u64>() == 1;
+        if !is_some_column || is_per_row || !(is_spread_of_data(view, index) || is_known_spread(view, index)) {
             return None;
         }
         let columns = columns(evidence);
@@ -109,10 +113,25 @@ fn is_spread_of_data(view: &View<'_>, index: Index) -> bool {
     let made_of: Vec<Index> = [index].into_iter().chain(view.ancestors(index, STEPS_OF_SPREAD)).collect();
     let has = |name: &str| made_of.iter().any(|&at| view.node(at).op == name);
     let is_averaged = has("mean") || has("sum");
-    let is_root = has("sqrt") && is_averaged;
+    let is_root = has("sqrt") && is_averaged || has("std") || has("var");
     let is_distance = has("sub") && is_averaged && ["mul", "powi", "powf", "abs"].into_iter().any(has);
     let is_width = has("max") && has("min") && has("sub");
     (is_root || is_distance || is_width) && view.is_of_data(index)
+}
+
+/// Whether a divisor was there before the step (worked out once for the whole data set), and what it divides are data
+/// from which something else that was there is taken off first.
+fn is_known_spread(view: &View<'_>, divisor: Index) -> bool {
+    let was_there = |index: Index| {
+        let source = view.node(view.source(index));
+        !source.is_new && source.inputs.is_empty() && source.slot.is_none() && source.role == Role::Data
+    };
+    let numerator = view.producer().and_then(|at| view.node(at).inputs.first().copied());
+    let is_centred = numerator.is_some_and(|numerator| {
+        let node = view.node(view.source(numerator));
+        node.op == "sub" && node.inputs.get(1).is_some_and(|&mean| was_there(mean))
+    });
+    was_there(divisor) && is_centred && numerator.is_some_and(|numerator| view.is_of_data(numerator))
 }
 
 /// The columns that broke, with their value, as far as the elements are on the record.

@@ -38,6 +38,9 @@ const SIZE_PER_IMAGE: f64 = 0.7;
 /// features.
 const CORNERS_IN_TABLE: f64 = 0.6;
 
+/// Operations between a divisor and the sides it was made of.
+const STEPS_TO_SIDE: usize = 10;
+
 impl Cause for DegenerateBox {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         if !depends_on_side(evidence) {
@@ -201,8 +204,9 @@ fn from_file(
 fn from_tensor(evidence: &Evidence<'_>, origin: &Origin, flat: FlatBox) -> Option<Suspect> {
     let argument = evidence.suspect()?;
     let position = position_in_image(origin);
-    let divides_by_side =
-        evidence.divisor().is_some() && flat.layout == Layout::Corners && position.is_some();
+    let divides_by_side = evidence.divisor().is_some()
+        && flat.layout == Layout::Corners
+        && (position.is_some() || divides_by_difference(evidence));
     let takes_root = evidence.executed() == "sqrt" && flat.layout == Layout::Corners;
     // The data as they are hold features, not sides that were worked out.
     if !(is_logarithm(&evidence.call()) || divides_by_side || takes_root) || argument.role == Role::Data {
@@ -227,6 +231,17 @@ fn from_tensor(evidence: &Evidence<'_>, origin: &Origin, flat: FlatBox) -> Optio
         fault: flat.fault(origin),
         confidence,
         observations: vec![in_tensor(&flat, origin)],
+    })
+}
+
+/// Whether the divisor was made of a difference between two columns of the same data: a side that was worked out.
+fn divides_by_difference(evidence: &Evidence<'_>) -> bool {
+    let Some(view) = evidence.breaking() else { return false };
+    let divisor = view.producer().and_then(|at| view.node(at).inputs.last().copied());
+    let near = divisor.map(|divisor| view.ancestors(divisor, STEPS_TO_SIDE)).unwrap_or_default();
+    near.into_iter().any(|at| match view.node(at).inputs[..] {
+        [high, low] => view.node(at).op == "sub" && view.source(high) == view.source(low) && view.is_of_data(high),
+        _ => false,
     })
 }
 

@@ -44,6 +44,9 @@ impl Cause for HalfPrecisionUnderflow {
             return None;
         }
         let view = evidence.breaking()?;
+        if let Some(finding) = self.of_epsilon(evidence, view) {
+            return Some(finding);
+        }
         let (index, share, largest) = flushed(view).or_else(|| vanished(view))?;
         let confidence = if share >= NEARLY_ALL { FLUSHED } else { PARTLY_FLUSHED };
         let node = view.node(index);
@@ -102,6 +105,41 @@ impl Cause for HalfPrecisionUnderflow {
                 ],
             )]
         }
+    }
+}
+
+impl HalfPrecisionUnderflow {
+    /// What was added to keep a divisor or an argument away from 0 is itself 0 in float16.
+    fn of_epsilon(&self, evidence: &Evidence<'_>, view: &View<'_>) -> Option<Finding> {
+        let argument = view.source(*view.node(view.producer()?).inputs.last()?);
+        let node = view.node(argument);
+        // Half of the smallest value is rounded to 0.
+        let vanishes = |scalar: &f64| *scalar != 0.0 && scalar.abs() <= SMALLEST / 2.0;
+        let epsilon =
+            node.scalar.filter(vanishes).filter(|_| node.op == "add" && node.dtype == "float16")?;
+        let place = words::at_place(view.place(argument));
+        let mut observations = vec![
+            format!("{} is added{place} to keep it away from 0, and float16 rounds that to 0", float(epsilon)),
+            format!("float16 holds nothing between 0 and {}", float(SMALLEST)),
+        ];
+        observations.extend(evidence.suspect().map(|seen| evidence.input_in_words(seen)));
+        Some(Finding {
+            evidence: observations,
+            remedies: vec![
+                "compute this part in float32, or in bfloat16, which has its range".to_owned(),
+                "add more: 1e-4 is a sane epsilon in float16".to_owned(),
+            ],
+            interventions: vec!["float32".to_owned(), "safe-op".to_owned()],
+            ..self.finding(
+                FLUSHED,
+                format!(
+                    "an epsilon of {} vanishes in float16, and {} reads what is left{}",
+                    float(epsilon),
+                    evidence.operation_in_words(),
+                    words::at(evidence.producer()),
+                ),
+            )
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
 use crate::evidence::view::{Index, View};
-use crate::operators::{has_logarithm, is_logarithm, is_power};
+use crate::operators::{has_logarithm, is_logarithm, is_power, is_saturating};
 use crate::words;
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Finding};
@@ -24,6 +24,9 @@ const TOLERANCE: f64 = 1e-4;
 
 /// Operations between logits and the logarithm of their probabilities.
 const STEPS_TO_LOG: usize = 7;
+
+/// Operations between a probability and its complement.
+const STEPS_TO_PROBABILITY: usize = 3;
 
 /// Functions that are defined from -1 to 1 only.
 const BOUNDED: &[&str] = &["asin", "acos", "atanh"];
@@ -137,8 +140,8 @@ fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
         };
         let bad: Vec<(usize, f64)> =
             node.values.iter().copied().enumerate().filter(|(_, value)| is_bad(*value)).collect();
-        // Where many targets lie outside, they are no probabilities at all.
-        if bad.is_empty() || bad.len() * 2 > node.values.len() {
+        // Where many targets lie outside, they are no probabilities at all; counts in a Poisson likelihood are not.
+        if bad.is_empty() || bad.len() * 2 > node.values.len() || classes.is_none() && survived_such(evidence) {
             continue;
         }
         for (position, value) in bad {
@@ -162,6 +165,22 @@ fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
     found
 }
 
+/// Whether steps that went well had many such targets outside of 0 to 1.
+fn survived_such(evidence: &Evidence<'_>) -> bool {
+    let views = [evidence.first(), evidence.before()];
+    let survived = views.into_iter().flatten().filter(|view| view.producer().is_none());
+    let (mut outside, mut all) = (0, 0);
+    for view in survived {
+        for (index, _) in targets(view).into_iter().filter(|(_, classes)| classes.is_none()) {
+            // Elements are kept of the breaking step only; figures of every one.
+            let node = view.node(index);
+            all += 1;
+            outside += usize::from(node.range.max > 1.0 + TOLERANCE || node.range.min < -TOLERANCE);
+        }
+    }
+    all > 0 && outside == all
+}
+
 /// Data tensors that are used as targets, and the number of classes if they are labels.
 fn targets(view: &View<'_>) -> Vec<(Index, Option<u64>)> {
     let mut found = Vec::new();
@@ -170,12 +189,13 @@ fn targets(view: &View<'_>) -> Vec<(Index, Option<u64>)> {
             // target * log(p), or target * logit beside a log of the same logit.
             "mul" if node.dtype.contains("float") => {
                 let [a, b] = node.inputs[..] else { continue };
-                // A label of 1 or -1 multiplies the score before the logarithm, and is no probability.
-                if view.descendants(index, STEPS_TO_LOG).into_iter().any(|at| is_log(view, at)) {
-                    continue;
-                }
+                // A label of 1 or -1 multiplies the score before the logarithm, and is no probability; one that
+                // chooses between a probability and its complement is.
+                let is_before_log = view.descendants(index, STEPS_TO_LOG).into_iter().any(|at| is_log(view, at));
                 for (target, other) in [(a, b), (b, a)] {
-                    if view.is_of_data(target) && !view.is_of_data(other) && is_log_probability(view, other) {
+                    let is_meant =
+                        if is_before_log { is_probability(view, other) } else { is_log_probability(view, other) };
+                    if view.is_of_data(target) && !view.is_of_data(other) && is_meant {
                         found.extend(values_of(view, target).map(|target| (target, None)));
                     }
                 }
@@ -251,6 +271,21 @@ fn is_log_probability(view: &View<'_>, index: Index) -> bool {
     near.chain(view.descendants(index, STEPS_TO_LOG)).any(|at| is_log(view, at))
 }
 
+/// Whether a tensor is what a sigmoid or softmax made, or 1 less that.
+fn is_probability(view: &View<'_>, mut at: Index) -> bool {
+    for _ in 0..STEPS_TO_PROBABILITY {
+        let node = view.node(view.source(at));
+        let name = node.call.as_deref().unwrap_or(&node.op);
+        if is_saturating(name) || is_saturating(&node.op) {
+            return true;
+        }
+        let is_complement = matches!(node.op.as_str(), "sub" | "neg" | "add") && node.scalar.is_some();
+        let Some(&input) = node.inputs.first().filter(|_| is_complement) else { return false };
+        at = input;
+    }
+    false
+}
+
 /// Whether an operation is a logarithm, or a function with one in it.
 fn is_log(view: &View<'_>, at: Index) -> bool {
     let node = view.node(at);
@@ -299,7 +334,7 @@ fn outside_of_domain(evidence: &Evidence<'_>, view: &View<'_>) -> Vec<BadTarget>
     let executed = evidence.executed();
     let is_bad: fn(f64) -> bool = if BOUNDED.contains(&executed.as_str()) {
         |value| !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value)
-    } else if is_power(&executed) || executed == "sqrt" {
+    } else if is_power(&executed) || matches!(executed.as_str(), "sqrt" | "lgamma" | "log" | "log1p") {
         |value| value < 0.0
     } else {
         return Vec::new();

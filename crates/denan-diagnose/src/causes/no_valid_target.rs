@@ -112,6 +112,11 @@ fn count_of_zero(evidence: &Evidence<'_>) -> Option<(f64, String)> {
     if divisor.range.count == 1 && !(all_zero(&divisor.range) && all_zero(&numerator.range)) {
         return None;
     }
+    // One for each class, say, is no count of the batch's targets.
+    let is_per_sample = |count: u64| (evidence.samples.len() as u64).max(1) <= count && !evidence.samples.is_empty();
+    if divisor.range.count > 1 && !is_per_sample(divisor.range.count) {
+        return None;
+    }
     let view = evidence.breaking()?;
     let divisor = *view.node(view.producer()?).inputs.get(1)?;
     let (count, mask) = counted_mask(view, divisor)?;

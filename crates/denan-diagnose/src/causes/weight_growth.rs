@@ -112,7 +112,11 @@ fn read_at_place(evidence: &Evidence<'_>) -> Vec<u32> {
         for _ in 0..STEPS_TO_PARAMETER {
             let inputs = near
                 .iter()
-                .filter(|&&at| !is_product(&view.node(at).op))
+                // A product of data with a weight is a linear model, in which the weight is all there is.
+                .filter(|&&at| {
+                    let node = view.node(at);
+                    !is_product(&node.op) || node.inputs.iter().any(|&input| view.is_of_data(input))
+                })
                 .flat_map(|&at| &view.node(at).inputs);
             let mut next: Vec<Index> = inputs.copied().collect();
             next.sort_unstable();
