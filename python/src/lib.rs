@@ -96,15 +96,15 @@ impl Watch {
 
 #[pymethods]
 impl Watch {
-    /// A watch that follows a plan; `engine` as in `torch 2.15.0`.
+    /// A watch that follows a plan; `engine` as in `torch 2.15.0`, `rank` that of the process among several.
     #[new]
-    fn new(plan: &str, engine: &str) -> PyResult<Self> {
+    fn new(plan: &str, engine: &str, rank: u32) -> PyResult<Self> {
         let plan: Plan = Plan::parse(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let (watching, teller) = match plan.socket.as_deref() {
             Some(socket) => (denan::Watching::default(), Teller::connect(socket)),
             None => denan::Watching::begin(),
         };
-        Ok(Self { watch: Mutex::new(watch::Watch::new(plan, engine, teller)), watching })
+        Ok(Self { watch: Mutex::new(watch::Watch::new(plan, engine, rank, teller)), watching })
     }
 
     /// Number of a line of the program.

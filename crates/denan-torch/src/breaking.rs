@@ -34,7 +34,21 @@ impl Watch {
             Noticed::Loss(tensor) => (tensor, None),
             Noticed::Gradient(slot, tensor) | Noticed::Value(slot, tensor) => (tensor, Some(slot)),
         };
+        if let Some((rank, teller)) = &mut self.of_rank {
+            let what = match noticed {
+                Noticed::Loss(_) => "loss",
+                Noticed::Gradient(..) => "gradient",
+                Noticed::Value(..) => "parameter",
+            };
+            teller.tell(Event::Note(format!(
+                "rank {rank}: its {what} was not finite in step {}",
+                self.steps_done
+            )));
+            return;
+        }
         let found = if self.looks { self.look.node_of(tensor) } else { None };
+        // Memory that was written where no operation was seen (gradients that come from other ranks) has no producer.
+        let found = found.filter(|&node| self.look.node(node).is_bad());
         self.teller.tell(match found {
             Some(node) => Event::Break(Box::new(self.closely(node, slot))),
             None => Event::Noticed(Box::new(self.from_afar(noticed, tensor, slot))),

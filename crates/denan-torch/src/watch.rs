@@ -73,6 +73,8 @@ pub(crate) struct StepFigures {
 pub struct Watch {
     pub(crate) plan: Plan,
     pub(crate) teller: Teller,
+    /// Another rank than the first, and the one to tell of it.
+    pub(crate) of_rank: Option<(u32, Teller)>,
     began: Instant,
     tracked: Vec<Tracked>,
     pub(crate) places: Vec<Place>,
@@ -91,7 +93,11 @@ pub struct Watch {
 
 impl Watch {
     /// A watch that follows `plan` and tells `teller`; `engine` as the contract spells it, `torch 2.15.0`.
-    pub fn new(plan: Plan, engine: &str, mut teller: Teller) -> Self {
+    ///
+    /// Of several ranks the first is watched. The others say no more than that a value of theirs was bad.
+    pub fn new(plan: Plan, engine: &str, rank: u32, teller: Teller) -> Self {
+        let (mut teller, of_rank) =
+            if rank == 0 { (teller, None) } else { (Teller::silent(), Some((rank, teller))) };
         teller.tell(Event::Started(Header {
             engine: engine.to_owned(),
             process_id: std::process::id(),
@@ -104,6 +110,7 @@ impl Watch {
         Self {
             plan,
             teller,
+            of_rank,
             began: Instant::now(),
             tracked: Vec::new(),
             places: Vec::new(),
@@ -490,6 +497,9 @@ impl Watch {
         };
         self.teller.tell(Event::Ended(ending));
         self.teller.finish();
+        if let Some((_, teller)) = &mut self.of_rank {
+            teller.finish();
+        }
     }
 }
 

@@ -147,8 +147,9 @@ fn forward(mut stream: BufReader<std::os::unix::net::UnixStream>, to: &Sender<Ev
         if matches!(event, Event::Started(_)) {
             is_ours = first.swap(false, Ordering::AcqRel);
         }
-        // A second process of the same training reads on, so that it never waits.
-        if is_ours && to.send(event).is_err() {
+        // A second process of the same training reads on, so that it never waits; what it has to say is told.
+        let is_told = is_ours || matches!(event, Event::Note(_));
+        if is_told && to.send(event).is_err() {
             return;
         }
     }

@@ -38,6 +38,7 @@ def _set():
     _loader()
     _scaler()
     _optimizers()
+    _compiler()
     atexit.register(guarded("finish"))
     os.register_at_fork(after_in_child=_let_go)
 
@@ -45,6 +46,20 @@ def _set():
 def _let_go():
     if _Current.watcher is not None:
         _Current.watcher.let_go()
+
+
+def _compiler():
+    """Networks that are compiled."""
+    compiles = guarded("compiles")
+    compile = torch.compile
+
+    @functools.wraps(compile)
+    def watched_compile(model=None, *args, **kwargs):
+        if model is not None:
+            compiles(model)
+        return compile(model, *args, **kwargs)
+
+    torch.compile = watched_compile
 
 
 def guarded(name):
@@ -63,6 +78,8 @@ def guarded(name):
                 raise
             return None
 
+    # The compiler is to run a hook as it is.
+    call._torchdynamo_disable = True
     return call
 
 

@@ -53,7 +53,9 @@ class Watcher:
     def begin(self):
         """Tells that a training has begun: other processes import torch too, and train nothing."""
         if self.core is None:
-            self.core = _core.Watch(self.plan_text, f"torch {torch.__version__.split('+')[0]}")
+            rank = os.environ.get("RANK", "0")
+            engine = f"torch {torch.__version__.split('+')[0]}"
+            self.core = _core.Watch(self.plan_text, engine, int(rank) if rank.isdigit() else 0)
             self.places = Places(self.core)
         return self.core
 
@@ -196,6 +198,14 @@ class Watcher:
         name = self.names.get(id(parameter)) or variables_of(self.places.frame()).get(id(parameter))
         if name is not None:
             self.core.name_parameter(slot, name)
+
+    def compiles(self, model):
+        """A network is about to be compiled. Its hooks would be compiled with it, so there are none from now on."""
+        model = getattr(model, "__self__", model)
+        if isinstance(model, torch.nn.Module) and not self.names_known:
+            self.called.append(model)
+        if not self.may_look:
+            self.forget_modules()
 
     # Batches
 

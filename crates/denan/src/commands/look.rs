@@ -57,13 +57,19 @@ fn look(run: &mut Run, noticed: &Break, rerunner: &Rerunner<'_>, notes: &mut Vec
         // Not even a close look finds anything: the machine, which a cause will say.
         return Some(again);
     }
-    if differs.is_none() && adopt(run, &again) {
+    let Some(differs) = differs else {
+        if !adopt(run, &again) {
+            notes.push(
+                "no operation made the bad value: it was written where none is seen, by another rank or by code outside \
+                 of PyTorch"
+                    .to_owned(),
+            );
+        }
         return Some(again);
-    }
-    let when = differs.map_or(String::new(), |step| format!(" (its losses differ from step {step} on)"));
+    };
     notes.push(format!(
-        "the training does not repeat itself{when}: what is told of the break is that of a second run; seed every \
-         generator to have the first one explained"
+        "the training does not repeat itself (its losses differ from step {differs} on): what is told of the break is \
+         that of a second run; seed every generator to have the first one explained"
     ));
     rerunner
         .terminal
