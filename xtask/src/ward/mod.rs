@@ -52,7 +52,11 @@ impl Options {
                 "--engine" => match value()?.as_str() {
                     "burn" => options.engine = Engine::Burn,
                     "torch" => options.engine = Engine::Torch,
-                    other => return Err(format!("there are no trainings for the engine `{other}` yet")),
+                    other => {
+                        return Err(format!(
+                            "there are no trainings for the engine `{other}`; there are burn and torch"
+                        ));
+                    }
                 },
                 other => return Err(format!("unknown option `{other}`; see `cargo xtask --help`")),
             }

@@ -37,7 +37,7 @@ impl Cause for MissingZeroGrad {
         let confidence =
             if evidence.blew_up() || growth.is_some() { PILES_UP_AND_BLOWS_UP } else { PILES_UP };
         let mut observations = vec![format!(
-            "gradients of an earlier step were still there when {} of {} began its backward pass",
+            "gradients of an earlier step were still there at the backward pass of {} in {}",
             carrying,
             counted(steps.len() as u64, "step", "steps"),
         )];

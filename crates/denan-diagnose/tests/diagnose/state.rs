@@ -111,6 +111,29 @@ fn what_vanished_in_float16_is_why_a_norm_is_zero() {
 }
 
 #[test]
+fn an_epsilon_that_float16_rounds_to_zero_keeps_nothing_away_from_it() {
+    let with_epsilon = |epsilon: f64, dtype: &str| {
+        let mut run = broken(4, Forward, Kind::Infinity, operation("log", vec![activation(&[0.0, 0.5])]));
+        let mut graph = Graph::of(4);
+        let probability = graph.add("softmax", &[], &[0.0, 0.5], Role::Activation);
+        let sum = graph.add("add", &[probability], &[0.0, 0.5], Role::Activation);
+        graph.node(sum).dtype = dtype.to_owned();
+        graph.node(sum).scalar = Some(epsilon);
+        let log = graph.add("log", &[sum], &[f64::NEG_INFINITY, -0.7], Role::Activation);
+        graph.0.producer = Some(log);
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with_epsilon(1e-8, "float16");
+    assert_eq!(verdict(&found), "half-precision-underflow 0.94");
+    assert_house_style(&found);
+    // What float16 can hold, and what another type can.
+    for (epsilon, dtype) in [(1e-4, "float16"), (1e-8, "float32")] {
+        assert_eq!(with_epsilon(epsilon, dtype)[0].rule, "log-of-zero", "{epsilon} {dtype}");
+    }
+}
+
+#[test]
 fn a_softmax_over_nothing_is_no_division() {
     let rows = made_by("max", activation(&[0.5, f64::NEG_INFINITY]));
     let mut inside =

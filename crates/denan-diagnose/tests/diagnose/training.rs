@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use denan_record::model::Phase::{Forward, Optimizer};
-use denan_record::model::{Kind, Operation, Role, Run};
+use denan_record::model::{Kind, Operation, Role, Run, Step};
 
 fn overflow(step: u64) -> Run {
     let product = operation("matmul", vec![activation(&[1e25, -1e22]), tensor(&[1e20], Role::Parameter)]);
@@ -143,4 +143,36 @@ fn a_huge_update_out_of_a_vanishing_gradient_is_epsilon() {
     assert_eq!(run(1e-22, 1e6), "optimizer-epsilon 0.7");
     assert_eq!(run(1e-22, 0.5), "unknown 0.05", "an update of the rate's size");
     assert_eq!(run(1e-3, 1e6), "unknown 0.05", "an ordinary gradient");
+}
+
+/// A training that blows up, with what is known of the gradients at the start of each backward pass.
+fn blows_up(carries: impl Fn(u64) -> Option<bool>) -> Run {
+    let mut run = broken(12, Forward, Kind::Infinity, operation("matmul", vec![activation(&[1e25, 1e25])]));
+    for step in 0..12 {
+        run.steps.push(Step {
+            step,
+            loss: Some(10f64.powi(step as i32)),
+            gradient_norm: Some(10f64.powi(step as i32)),
+            carries_gradients: carries(step),
+            ..Step::default()
+        });
+    }
+    run
+}
+
+#[test]
+fn gradients_that_are_there_in_every_step_are_never_set_to_zero() {
+    let found = findings(&blows_up(|step| (step > 0).then_some(true)));
+    assert_eq!(found[0].rule, "missing-zero-grad", "{}", verdict(&found));
+    assert!(found[0].evidence[0].contains("of 11 in 11"), "{}", found[0].evidence[0]);
+    assert_house_style(&found);
+    // Set to zero once an epoch is not often enough; set to zero mostly is no such fault.
+    let seldom = findings(&blows_up(|step| (step > 0).then_some(step % 8 != 0)));
+    assert_eq!(seldom[0].rule, "missing-zero-grad");
+    for carries in [Some(false), None] {
+        let found = findings(&blows_up(|_| carries));
+        assert!(found.iter().all(|found| found.rule != "missing-zero-grad"), "{}", verdict(&found));
+    }
+    let mostly = findings(&blows_up(|step| (step > 0).then_some(step % 2 == 0)));
+    assert!(mostly.iter().all(|found| found.rule != "missing-zero-grad"), "{}", verdict(&mostly));
 }

@@ -269,25 +269,29 @@ fn step() -> impl Strategy<Value = Step> {
         [(); 6].map(|()| option::of(real())),
         option::of(any::<u64>()),
         [(); 3].map(|()| any::<u64>()),
+        option::of(any::<bool>()),
         btree_map(any::<u32>(), parameter_step(), 0..3),
     )
-        .prop_map(|(reals, loss_bits, [operations, elapsed_us, watching_us], parameters)| Step {
-            step: 0,
-            loss: reals[0],
-            loss_bits,
-            learning_rate: reals[1],
-            gradient_norm: reals[2],
-            weight_norm: reals[3],
-            update_norm: reals[4],
-            largest_value: reals[5],
-            operations,
-            elapsed_us,
-            watching_us,
-            parameters: parameters
-                .into_iter()
-                .map(|(slot, parameter)| ParameterStep { slot, ..parameter })
-                .collect(),
-        })
+        .prop_map(
+            |(reals, loss_bits, [operations, elapsed_us, watching_us], carries_gradients, parameters)| Step {
+                step: 0,
+                loss: reals[0],
+                loss_bits,
+                learning_rate: reals[1],
+                gradient_norm: reals[2],
+                weight_norm: reals[3],
+                update_norm: reals[4],
+                largest_value: reals[5],
+                operations,
+                elapsed_us,
+                watching_us,
+                carries_gradients,
+                parameters: parameters
+                    .into_iter()
+                    .map(|(slot, parameter)| ParameterStep { slot, ..parameter })
+                    .collect(),
+            },
+        )
 }
 
 /// A parameter of which nothing is known leaves no row.

@@ -231,8 +231,7 @@ impl Metadata {
         let flex = self.packages.iter().find(|package| package["name"] == "burn-flex").ok_or_else(|| {
             Error::NotSupported {
                 what: "this program does not use burn's flex device, the one that denan can watch".to_owned(),
-                help: "enable burn's feature `flex` and run on `Device::default()`; PyTorch is not supported yet"
-                    .to_owned(),
+                help: "enable burn's feature `flex` and run on `Device::default()`".to_owned(),
             }
         })?;
         let version = flex["version"].as_str().unwrap_or_default().to_owned();

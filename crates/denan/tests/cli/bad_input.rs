@@ -106,12 +106,29 @@ fn records_that_cannot_be_read_say_why() {
     }
 }
 
+/// A stand-in for an interpreter that answers which packages it has.
+fn interpreter(folder: &std::path::Path, answer: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("python3");
+    std::fs::write(&path, format!("#!/bin/sh\nprintf '{answer}'\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
 #[test]
-fn python_is_refused_with_the_way_out() {
+fn a_python_without_the_package_or_without_torch_is_told_the_command_that_installs_it() {
     let folder = tempfile::tempdir().unwrap();
-    let output = denan(folder.path(), &["run", "train.py"]);
+    let without_package = interpreter(folder.path(), "\\n1\\n");
+    let output = denan(folder.path(), &["run", "--", &without_package, "train.py"]);
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("PyTorch"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("-m pip install PATH/TO/denan/python"), "{}", stderr(&output));
+
+    std::fs::create_dir_all(folder.path().join("denan/_inject")).unwrap();
+    let package = folder.path().join("denan");
+    let without_torch = interpreter(folder.path(), &format!("{}\\n0\\n", package.display()));
+    let output = denan(folder.path(), &["run", "--", &without_torch, "train.py"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("-m pip install torch"), "{}", stderr(&output));
 }
 
 #[test]
