@@ -1,9 +1,10 @@
 //! A tensor of the framework, read where it lies.
 
-use denan_numerics::{Element, Range, Summary, range_strided, summarize_parallel, summarize_strided};
+use denan_numerics::{Element, Range, Summary, range_strided, summarize, summarize_strided};
 use half::{bf16, f16};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Elements from which a summary is worth several threads.
+/// Elements from which summaries are worth several threads: reading them takes ten times as long as starting one.
 const WORTH_THREADS: usize = 1 << 20;
 
 /// Element types that have figures.
@@ -204,8 +205,7 @@ impl Tensor {
     pub fn summary(&self) -> Summary {
         fn of<T: Element>(tensor: &Tensor, data: &[T]) -> Summary {
             if tensor.is_dense() {
-                let threads = if data.len() >= WORTH_THREADS { threads() } else { 1 };
-                return summarize_parallel(data, threads);
+                return summarize(data);
             }
             summarize_strided(data, 0, &tensor.shape, &tensor.signed_strides()).unwrap_or(Summary::EMPTY)
         }
@@ -286,7 +286,38 @@ impl Tensor {
     }
 }
 
-/// Threads for one large tensor: the training's own stand still while its hook runs.
+/// The figures of several float tensors, on several threads where they are large. A tensor's figures are the same
+/// on any number of threads.
+pub fn summaries<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<Summary> {
+    let tensors: Vec<&Tensor> = tensors.collect();
+    let elements: usize = tensors.iter().map(|tensor| tensor.count()).sum();
+    let threads = if elements >= WORTH_THREADS { threads().min(tensors.len()) } else { 1 };
+    if threads <= 1 {
+        return tensors.iter().map(|tensor| tensor.summary()).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(tensor) = tensors.get(at) else { return done };
+            done.push((at, tensor.summary()));
+        }
+    };
+    let mut all = vec![Summary::EMPTY; tensors.len()];
+    std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        // A helper that panics leaves its tensors without figures.
+        let others = helpers.into_iter().filter_map(|helper| helper.join().ok()).flatten();
+        for (at, summary) in own.into_iter().chain(others) {
+            all[at] = summary;
+        }
+    });
+    all
+}
+
+/// Threads for large tensors: the training's own stand still while its hook runs.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
@@ -323,6 +354,14 @@ pub(crate) mod tests {
         let wide = over(&values, &[2, 3], &[0, 0]);
         assert_eq!(wide.range().pos_inf, 6);
         assert_eq!(wide.values(4), [f64::INFINITY; 4]);
+    }
+
+    #[test]
+    fn figures_are_the_same_on_several_threads() {
+        let values: Vec<f32> = (0..WORTH_THREADS + 3).map(|at| (at as f32 * 0.37).sin()).collect();
+        let tensors: Vec<Tensor> = (0..5).map(|at| over(&values[at..], &[values.len() - 5], &[1])).collect();
+        let alone: Vec<Summary> = tensors.iter().map(Tensor::summary).collect();
+        assert_eq!(summaries(tensors.iter()), alone);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! through [`Watch::operation`].
 
 use crate::look::{Known, Look, Seen};
-use crate::tensor::{Dtype, Tensor};
+use crate::tensor::{Dtype, Tensor, summaries};
 use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
@@ -46,7 +46,6 @@ struct Tracked {
     told: Parameter,
     /// Its elements before the update under way, or those that stand for them.
     before: Vec<f64>,
-    before_summary: Option<Summary>,
     gradient: Option<Summary>,
     value: Option<Summary>,
     update: Option<Summary>,
@@ -157,14 +156,7 @@ impl Watch {
             ..Parameter::default()
         };
         self.teller.tell(Event::Parameter(told.clone()));
-        self.tracked.push(Tracked {
-            told,
-            before: Vec::new(),
-            before_summary: None,
-            gradient: None,
-            value: None,
-            update: None,
-        });
+        self.tracked.push(Tracked { told, before: Vec::new(), gradient: None, value: None, update: None });
         slot
     }
 
@@ -325,9 +317,9 @@ impl Watch {
         self.step.learning_rate = self.step.learning_rate.or(rate);
         self.step.carries_gradients = self.step.carries_gradients.or(carries);
         let mut bad = None;
-        for (slot, gradient) in gradients {
+        let figures = summaries(gradients.iter().map(|(_, gradient)| gradient));
+        for ((slot, gradient), summary) in gradients.iter().zip(figures) {
             let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
-            let summary = gradient.summary();
             if !summary.is_finite() && bad.is_none() {
                 bad = Some((*slot, gradient));
             }
@@ -343,7 +335,6 @@ impl Watch {
                 tracked.told.initial = tracked.told.initial.or(Some(value.summary()));
             }
             tracked.before = if whole { value.values(usize::MAX) } else { value.values(PART) };
-            tracked.before_summary = whole.then(|| value.summary());
         }
     }
 
@@ -360,7 +351,8 @@ impl Watch {
     /// The optimizer has updated these parameters.
     pub fn after_update(&mut self, values: &[(u32, Tensor)]) {
         let mut lost = None;
-        for (slot, value) in values {
+        let figures = summaries(values.iter().map(|(_, value)| value));
+        for ((slot, value), summary) in values.iter().zip(figures) {
             let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
             let now = value.values(tracked.before.len());
             let is_whole = tracked.before.len() == value.count();
@@ -376,7 +368,6 @@ impl Watch {
                 tracked.told.first_update = Some(self.steps_done);
                 self.teller.tell(Event::Parameter(tracked.told.clone()));
             }
-            let summary = value.summary();
             let was_finite = tracked.before.iter().all(|value| value.is_finite());
             if !summary.is_finite() && lost.is_none() && was_finite {
                 lost = Some((*slot, value));
