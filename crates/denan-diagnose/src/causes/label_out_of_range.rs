@@ -141,7 +141,8 @@ fn bad_targets(evidence: &Evidence<'_>) -> Vec<BadTarget> {
         let bad: Vec<(usize, f64)> =
             node.values.iter().copied().enumerate().filter(|(_, value)| is_bad(*value)).collect();
         // Where many targets lie outside, they are no probabilities at all; counts in a Poisson likelihood are not.
-        if bad.is_empty() || bad.len() * 2 > node.values.len() || classes.is_none() && survived_such(evidence) {
+        let exceeds = |share: usize| bad.len() * share > node.values.len();
+        if bad.is_empty() || exceeds(2) || classes.is_none() && exceeds(4) && survived_such(evidence) {
             continue;
         }
         for (position, value) in bad {
