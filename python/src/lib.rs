@@ -248,12 +248,14 @@ impl Watch {
     ) {
         py.detach(|| {
             let mut watch = self.lock();
-            // SAFETY: the hooks hold on to parameters and gradients until the call returns, and have checked that both
-            // have the parameter's shape and type and lie in one piece.
             let of = |pick: fn(&(u32, usize, usize)) -> usize| -> Vec<(u32, Tensor)> {
-                let all = at.iter();
-                all.filter_map(|entry| Some((entry.0, unsafe { watch.tensor_of(entry.0, pick(entry))? })))
-                    .collect()
+                let tensor = |entry: &(u32, usize, usize)| {
+                    // SAFETY: the hooks hold on to parameters and gradients until the call returns, and have checked
+                    // that both have the parameter's shape and type and lie in one piece.
+                    let tensor = unsafe { watch.tensor_of(entry.0, pick(entry)) };
+                    Some((entry.0, tensor?))
+                };
+                at.iter().filter_map(tensor).collect()
             };
             let (values, gradients) = (of(|entry| entry.1), of(|entry| entry.2));
             watch.before_update(&values, &gradients, rate, carries);
@@ -264,11 +266,12 @@ impl Watch {
     fn after_update_at(&self, py: Python<'_>, at: Vec<(u32, usize)>) {
         py.detach(|| {
             let mut watch = self.lock();
-            // SAFETY: as in `before_update_at`.
-            let values = at
-                .iter()
-                .filter_map(|&(slot, pointer)| Some((slot, unsafe { watch.tensor_of(slot, pointer)? })));
-            let values: Vec<(u32, Tensor)> = values.collect();
+            let tensor = |&(slot, pointer): &(u32, usize)| {
+                // SAFETY: as in `before_update_at`.
+                let tensor = unsafe { watch.tensor_of(slot, pointer) };
+                Some((slot, tensor?))
+            };
+            let values: Vec<(u32, Tensor)> = at.iter().filter_map(tensor).collect();
             watch.after_update(&values);
         });
     }

@@ -13,6 +13,10 @@ fn the_examples_of_the_pages_break_and_their_healthy_versions_do_not() {
     pages.sort();
     assert!(!pages.is_empty());
     for page in pages {
+        // Scripts are tested with the Python package.
+        if !std::fs::read_to_string(&page).unwrap().contains("## An example that breaks\n\n```rust\n") {
+            continue;
+        }
         let id = page.file_stem().unwrap().to_str().unwrap();
         let breaks_as_shown = breaks(id, "sick") || NEED_NOT_BREAK.contains(&id);
         assert!(breaks_as_shown, "the example of {id} trains without NaN or infinity");

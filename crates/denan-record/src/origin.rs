@@ -341,7 +341,7 @@ fn rows_of_input(
 
 fn rows_of(positions: &BTreeSet<usize>, shape: &[usize]) -> Option<BTreeSet<usize>> {
     let row_length: usize = shape.iter().skip(1).product();
-    (shape.len() > 0 && row_length > 0).then(|| positions.iter().map(|at| at / row_length).collect())
+    (!shape.is_empty() && row_length > 0).then(|| positions.iter().map(|at| at / row_length).collect())
 }
 
 /// Row-major position → place.

@@ -51,7 +51,7 @@ impl Watch {
         let found = found.filter(|&node| self.look.node(node).is_bad());
         self.teller.tell(match found {
             Some(node) => Event::Break(Box::new(self.closely(node, slot))),
-            None => Event::Noticed(Box::new(self.from_afar(noticed, tensor, slot))),
+            None => Event::Noticed(Box::new(self.told_from_afar(noticed, tensor, slot))),
         });
         if let Some(previous) = self
             .look
@@ -69,7 +69,7 @@ impl Watch {
     }
 
     /// What is known without a close look: where the bad value was noticed.
-    fn from_afar(&self, noticed: Noticed<'_>, tensor: &Tensor, slot: Option<u32>) -> Break {
+    fn told_from_afar(&self, noticed: Noticed<'_>, tensor: &Tensor, slot: Option<u32>) -> Break {
         let range = tensor.range();
         let (op, phase) = match noticed {
             Noticed::Loss(_) => ("loss".to_owned(), Phase::Loss),

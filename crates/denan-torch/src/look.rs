@@ -452,7 +452,7 @@ impl Look {
         if let Some(Known::Batch(place)) = what {
             node.place = place.or(node.place);
         }
-        let is_held = matches!(what, None) && role == Role::Data && tensor.dtype.is_float();
+        let is_held = what.is_none() && role == Role::Data && tensor.dtype.is_float();
         node.buffer = match what {
             Some(Known::Buffer(name)) => Some(name),
             _ => None,

@@ -40,7 +40,8 @@ class Watcher:
         self.carrying = weakref.WeakKeyDictionary()
         self.batches = weakref.WeakKeyDictionary()
         self.unscaled = {}
-        self.called = [model] if model is not None else []
+        # Modules that were called, each once, until the parameters have their names.
+        self.called = {id(model): model} if model is not None else {}
         self.module_path = []
         self.module_hooks = []
         self.names_known = False
@@ -128,7 +129,7 @@ class Watcher:
 
     def before_module(self, module, args):
         if not self.names_known:
-            self.called.append(module)
+            self.called[id(module)] = module
         if self.may_look:
             self.end_pending_step()
             if self.core is None or self.look is None:
@@ -157,15 +158,11 @@ class Watcher:
     def learn_names(self):
         """Names of parameters, once the networks have been called."""
         self.names_known = True
-        inner = {id(part) for module in self.called for part in module.modules() if part is not module}
-        roots, seen = [], set()
-        for module in self.called:
-            if id(module) not in inner and id(module) not in seen:
-                seen.add(id(module))
-                if next(module.parameters(), None) is not None:
-                    roots.append(module)
-        self.called = []
-        self.roots = roots
+        called = list(self.called.values())
+        inner = {id(part) for module in called for part in module.modules() if part is not module}
+        outer = [module for module in called if id(module) not in inner]
+        roots = self.roots = [module for module in outer if next(module.parameters(), None) is not None]
+        self.called = {}
         frame = self.places.frame()
         variables = variables_of(frame)
         for root in roots:
@@ -203,7 +200,7 @@ class Watcher:
         """A network is about to be compiled. Its hooks would be compiled with it, so there are none from now on."""
         model = getattr(model, "__self__", model)
         if isinstance(model, torch.nn.Module) and not self.names_known:
-            self.called.append(model)
+            self.called[id(model)] = model
         if not self.may_look:
             self.forget_modules()
 
@@ -217,15 +214,17 @@ class Watcher:
 
     def end_fetch(self, iterator, data):
         self.pause_look(False)
-        if data is None or not torch.is_grad_enabled():
-            # Nothing came, or it is an evaluation's.
+        if data is None:
+            return
+        taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
+        if not torch.is_grad_enabled():
+            # An evaluation's.
             return
         began = time.perf_counter()
         core = self.begin()
         self.end_pending_step()
         if self.may_look and self.look is None:
             self.enter_look()
-        taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
         core.batch(taken)
         for number, tensor in enumerate(samples.tensors(data)):
             place = self.places.of_batch(number)

@@ -58,6 +58,9 @@ pub struct Sick {
     pub note: Option<String>,
     /// What must be forecast of a training that ends before it would break: then there must be no break.
     pub forecast: Option<Forecast>,
+    /// Checks that are known to miss. They count as missed; the chore fails for others.
+    #[serde(default)]
+    pub missed: Vec<String>,
     /// Whether only a second run can tell, so that it is made whatever was asked for.
     #[serde(default)]
     pub again: bool,

@@ -149,6 +149,13 @@ fn case_of(asked: &str) -> Result<Case, Error> {
             let what = format!("there is no training `{asked}`");
             return Error::NotSupported { what, help: format!("there are {}", names.join(", ")) };
         }
+        if is_of_python(cause) {
+            let what = format!("only a PyTorch training can have `{cause}`, and the demo plays burn's");
+            return Error::NotSupported {
+                what,
+                help: format!("denan explain {cause} shows a script that breaks"),
+            };
+        }
         if denan_diagnose::ids().contains(&cause) {
             let what = format!("there is no demo of `{cause}` yet");
             return Error::NotSupported { what, help: format!("denan explain {cause}") };
@@ -156,6 +163,11 @@ fn case_of(asked: &str) -> Result<Case, Error> {
         let suggestion = denan_diagnose::closest(cause).map(|id| format!(", did you mean `{id}`?"));
         Error::UnknownCause { id: cause.to_owned(), suggestion: suggestion.unwrap_or_default() }
     })
+}
+
+/// Whether a cause's own example is a script, because no other engine can have it.
+fn is_of_python(cause: &str) -> bool {
+    denan_diagnose::page(cause).is_some_and(|page| page.contains("## An example that breaks\n\n```python\n"))
 }
 
 /// The sick trainings that travel inside the binary.
@@ -192,6 +204,11 @@ mod tests {
     #[test]
     fn every_cause_can_be_played_and_its_case_says_what_it_is_about() {
         for cause in denan_diagnose::ids() {
+            if is_of_python(cause) {
+                let error = case_of(cause).err().expect("the demo plays burn's").to_string();
+                assert!(error.contains("PyTorch") && error.contains("denan explain"), "{error}");
+                continue;
+            }
             let case = case_of(cause).unwrap_or_else(|error| panic!("{cause}: {error}"));
             assert!(case.path.starts_with(cause) && case.about.ends_with('.'), "{}", case.path);
         }
