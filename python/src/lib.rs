@@ -1,4 +1,4 @@
-//! `denan._core`: what of the Python package is Rust. The program, and a [`Watch`] that the hooks tell what they see.
+//! `denan._core`: what of the Python package is Rust. The program, and a `Watch` that the hooks tell what they see.
 //!
 //! A tensor comes as a tuple `(storage, pointer, dtype, shape, strides)`; the hooks hold on to the tensors for as long
 //! as a call lasts, so their memory may be read without the interpreter's lock.

@@ -12,10 +12,11 @@ const REQUIREMENTS: [&str; 3] = ["torch>=2.4", "numpy", "pytest"];
 pub fn run(options: &[String]) -> Result<bool, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned);
     let python = environment(&root)?;
+    // From the root: in the folder of the package Python would import the sources, which lack the native half.
     let status = Command::new(&python)
-        .args(["-m", "pytest", "--quiet"])
+        .args(["-m", "pytest", "--quiet", "python/tests"])
         .args(options)
-        .current_dir(root.join("python"))
+        .current_dir(&root)
         .status()
         .map_err(|error| format!("{} cannot be started: {error}", python.display()))?;
     Ok(status.success())
