@@ -29,7 +29,7 @@ def patched(text, change):
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("cause, sick, healthy", examples())
+@pytest.mark.parametrize("cause, sick, healthy", list(examples()))
 def test_the_script_of_a_page_breaks_and_its_healthy_version_does_not(run, cause, sick, healthy):
     broken = run(sick)
     assert (broken.code, broken.cause) == (1, cause), broken.said
