@@ -47,8 +47,6 @@ pub(crate) struct Node {
     /// Name of a buffer of the network.
     pub buffer: Option<Arc<str>>,
     pub is_new: bool,
-    /// Of this step's batch.
-    pub is_batch: bool,
     /// Nothing but elements of data.
     pub of_data: bool,
     pub values: Vec<f64>,
@@ -287,7 +285,6 @@ impl Look {
             slot: is_parameter,
             buffer: None,
             is_new: true,
-            is_batch: false,
             of_data: false,
             values: Vec::new(),
             bad_positions: Vec::new(),
@@ -304,25 +301,7 @@ impl Look {
             Some(source) if is_same => source.range,
             _ => output.range(),
         };
-        node.of_data = node.phase == Phase::Forward
-            && source.is_some_and(|source| source.of_data)
-            && node.inputs.len() == 1
-            && matches!(
-                node.geometry,
-                Geometry::Reshape
-                    | Geometry::Permute(_)
-                    | Geometry::Slice(_)
-                    | Geometry::Pick(..)
-                    | Geometry::Flip(_)
-                    | Geometry::Select(_)
-                    | Geometry::Picked
-            )
-            || node.geometry == Geometry::Select(0)
-                && source.is_some_and(|source| source.of_data)
-                && node.phase == Phase::Forward
-            || matches!(node.geometry, Geometry::Stack(_) | Geometry::Cat(_))
-                && node.phase == Phase::Forward
-                && node.inputs.iter().all(|&at| self.nodes[at as usize].of_data);
+        node.of_data = node.phase == Phase::Forward && self.holds_data(&node);
         if node.of_data {
             self.keep_values(output, &mut node);
         }
@@ -331,6 +310,24 @@ impl Look {
             node.bad_positions = output.positions(MOST_POSITIONS, |value| !value.is_finite());
         }
         self.enter(output, node)
+    }
+
+    /// Whether an operation hands on elements of data and makes none of its own.
+    fn holds_data(&self, node: &Node) -> bool {
+        let of_data = |at: &u32| self.nodes[*at as usize].of_data;
+        match node.geometry {
+            // The second one is an index.
+            Geometry::Select(0) => node.inputs.first().is_some_and(of_data),
+            Geometry::Reshape
+            | Geometry::Permute(_)
+            | Geometry::Slice(_)
+            | Geometry::Pick(..)
+            | Geometry::Flip(_)
+            | Geometry::Select(_)
+            | Geometry::Picked => node.inputs.len() == 1 && of_data(&node.inputs[0]),
+            Geometry::Stack(_) | Geometry::Cat(_) => node.inputs.iter().all(of_data),
+            _ => false,
+        }
     }
 
     fn keep_values(&mut self, output: &Tensor, node: &mut Node) {
@@ -429,22 +426,22 @@ impl Look {
         }
         let what = self.what_is(tensor).cloned();
         let was_there = self.old.contains(&tensor.storage);
-        let (role, is_new, is_batch) = match &what {
-            Some(Known::Parameter(_)) => (Role::Parameter, false, false),
-            Some(Known::Buffer(_)) => (Role::Data, false, false),
-            Some(Known::State) => (Role::OptimizerState, false, false),
-            Some(Known::Batch(_)) => (Role::Data, true, true),
+        let (role, is_new) = match &what {
+            Some(Known::Parameter(_)) => (Role::Parameter, false),
+            Some(Known::Buffer(_)) => (Role::Data, false),
+            Some(Known::State) => (Role::OptimizerState, false),
+            Some(Known::Batch(_)) => (Role::Data, true),
             // What the optimizer and the backward pass read and nobody made is their own.
-            None if seen.phase == Phase::Optimizer => (Role::OptimizerState, false, false),
-            None if seen.phase == Phase::Backward => (Role::Gradient, false, false),
-            None => (Role::Data, !was_there, false),
+            None if seen.phase == Phase::Optimizer => (Role::OptimizerState, false),
+            None if seen.phase == Phase::Backward => (Role::Gradient, false),
+            None => (Role::Data, !was_there),
         };
         let mut node = self.node_for(seen, tensor, &[]);
         node.name = self.name("input");
         node.call = None;
         node.geometry = Geometry::Created;
         node.phase = if role == Role::Gradient { Phase::Backward } else { Phase::Forward };
-        (node.role, node.is_new, node.is_batch) = (role, is_new, is_batch);
+        (node.role, node.is_new) = (role, is_new);
         node.slot = match what {
             Some(Known::Parameter(slot)) => Some(slot),
             _ => None,

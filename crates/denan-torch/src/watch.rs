@@ -311,6 +311,7 @@ impl Watch {
         rate: Option<f64>,
         carries: Option<bool>,
     ) {
+        // Of several optimizers each has its part in the step; one that comes again has begun the next.
         if self.step.is_updated && gradients.iter().any(|(slot, _)| self.was_updated(*slot)) {
             self.finish_step();
         }
@@ -331,15 +332,14 @@ impl Watch {
         let whole = self.takes_whole_updates(values);
         for (slot, value) in values {
             let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
-            if tracked.told.first_update.is_none() {
-                tracked.told.initial = tracked.told.initial.or(Some(value.summary()));
-            }
+            tracked.told.initial.get_or_insert_with(|| value.summary());
             tracked.before = if whole { value.values(usize::MAX) } else { value.values(PART) };
         }
     }
 
+    /// Whether a parameter has had its update of the step under way.
     fn was_updated(&self, slot: u32) -> bool {
-        self.tracked.get(slot as usize).is_some_and(|tracked| tracked.value.is_some())
+        self.tracked.get(slot as usize).is_some_and(|tracked| tracked.update.is_some())
     }
 
     /// Updates are taken whole where that costs little, and in a run that is there to be looked at.
@@ -507,4 +507,32 @@ pub fn phase_named(name: &str) -> Phase {
 fn summary_of(values: impl Iterator<Item = f64>) -> Summary {
     let values: Vec<f64> = values.collect();
     denan_numerics::summarize(&values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::tests::over;
+
+    #[test]
+    fn optimizers_that_follow_each_other_make_one_step() {
+        let mut watch = Watch::new(Plan::default(), "torch", 0, Teller::silent());
+        let (first, second) = ([1.0f32, 2.0], [3.0f32]);
+        let tensors = [over(&first, &[2], &[1]), over(&second, &[1], &[1])];
+        let slots = tensors.each_ref().map(|tensor| watch.parameter(None, &tensor.shape, "float32", None));
+        for step in 0..3 {
+            watch.loss(&tensors[1]);
+            assert_eq!(watch.steps_done, step);
+            for (slot, tensor) in slots.into_iter().zip(&tensors) {
+                let part = [(slot, tensor.clone())];
+                watch.before_update(&part, &part, None, None);
+                watch.after_update(&part);
+            }
+            assert_eq!(watch.steps_done, step, "the second one belongs to the same step");
+        }
+        // The same one again is the next step, whatever lies between.
+        let part = [(slots[0], tensors[0].clone())];
+        watch.before_update(&part, &part, None, None);
+        assert_eq!(watch.steps_done, 3);
+    }
 }

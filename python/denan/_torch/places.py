@@ -24,16 +24,8 @@ class Places:
 
     def here(self):
         """Number of the user's line that is being carried out; None if there is none on the stack."""
-        frame = sys._getframe(1)
-        while frame is not None:
-            code = frame.f_code
-            users = self.is_users.get(code.co_filename)
-            if users is None:
-                users = self.is_users[code.co_filename] = self._is_users(code.co_filename)
-            if users:
-                return self._number(code, frame.f_lasti, frame.f_lineno)
-            frame = frame.f_back
-        return None
+        frame = self.frame()
+        return None if frame is None else self._number(frame.f_code, frame.f_lasti, frame.f_lineno)
 
     def of_batch(self, number):
         """Number of the line at which a batch came out of its loader, by its tensors: those of one batch differ in the
@@ -47,17 +39,21 @@ class Places:
         if place is None:
             columns = variables_of_loop(code.co_filename, line)
             column = columns[number] if number < len(columns) else number + 1
-            name = getattr(code, "co_qualname", code.co_name)
-            function = None if name == "<module>" else name
-            place = self.numbers[key] = self.core.place(self._shown(code.co_filename), line, column, function)
+            place = self.numbers[key] = self._place(code, line, column)
         return place
 
     def frame(self):
         """The user's frame itself."""
         frame = sys._getframe(1)
-        while frame is not None and not self._is_users(frame.f_code.co_filename):
+        while frame is not None:
+            file = frame.f_code.co_filename
+            users = self.is_users.get(file)
+            if users is None:
+                users = self.is_users[file] = self._is_users(file)
+            if users:
+                return frame
             frame = frame.f_back
-        return frame
+        return None
 
     def _is_users(self, file):
         if file.startswith("<"):
@@ -80,11 +76,13 @@ class Places:
                 if position is not None and position[0] is not None:
                     line = position[0]
                     column = (position[2] or 0) + 1
-            name = getattr(code, "co_qualname", code.co_name)
-            function = None if name == "<module>" else name
-            number = self.core.place(self._shown(code.co_filename), line, column, function)
-            self.numbers[key] = number
+            number = self.numbers[key] = self._place(code, line, column)
         return number
+
+    def _place(self, code, line, column):
+        name = getattr(code, "co_qualname", code.co_name)
+        function = None if name == "<module>" else name
+        return self.core.place(self._shown(code.co_filename), line, column, function)
 
     def _shown(self, file):
         path = os.path.abspath(file)

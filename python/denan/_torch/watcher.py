@@ -163,8 +163,7 @@ class Watcher:
         outer = [module for module in called if id(module) not in inner]
         roots = self.roots = [module for module in outer if next(module.parameters(), None) is not None]
         self.called = {}
-        frame = self.places.frame()
-        variables = variables_of(frame)
+        variables = variables_of(self.places.frame())
         for root in roots:
             prefix = ""
             if len(roots) > 1:
@@ -175,7 +174,7 @@ class Watcher:
                 self.module_names[id(part)] = (prefix + path).rstrip(".") if path or prefix else ""
                 self.tell_window(part)
         for known, slot in self.slots.values():
-            self.name(known, slot)
+            self.name(known, slot, variables)
         if not self.may_look:
             self.forget_modules()
 
@@ -191,8 +190,8 @@ class Watcher:
         widen = lambda sizes: sizes * dims if len(sizes) == 1 else sizes
         self.core.pooling(f"{'avg' if 'Avg' in name else 'max'}_pool{dims}d", widen(kernel), widen(stride))
 
-    def name(self, parameter, slot):
-        name = self.names.get(id(parameter)) or variables_of(self.places.frame()).get(id(parameter))
+    def name(self, parameter, slot, variables):
+        name = self.names.get(id(parameter)) or variables.get(id(parameter))
         if name is not None:
             self.core.name_parameter(slot, name)
 
@@ -255,10 +254,7 @@ class Watcher:
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
             _, loss = self.unscaled.get(id(tensor), (None, tensor))
             keep = []
-            if self.look is not None and self.look.is_active:
-                core.loss(self.look.storages.handed(loss.detach(), keep))
-            else:
-                core.loss(memory.handed(loss.detach(), keep))
+            core.loss(self.figures(loss.detach(), keep))
         self.unscaled.clear()
         core.watched_for(time.perf_counter() - began)
 
@@ -275,9 +271,7 @@ class Watcher:
         for optimizer in self.carrying:
             if self.carrying[optimizer] is not False:
                 self.carrying[optimizer] = any(
-                    parameter.grad is not None and _core.Watch.any_nonzero(memory.handed(parameter.grad, keep))
-                    for _, parameter in self.parameters_of(optimizer)
-                    for keep in ([],)
+                    is_nonzero(parameter.grad) for _, parameter in self.parameters_of(optimizer)
                 )
 
     # The optimizer
@@ -309,7 +303,7 @@ class Watcher:
             if local is parameter and memory.is_readable(local) and local.is_contiguous():
                 self.plain_slots.add(entry[1])
             if self.names_known:
-                self.name(*entry)
+                self.name(*entry, variables_of(self.places.frame()))
         return entry[1]
 
     def before_update(self, optimizer, args, kwargs):
@@ -397,6 +391,12 @@ class Watcher:
         if self.updates == self.updates_before and self.core is not None:
             self.core.skipped()
             self.end_step()
+
+
+def is_nonzero(gradient):
+    """Whether a gradient is there and has an element other than 0."""
+    keep = []
+    return gradient is not None and _core.Watch.any_nonzero(memory.handed(gradient, keep))
 
 
 def variables_of(frame):
