@@ -236,6 +236,17 @@ impl Kind {
     }
 }
 
+/// The value of a tensor of one element; of several the gravest, or else the largest in magnitude.
+pub fn most_telling(range: &Range) -> f64 {
+    match Kind::of(range) {
+        Some(Kind::Nan) => f64::NAN,
+        Some(Kind::Infinity) => f64::INFINITY,
+        Some(Kind::NegativeInfinity) => f64::NEG_INFINITY,
+        None if range.max.abs() >= range.min.abs() => range.max,
+        None => range.min,
+    }
+}
+
 /// What a tensor is to the training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -328,6 +339,16 @@ pub struct Origin {
 impl Origin {
     /// Values of a vector that are kept.
     pub const LONGEST_VECTOR: usize = 32;
+
+    /// Figures of the columns from `first` on, `width` of the `last` that a tensor with these elements has; none where
+    /// its elements are not known.
+    pub fn columns_of(values: &[f64], last: usize, first: usize, width: usize) -> Vec<Range> {
+        if values.is_empty() {
+            return Vec::new();
+        }
+        let column = |at: usize| values.iter().skip(at).step_by(last).copied().collect::<Vec<f64>>();
+        (first..first + width).map(|at| denan_numerics::range(&column(at))).collect()
+    }
 
     /// Where the element is in `vector` and `columns`.
     pub fn place_in_vector(&self) -> Option<usize> {

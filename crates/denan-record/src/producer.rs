@@ -53,6 +53,18 @@ pub struct Path {
     pub trail: Vec<u32>,
 }
 
+impl Path {
+    /// Longest trail that is told; longer ones lose their middle.
+    const LONGEST_TRAIL: usize = 64;
+
+    /// The trail, without its middle if it is too long to tell.
+    pub fn told_trail(&self) -> impl Iterator<Item = u32> + '_ {
+        let length = self.trail.len();
+        let ends = if length > Self::LONGEST_TRAIL { Self::LONGEST_TRAIL / 2 } else { length };
+        self.trail[..ends].iter().chain(&self.trail[(length - ends).max(ends)..]).copied()
+    }
+}
+
 /// Finds the producer of the bad value in a tensor.
 pub fn producer(tensors: &impl Tensors, noticed: u32) -> Path {
     // Breadth first from the end, so that the trail is a shortest one.
@@ -115,4 +127,20 @@ fn is_deliberate(tensors: &impl Tensors, at: u32) -> bool {
         return filled || handed_over;
     }
     sources.all(|source| is_deliberate(tensors, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_trail_loses_its_middle() {
+        for (length, told) in [(0, vec![]), (3, vec![0, 1, 2]), (64, (0..64).collect::<Vec<u32>>())] {
+            let path = Path { producer: 0, trail: (0..length).collect() };
+            assert_eq!(path.told_trail().collect::<Vec<_>>(), told, "{length}");
+        }
+        let path = Path { producer: 0, trail: (0..100).collect() };
+        let told: Vec<u32> = path.told_trail().collect();
+        assert_eq!((told.len(), told[31], told[32], told[63]), (64, 31, 68, 99));
+    }
 }

@@ -6,15 +6,12 @@
 use crate::look::{Look, Node, sizes};
 use crate::tensor::Tensor;
 use crate::watch::{Noticed, Watch};
-use denan_numerics::Range;
 use denan_record::event::Event;
 use denan_record::model::{Break, Kind, Operation, Origin, Phase, Role, Sample, TensorSeen};
 use denan_record::origin::{self, Elements, Geometry};
 use denan_record::producer;
 use std::collections::BTreeSet;
 
-/// Longest trail that is told; longer ones lose their middle.
-const LONGEST_TRAIL: usize = 64;
 /// Origins that are told.
 const MOST_ORIGINS: usize = 32;
 /// Vectors of one data tensor that are told.
@@ -141,11 +138,8 @@ impl Watch {
             let buffer = made.buffer.as_ref().map(ToString::to_string);
             producer.parameter = producer.parameter.or(producer.output.parameter.clone()).or(buffer);
         }
-        let mut trail: Vec<Operation> =
-            path.trail.iter().map(|&at| self.tell_operation(at, self.look.node(at).phase, None)).collect();
-        if trail.len() > LONGEST_TRAIL {
-            trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
-        }
+        let trail: Vec<Operation> =
+            path.told_trail().map(|at| self.tell_operation(at, self.look.node(at).phase, None)).collect();
         let samples = self.samples();
         let origins = self.origins(path.producer, &samples);
         let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
@@ -295,7 +289,7 @@ impl Watch {
                 position: place_in_tensor.iter().map(|&at| at as u64).collect(),
                 vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
                 range: node.range,
-                columns: column_ranges(values, last, first, width),
+                columns: Origin::columns_of(values, last, first, width),
                 batch_row: row.map(|row| row as u64),
                 sample: row.and_then(|row| samples.get(row).cloned()),
                 place: self.place_of(node.place),
@@ -331,16 +325,4 @@ fn made_by(look: &Look, mut at: u32) -> Option<String> {
             _ => return Some(crate::describe::plain_name(&call_name(node)).to_owned()),
         }
     }
-}
-
-/// Smallest and largest value of each column of some vectors of a data tensor.
-fn column_ranges(values: &[f64], last: usize, first: usize, width: usize) -> Vec<Range> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    let column = |at: usize| {
-        let all: Vec<f64> = values.iter().skip(first + at).step_by(last).copied().collect();
-        crate::inner::range_of(&all)
-    };
-    (0..width).map(column).collect()
 }

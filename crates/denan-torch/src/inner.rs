@@ -6,7 +6,6 @@
 
 use crate::describe::{Arg, Call};
 use crate::tensor::Dtype;
-use denan_numerics::Range;
 use denan_record::origin::Geometry;
 use half::{bf16, f16};
 
@@ -308,23 +307,6 @@ fn batch_norm(call: &Call<'_>, args: &[Arg]) -> Vec<Inner> {
     let mut last = vec![In(quotient)];
     last.extend((1..call.inputs.len()).map(Out));
     parts.last("batch_norm", &last, Geometry::Whole)
-}
-
-/// The figures of inner values.
-pub fn range_of(values: &[f64]) -> Range {
-    let mut range = Range { count: values.len() as u64, ..Range::EMPTY };
-    for &value in values {
-        if value.is_finite() {
-            range.zeros += u64::from(value == 0.0);
-            range.min = range.min.min(value);
-            range.max = range.max.max(value);
-        } else {
-            range.nan += u64::from(value.is_nan());
-            range.pos_inf += u64::from(value == f64::INFINITY);
-            range.neg_inf += u64::from(value == f64::NEG_INFINITY);
-        }
-    }
-    range
 }
 
 #[cfg(test)]

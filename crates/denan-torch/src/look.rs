@@ -6,7 +6,7 @@
 //! other living storage has.
 
 use crate::describe::{Arg, describe};
-use crate::inner::{Inner, Source, inside, range_of};
+use crate::inner::{Inner, Source, inside};
 use crate::tensor::{Dtype, Tensor};
 use denan_numerics::Range;
 use denan_record::model::{self, Phase, Place, Role, Rows, StepGraph, Window};
@@ -388,7 +388,7 @@ impl Look {
                 of_data,
                 slot: None,
                 scalar: part.scalar,
-                range: range_of(&values),
+                range: denan_numerics::range(&values),
                 values: if of_data && values.len() <= MOST_VALUES { values } else { Vec::new() },
                 shape: part.shape,
                 geometry: part.geometry,

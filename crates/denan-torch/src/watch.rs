@@ -11,8 +11,8 @@ use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Ending, Header, Kind, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Role, Sample, Step,
-    StepGraph, Window,
+    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Role, Sample, Step,
+    StepGraph, Window, most_telling,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -284,13 +284,7 @@ impl Watch {
             self.finish_step();
         }
         let range = loss.range();
-        let value = match Kind::of(&range) {
-            Some(Kind::Nan) => f64::NAN,
-            Some(Kind::Infinity) => f64::INFINITY,
-            Some(Kind::NegativeInfinity) => f64::NEG_INFINITY,
-            None if range.max.abs() >= range.min.abs() => range.max,
-            None => range.min,
-        };
+        let value = most_telling(&range);
         // Of several losses in a step the first is told; a bad one in any case.
         if self.step.loss.is_none() || !value.is_finite() {
             self.step.loss = Some(value);

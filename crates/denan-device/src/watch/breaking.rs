@@ -8,7 +8,6 @@ use crate::graph::NodeIndex;
 use crate::sites::{Part, SiteIndex};
 use crate::trace::forward_of;
 use burn_ir::{TensorId, TensorIr, TensorStatus};
-use denan_numerics::Range;
 use denan_record::event::Event;
 use denan_record::model::{Break, Kind, Operation, Origin, Phase, Place, Role, Sample, TensorSeen};
 use denan_record::origin::{self, Elements, Geometry};
@@ -17,8 +16,6 @@ use std::collections::BTreeSet;
 
 /// Functions of a tensor that make or read one and are no operation of the user's.
 const READS: [&str; 5] = ["from_data", "from_floats", "into_data", "into_scalar", "to_data"];
-/// Longest trail that is told; longer ones lose their middle.
-const LONGEST_TRAIL: usize = 64;
 
 impl Watch {
     /// A bad value was noticed in a loss, gradient or parameter. Only the first break is told.
@@ -51,11 +48,8 @@ impl Watch {
             producer.place = first_use.flatten().or(producer.place);
             producer.parameter = producer.parameter.or(producer.output.parameter.clone());
         }
-        let mut trail: Vec<Operation> =
-            path.trail.iter().map(|&at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();
-        if trail.len() > LONGEST_TRAIL {
-            trail.drain(LONGEST_TRAIL / 2..trail.len() - LONGEST_TRAIL / 2);
-        }
+        let trail: Vec<Operation> =
+            path.told_trail().map(|at| self.tell_operation(at, self.graph.node(at).phase, None)).collect();
         let samples: Vec<Sample> = self.samples_of_step().cloned().collect();
         let origins = self.origins(path.producer, &samples);
         let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
@@ -282,24 +276,11 @@ impl Watch {
                 position: place_in_tensor.iter().map(|&at| at as u64).collect(),
                 vector: values.get(from..(from + width).min(values.len())).unwrap_or_default().to_vec(),
                 range: node.range,
-                columns: column_ranges(&values, last, first, width),
+                columns: Origin::columns_of(&values, last, first, width),
                 batch_row: row.map(|row| row as u64),
                 sample: row.and_then(|row| samples.get(row).cloned()),
                 place: place.clone(),
             });
         }
     }
-}
-
-/// Smallest and largest value of each of `width` columns of the last dimension, from the column `first` on.
-fn column_ranges(values: &[f64], last: usize, first: usize, width: usize) -> Vec<Range> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    (first..first + width)
-        .map(|column| {
-            let column: Vec<f64> = values.iter().skip(column).step_by(last).copied().collect();
-            denan_numerics::range(&column)
-        })
-        .collect()
 }

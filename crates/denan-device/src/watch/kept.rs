@@ -12,10 +12,6 @@ use denan_record::model::{self, Phase, Place, Role, Rows, StepGraph};
 use denan_record::origin::{self, Geometry};
 use rustc_hash::FxHashMap;
 
-/// Nodes of a graph that are told; of more than that the middle is left out.
-const MOST_NODES: usize = 20_000;
-/// Share of them that is kept from the beginning.
-const FROM_THE_START: usize = 12_000;
 /// Elements of one data tensor that are told.
 const MOST_ELEMENTS: usize = 1 << 14;
 /// Elements of all of them together.
@@ -49,23 +45,10 @@ impl Watch {
         values: &[Vec<f64>],
         producer: Option<NodeIndex>,
     ) -> StepGraph {
-        let left_out = nodes.len().saturating_sub(MOST_NODES);
-        let gap = FROM_THE_START..FROM_THE_START + left_out;
-        let number_of = |index: NodeIndex| {
-            let index = index as usize;
-            match index {
-                _ if index < gap.start || left_out == 0 => Some(index as u32),
-                _ if index < gap.end => None,
-                _ => Some((index - left_out) as u32),
-            }
-        };
         let mut places: Vec<Place> = Vec::new();
         let mut known: FxHashMap<u32, u32> = FxHashMap::default();
-        let mut told = Vec::with_capacity(nodes.len() - left_out);
+        let mut told = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
-            if left_out > 0 && gap.contains(&index) {
-                continue;
-            }
             let place = known.get(&node.site).copied().or_else(|| {
                 let place = self.sites.get(node.site).place.clone()?;
                 let number = places.iter().position(|known| *known == place).unwrap_or_else(|| {
@@ -82,7 +65,7 @@ impl Watch {
                 scalar: node.scalar,
                 window: node.window.as_deref().cloned(),
                 place,
-                inputs: node.inputs.iter().filter_map(|&input| number_of(input)).collect(),
+                inputs: node.inputs.to_vec(),
                 shape: sizes(&node.shape),
                 dtype: element::dtype_name(node.dtype).to_owned(),
                 // Data that were put into shape in an earlier step are still data.
@@ -94,8 +77,7 @@ impl Watch {
                 rows: if values.is_empty() { None } else { self.rows(index as NodeIndex) },
             });
         }
-        let producer = producer.and_then(number_of);
-        StepGraph { step, nodes: told, places, producer, left_out: left_out as u64 }
+        StepGraph { step, nodes: told, places, producer, left_out: 0 }.shortened()
     }
 
     /// The call an operation was part of, if that has another name.

@@ -23,10 +23,9 @@ use crate::parameters::Updates;
 use crate::sites::{Part, SiteIndex, Sites};
 use burn_backend::{Shape, TensorData};
 use burn_ir::{HandleKind, OperationIr, TensorId, TensorIr, TensorStatus};
-use denan_numerics::Range;
 use denan_record::entering::Entering;
 use denan_record::event::Event;
-use denan_record::model::{Birth, Ending, Header, Kind, Optimizer, Parameter, Phase, Sample};
+use denan_record::model::{Birth, Ending, Header, Optimizer, Parameter, Phase, Sample, most_telling};
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
 use real_flex::FlexTensor;
@@ -544,17 +543,6 @@ fn facts<'a>(
         step,
         birth: under_way.birth,
         updated,
-    }
-}
-
-/// The value of a one-element tensor; the gravest of several.
-fn most_telling(range: &Range) -> f64 {
-    match Kind::of(range) {
-        Some(Kind::Nan) => f64::NAN,
-        Some(Kind::Infinity) => f64::INFINITY,
-        Some(Kind::NegativeInfinity) => f64::NEG_INFINITY,
-        None if range.max.abs() >= range.min.abs() => range.max,
-        None => range.min,
     }
 }
 
