@@ -3,6 +3,8 @@
 //!
 //! What it writes is included by `src/main.rs`, so adding a folder or a page adds a case.
 
+mod page;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -30,10 +32,10 @@ fn main() -> io::Result<()> {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "md") {
                 let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let page = fs::read_to_string(&path)?;
+                let text = fs::read_to_string(&path)?;
                 // Examples in Python are none of this program's.
-                if page.contains(EXAMPLE) {
-                    cases.add_page(&id, &page, &out)?;
+                if let Some(example) = page::Example::read(&text, page::RUST) {
+                    cases.add_page(&id, &example, &out)?;
                 }
             }
         }
@@ -41,9 +43,6 @@ fn main() -> io::Result<()> {
     let Cases { modules, list } = cases;
     fs::write(out.join("cases.rs"), format!("{modules}\nstatic CASES: &[Case] = &[\n{list}];\n"))
 }
-
-/// How a page's example begins.
-const EXAMPLE: &str = "## An example that breaks\n\n```rust\n";
 
 /// What `src/main.rs` includes.
 #[derive(Default)]
@@ -60,11 +59,10 @@ impl Cases {
     }
 
     /// The example of a page, and the same with the page's change applied.
-    fn add_page(&mut self, id: &str, page: &str, out: &Path) -> io::Result<()> {
-        let sick = block(page, EXAMPLE);
-        let healthy = patched(sick, block(page, "## The same, healthy\n\n```diff\n"));
+    fn add_page(&mut self, id: &str, example: &page::Example, out: &Path) -> io::Result<()> {
+        let (sick, healthy) = (example.sick.as_str(), example.healthy.as_str());
         let module = format!("page_{}", id.replace('-', "_"));
-        for (variant, text) in [("sick", sick), ("healthy", healthy.as_str())] {
+        for (variant, text) in [("sick", sick), ("healthy", healthy)] {
             let file = out.join(format!("{module}_{variant}.rs"));
             fs::write(&file, text.replace("\nfn main()", "\npub fn main()"))?;
             self.module(&format!("{module}_{variant}"), &file);
@@ -83,28 +81,6 @@ impl Cases {
         writeln!(self.list, "    Case {{ cause: {cause:?}, name: {name:?}, train: {train} }},")
             .expect("a string takes text");
     }
-}
-
-/// The code block that begins with `start`.
-fn block<'a>(page: &'a str, start: &str) -> &'a str {
-    let (_, rest) = page.split_once(start).unwrap_or_else(|| panic!("a page lacks `{start}`"));
-    rest.split_once("```").unwrap_or_else(|| panic!("a block of a page has no end")).0
-}
-
-/// A text with a change applied: lines to remove, followed by the lines that take their place.
-fn patched(text: &str, change: &str) -> String {
-    let mut lines: Vec<&str> = text.lines().collect();
-    let mut at = 0;
-    for line in change.lines() {
-        if let Some(removed) = line.strip_prefix('-') {
-            at = lines.iter().position(|known| *known == removed).expect("the page's own line");
-            lines.remove(at);
-        } else if let Some(added) = line.strip_prefix('+') {
-            lines.insert(at, added);
-            at += 1;
-        }
-    }
-    lines.join("\n") + "\n"
 }
 
 /// The folders inside of a folder, by name.

@@ -1,5 +1,6 @@
 //! `case.toml`: what denan must find in a training.
 
+use crate::ward::page;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -10,8 +11,6 @@ const PAGES: &str = "crates/denan-diagnose/pages";
 const NO_EXAMPLE: [&str; 2] = ["pool-stride", "transient-fault"];
 /// What that case is called.
 const PAGE_EXAMPLE: &str = "page-example";
-/// How such an example begins, where it is a script.
-const SCRIPT: &str = "## An example that breaks\n\n```python\n";
 /// Folder of the cases that have no sick variant.
 const HEALTHY: &str = "healthy";
 
@@ -173,28 +172,7 @@ fn of_pages(folder: &Path) -> Result<Vec<Case>, String> {
 
 /// Whether a page's example is a script.
 fn of_python(page: &Path) -> bool {
-    fs::read_to_string(page).is_ok_and(|text| text.contains(SCRIPT))
-}
-
-/// The script on a page, as it is or with the page's change.
-pub fn script(page: &str, is_healthy: bool) -> Option<String> {
-    let block = |start: &str| Some(page.split_once(start)?.1.split_once("```")?.0);
-    let sick = block(SCRIPT)?;
-    if !is_healthy {
-        return Some(sick.to_owned());
-    }
-    let mut lines: Vec<&str> = sick.lines().collect();
-    let mut at = 0;
-    for line in block("## The same, healthy\n\n```diff\n")?.lines() {
-        if let Some(removed) = line.strip_prefix('-') {
-            at = lines.iter().position(|known| *known == removed)?;
-            lines.remove(at);
-        } else if let Some(added) = line.strip_prefix('+') {
-            lines.insert(at, added);
-            at += 1;
-        }
-    }
-    Some(lines.join("\n") + "\n")
+    fs::read_to_string(page).is_ok_and(|text| text.contains(page::PYTHON))
 }
 
 fn read(file: &Path) -> Result<Case, String> {

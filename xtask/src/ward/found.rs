@@ -1,6 +1,7 @@
 //! Runs denan over a training and reads the document `denan/run/v1` that it writes.
 
-use crate::ward::expected::{self, Case, Engine};
+use crate::ward::expected::{Case, Engine};
+use crate::ward::page::{self, Example};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fs;
@@ -203,8 +204,9 @@ impl Denan {
             return Ok(words);
         }
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", case.source.display());
-        let page = fs::read_to_string(self.root.join(&case.source)).map_err(|error| failed(&error))?;
-        let text = expected::script(&page, is_healthy).ok_or_else(|| failed(&"it holds no script"))?;
+        let text = fs::read_to_string(self.root.join(&case.source)).map_err(|error| failed(&error))?;
+        let example = Example::read(&text, page::PYTHON).ok_or_else(|| failed(&"it holds no script"))?;
+        let text = if is_healthy { example.healthy } else { example.sick };
         let file = self.scripts.path().join(format!(
             "{}-{}.py",
             case.cause,

@@ -3,6 +3,8 @@
 mod compare;
 mod expected;
 mod found;
+#[path = "../../../ward/page.rs"]
+mod page;
 mod scoreboard;
 
 use compare::{Check, Marks};
