@@ -218,23 +218,48 @@ impl Watch {
         py.detach(|| self.lock().loss(&loss.0));
     }
 
+    /// The backward pass begins at a loss that a device is still at work on.
+    fn loss_later(&self) {
+        self.lock().loss_later();
+    }
+
+    /// The first of the losses that were to come is there.
+    fn late_loss(&self, loss: Handed) {
+        self.lock().late_loss(&loss.0);
+    }
+
     /// Whether a tensor has an element other than 0.
     #[staticmethod]
     fn any_nonzero(tensor: Handed) -> bool {
         tensor.0.range().zeros < tensor.0.count() as u64
     }
 
-    /// The optimizer is about to update these parameters with these gradients.
+    /// An optimizer has updated parameters that are not gone through; slots and addresses of a few gradients that lie in
+    /// one piece.
+    fn probe(&self, py: Python<'_>, optimizer: u32, at: Vec<(u32, usize)>, rate: Option<f64>) {
+        py.detach(|| {
+            let mut watch = self.lock();
+            let gradients = at.iter().filter_map(|&(slot, pointer)| {
+                // SAFETY: as in `before_update_at`.
+                Some((slot, unsafe { watch.tensor_of(slot, pointer) }?))
+            });
+            let gradients: Vec<(u32, Tensor)> = gradients.collect();
+            watch.probe(optimizer, &gradients, rate);
+        });
+    }
+
+    /// An optimizer is about to update these parameters with these gradients.
     fn before_update(
         &self,
         py: Python<'_>,
+        optimizer: u32,
         values: Vec<(u32, Handed)>,
         gradients: Vec<(u32, Handed)>,
         rate: Option<f64>,
         carries: Option<bool>,
     ) {
         let (values, gradients) = (tensors(values), tensors(gradients));
-        py.detach(|| self.lock().before_update(&values, &gradients, rate, carries));
+        py.detach(|| self.lock().before_update(optimizer, &values, &gradients, rate, carries));
     }
 
     /// As `before_update`, for parameters and gradients that lie in one piece and are no copies: slot, address of the
@@ -242,6 +267,7 @@ impl Watch {
     fn before_update_at(
         &self,
         py: Python<'_>,
+        optimizer: u32,
         at: Vec<(u32, usize, usize)>,
         rate: Option<f64>,
         carries: Option<bool>,
@@ -258,7 +284,7 @@ impl Watch {
                 at.iter().filter_map(tensor).collect()
             };
             let (values, gradients) = (of(|entry| entry.1), of(|entry| entry.2));
-            watch.before_update(&values, &gradients, rate, carries);
+            watch.before_update(optimizer, &values, &gradients, rate, carries);
         });
     }
 
@@ -287,14 +313,27 @@ impl Watch {
         self.lock().skipped();
     }
 
-    /// The step under way is over. `True` if the training is to end.
-    fn end_step(&self) -> bool {
-        self.lock().end_step() == Next::End
+    /// These are the parameters as the training ends.
+    fn last_values(&self, py: Python<'_>, values: Vec<(u32, Handed)>) {
+        let values = tensors(values);
+        py.detach(|| self.lock().last_values(&values));
     }
 
-    /// Seconds that the hooks took.
-    fn watched_for(&self, seconds: f64) {
-        self.lock().watched_for(Duration::from_secs_f64(seconds.max(0.0)));
+    /// Whether the parameters have changed since they were gone through.
+    fn has_unseen_values(&self) -> bool {
+        self.lock().has_unseen_values()
+    }
+
+    /// The step under way is over; the hooks took so many seconds of it. What the next one is: `"full"` if its
+    /// gradients and values are all to be handed over, `"light"` if a few gradients are, `"end"` if there is none.
+    fn end_step(&self, seconds: f64) -> &'static str {
+        let mut watch = self.lock();
+        watch.watched_for(Duration::from_secs_f64(seconds.max(0.0)));
+        match watch.end_step() {
+            Next::Full => "full",
+            Next::Light => "light",
+            Next::End => "end",
+        }
     }
 
     /// Something that a user should know of the watching.

@@ -28,7 +28,12 @@ pub enum Event {
     Break(Box<Break>),
     /// The training broke, and the operation that did it was not seen: its producer stands for where the bad value was
     /// noticed. Comes at most once, and no [`Event::Break`] after it.
-    Noticed(Box<Break>),
+    Noticed {
+        /// What is known of it.
+        found: Box<Break>,
+        /// The first step that may have been the breaking one: those before it were found clean.
+        since: u64,
+    },
     /// The operations of a step worth keeping whole.
     Graph(Box<StepGraph>),
     /// What entered the engine up to the break.

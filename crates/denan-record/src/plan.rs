@@ -22,6 +22,9 @@ pub struct Plan {
     /// Look at every operation of the first step, and of all steps from this one on until the break. Adapters that
     /// see every operation anyway need not be asked.
     pub look_from: Option<u64>,
+    /// Go through all gradients and values of each step from this one on, and not only as often as it costs next to
+    /// nothing. Adapters that see every operation anyway need not be asked.
+    pub check_from: Option<u64>,
     /// Put this step on tape.
     pub tape_step: Option<u64>,
     /// Start of file names in debug information, and what to tell in its place: the program may

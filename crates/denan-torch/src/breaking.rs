@@ -21,12 +21,12 @@ const MOST_VECTORS: usize = 8;
 const READS: [&str; 6] = ["tensor", "item", "tolist", "detach", "to", "numpy"];
 
 impl Watch {
-    /// A bad value was noticed. Only the first break is told.
-    pub(crate) fn broke(&mut self, noticed: Noticed<'_>) {
+    /// A bad value was noticed in a step. Only the first break is told.
+    pub(crate) fn broke(&mut self, noticed: Noticed<'_>, step: u64) {
         if self.first_break.is_some() {
             return;
         }
-        self.first_break = Some(self.steps_done);
+        self.first_break = Some(step);
         let (tensor, slot) = match noticed {
             Noticed::Loss(tensor) => (tensor, None),
             Noticed::Gradient(slot, tensor) | Noticed::Value(slot, tensor) => (tensor, Some(slot)),
@@ -37,10 +37,7 @@ impl Watch {
                 Noticed::Gradient(..) => "gradient",
                 Noticed::Value(..) => "parameter",
             };
-            teller.tell(Event::Note(format!(
-                "rank {rank}: its {what} was not finite in step {}",
-                self.steps_done
-            )));
+            teller.tell(Event::Note(format!("rank {rank}: its {what} was not finite in step {step}")));
             return;
         }
         let found = if self.looks { self.look.node_of(tensor) } else { None };
@@ -48,7 +45,10 @@ impl Watch {
         let found = found.filter(|&node| self.look.node(node).is_bad());
         self.teller.tell(match found {
             Some(node) => Event::Break(Box::new(self.closely(node, slot))),
-            None => Event::Noticed(Box::new(self.told_from_afar(noticed, tensor, slot))),
+            None => {
+                let found = Break { step, ..self.told_from_afar(noticed, tensor, slot) };
+                Event::Noticed { found: Box::new(found), since: self.clean_before.min(step) }
+            }
         });
         if let Some(previous) = self
             .look

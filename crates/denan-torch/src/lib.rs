@@ -17,5 +17,6 @@ mod breaking;
 pub mod describe;
 mod inner;
 pub mod look;
+mod pace;
 pub mod tensor;
 pub mod watch;

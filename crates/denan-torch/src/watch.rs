@@ -1,11 +1,14 @@
 //! Follows one training: what the hooks in Python see becomes steps, and a break.
 //!
 //! The order of calls in a step: [`Watch::batch`], [`Watch::loss`] when the backward pass begins,
-//! [`Watch::before_update`] and [`Watch::after_update`] around the optimizer, and [`Watch::end_step`] when the next
-//! step begins or the training ends. Between them, in a step that is looked at closely, every operation comes in
-//! through [`Watch::operation`].
+//! [`Watch::before_update`] and [`Watch::after_update`] around the optimizer, or [`Watch::probe`] in a step that is not
+//! gone through, and [`Watch::end_step`] when the next step begins or the training ends. Between them, in a step that
+//! is looked at closely, every operation comes in through [`Watch::operation`].
+//!
+//! The loss of a device comes later ([`Watch::loss_later`]): a step is told when its losses are there.
 
 use crate::look::{Known, Look, Seen};
+use crate::pace::Pace;
 use crate::tensor::{Dtype, Tensor, summaries};
 use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
@@ -17,6 +20,7 @@ use denan_record::model::{
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Elements of all parameters together up to which an update is taken whole; of larger networks a part stands for it.
@@ -27,8 +31,10 @@ const PART: usize = 256;
 /// What the training is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Go on.
-    GoOn,
+    /// Go on, with a step whose gradients and values are all handed over.
+    Full,
+    /// Go on, with a step of which a few gradients are.
+    Light,
     /// End: the break has reached the parameters, or the plan ends here.
     End,
 }
@@ -42,6 +48,7 @@ pub(crate) enum Noticed<'a> {
 }
 
 /// A parameter, and what is kept of it from call to call.
+#[derive(Default)]
 struct Tracked {
     told: Parameter,
     /// Its elements before the update under way, or those that stand for them.
@@ -49,6 +56,8 @@ struct Tracked {
     gradient: Option<Summary>,
     value: Option<Summary>,
     update: Option<Summary>,
+    /// Whether it was non-finite when it was last gone through.
+    is_bad: bool,
 }
 
 /// Figures of the step under way.
@@ -64,8 +73,21 @@ pub(crate) struct StepFigures {
     largest: f64,
     /// The optimizer has run.
     is_updated: bool,
+    /// Numbers of the optimizers that have had their part in it.
+    optimizers: Vec<u32>,
+    /// All gradients and values have been gone through.
+    is_full: bool,
+    /// Losses that come later.
+    losses_to_come: u32,
     pub(crate) samples: Vec<Sample>,
     batches: Vec<Batch>,
+}
+
+/// A step that is over and waits for its losses.
+struct Waiting {
+    told: Step,
+    samples: Vec<Sample>,
+    losses_to_come: u32,
 }
 
 /// Follows one training.
@@ -83,7 +105,17 @@ pub struct Watch {
     pub(crate) entering: Entering,
     pub(crate) step: StepFigures,
     pub(crate) steps_done: u64,
+    /// Steps that wait for their losses, and those after them.
+    waiting: VecDeque<Waiting>,
+    pace: Pace,
+    /// Steps before this one were found clean when they were gone through.
+    pub(crate) clean_before: u64,
+    /// When the step before this one ended.
+    step_began: Duration,
+    /// What it took to put the step before this one together.
+    ending: Duration,
     pub(crate) first_break: Option<u64>,
+    has_told_loss_of_parameters: bool,
     pub(crate) optimizer_name: Option<String>,
     /// Poolings of the network.
     pools: Vec<Node>,
@@ -106,6 +138,10 @@ impl Watch {
             seed: plan.seed,
             intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
         }));
+        let always_from = match (plan.check_from, plan.look_from) {
+            (Some(check), Some(look)) => Some(check.min(look)),
+            (check, look) => check.or(look),
+        };
         Self {
             plan,
             teller,
@@ -119,7 +155,13 @@ impl Watch {
             entering: Entering::default(),
             step: StepFigures::default(),
             steps_done: 0,
+            waiting: VecDeque::new(),
+            pace: Pace::new(always_from),
+            clean_before: 0,
+            step_began: Duration::ZERO,
+            ending: Duration::ZERO,
             first_break: None,
+            has_told_loss_of_parameters: false,
             optimizer_name: None,
             pools: Vec::new(),
             ended: false,
@@ -156,7 +198,8 @@ impl Watch {
             ..Parameter::default()
         };
         self.teller.tell(Event::Parameter(told.clone()));
-        self.tracked.push(Tracked { told, before: Vec::new(), gradient: None, value: None, update: None });
+        let is_bad = told.initial.is_some_and(|initial| !initial.is_finite());
+        self.tracked.push(Tracked { told, is_bad, ..Tracked::default() });
         slot
     }
 
@@ -292,24 +335,90 @@ impl Watch {
         }
         if range.nonfinite() > 0 {
             self.step.loss_is_bad = true;
-            self.broke(Noticed::Loss(loss));
+            self.broke(Noticed::Loss(loss), self.steps_done);
         }
     }
 
-    /// The optimizer is about to update these parameters with these gradients, at a learning rate. `carries` says
+    /// The backward pass begins at a loss that a device is still at work on; [`late_loss`](Self::late_loss) follows.
+    pub fn loss_later(&mut self) {
+        if self.step.is_updated {
+            self.finish_step();
+        }
+        self.step.losses_to_come += 1;
+    }
+
+    /// The first of the losses that were to come is there.
+    pub fn late_loss(&mut self, loss: &Tensor) {
+        let Some(at) = self.waiting.iter().position(|step| step.losses_to_come > 0) else {
+            // Of the step under way.
+            if self.step.losses_to_come > 0 {
+                self.step.losses_to_come -= 1;
+                self.loss(loss);
+            }
+            return;
+        };
+        let range = loss.range();
+        let value = most_telling(&range);
+        let step = &mut self.waiting[at];
+        step.losses_to_come -= 1;
+        if step.told.loss.is_none() || !value.is_finite() {
+            step.told.loss = Some(value);
+            step.told.loss_bits = loss.bits().or(Some(value.to_bits()));
+        }
+        if range.nonfinite() > 0 {
+            let number = step.told.step;
+            // What is told of a break is told of the step that it was in.
+            let under_way = StepFigures {
+                loss_is_bad: true,
+                samples: std::mem::take(&mut step.samples),
+                ..StepFigures::default()
+            };
+            let under_way = std::mem::replace(&mut self.step, under_way);
+            self.broke(Noticed::Loss(loss), number);
+            self.step = under_way;
+        }
+        self.tell_waiting();
+    }
+
+    /// Tells the steps that wait for nothing more.
+    fn tell_waiting(&mut self) {
+        while self.waiting.front().is_some_and(|step| step.losses_to_come == 0) {
+            let Some(step) = self.waiting.pop_front() else { break };
+            self.teller.tell(Event::Step(step.told));
+        }
+    }
+
+    /// An optimizer begins its part of the step. One that comes again has begun the next one.
+    fn begin_update(&mut self, optimizer: u32, rate: Option<f64>) {
+        if self.step.is_updated && self.step.optimizers.contains(&optimizer) {
+            self.finish_step();
+        }
+        self.step.optimizers.push(optimizer);
+        self.step.learning_rate = self.step.learning_rate.or(rate);
+    }
+
+    /// An optimizer has updated parameters that are not gone through. These are some of their gradients: the first
+    /// parameters' are made last, and a NaN on the way there is in them as well.
+    pub fn probe(&mut self, optimizer: u32, gradients: &[(u32, Tensor)], rate: Option<f64>) {
+        self.begin_update(optimizer, rate);
+        self.step.is_updated = true;
+        let bad = gradients.iter().find(|(_, gradient)| !gradient.summary().is_finite());
+        if let Some((slot, gradient)) = bad {
+            self.broke(Noticed::Gradient(*slot, gradient), self.steps_done);
+        }
+    }
+
+    /// An optimizer is about to update these parameters with these gradients, at a learning rate. `carries` says
     /// whether gradients of its last step were still there whenever a backward pass began since, if that is known.
     pub fn before_update(
         &mut self,
+        optimizer: u32,
         values: &[(u32, Tensor)],
         gradients: &[(u32, Tensor)],
         rate: Option<f64>,
         carries: Option<bool>,
     ) {
-        // Of several optimizers each has its part in the step; one that comes again has begun the next.
-        if self.step.is_updated && gradients.iter().any(|(slot, _)| self.was_updated(*slot)) {
-            self.finish_step();
-        }
-        self.step.learning_rate = self.step.learning_rate.or(rate);
+        self.begin_update(optimizer, rate);
         self.step.carries_gradients = self.step.carries_gradients.or(carries);
         let mut bad = None;
         let figures = summaries(gradients.iter().map(|(_, gradient)| gradient));
@@ -321,7 +430,7 @@ impl Watch {
             tracked.gradient = Some(summary);
         }
         if let Some((slot, gradient)) = bad {
-            self.broke(Noticed::Gradient(slot, gradient));
+            self.broke(Noticed::Gradient(slot, gradient), self.steps_done);
         }
         let whole = self.takes_whole_updates(values);
         for (slot, value) in values {
@@ -329,11 +438,6 @@ impl Watch {
             tracked.told.initial.get_or_insert_with(|| value.summary());
             tracked.before = if whole { value.values(usize::MAX) } else { value.values(PART) };
         }
-    }
-
-    /// Whether a parameter has had its update of the step under way.
-    fn was_updated(&self, slot: u32) -> bool {
-        self.tracked.get(slot as usize).is_some_and(|tracked| tracked.update.is_some())
     }
 
     /// Updates are taken whole where that costs little, and in a run that is there to be looked at.
@@ -362,16 +466,38 @@ impl Watch {
                 tracked.told.first_update = Some(self.steps_done);
                 self.teller.tell(Event::Parameter(tracked.told.clone()));
             }
-            let was_finite = tracked.before.iter().all(|value| value.is_finite());
-            if !summary.is_finite() && lost.is_none() && was_finite {
+            let was_bad = std::mem::replace(&mut tracked.is_bad, !summary.is_finite());
+            if tracked.is_bad && !was_bad && lost.is_none() {
                 lost = Some((*slot, value));
             }
             tracked.value = Some(summary);
         }
         self.step.is_updated = true;
+        self.step.is_full = true;
         if let Some((slot, value)) = lost {
-            self.broke(Noticed::Value(slot, value));
+            self.broke(Noticed::Value(slot, value), self.steps_done);
         }
+    }
+
+    /// These are the parameters after the last step, of which they have not been gone through.
+    pub fn last_values(&mut self, values: &[(u32, Tensor)]) {
+        let Some(last) = self.steps_done.checked_sub(1) else { return };
+        for (slot, value) in values {
+            let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
+            let summary = value.summary();
+            let was_bad = std::mem::replace(&mut tracked.is_bad, !summary.is_finite());
+            let is_lost = tracked.is_bad && !was_bad;
+            tracked.value = Some(summary);
+            if is_lost {
+                self.broke(Noticed::Value(*slot, value), last);
+            }
+        }
+        self.tell_loss_of_parameters();
+    }
+
+    /// Whether the parameters have changed since they were gone through.
+    pub fn has_unseen_values(&self) -> bool {
+        self.first_break.is_none() && self.clean_before < self.steps_done
     }
 
     /// A step that the program means to end, whether its optimizer ran or was skipped (by a loss scaler).
@@ -386,7 +512,12 @@ impl Watch {
         }
         let is_lost = self.first_break.is_some() && self.has_lost_parameters();
         let is_over = self.plan.stop_at_step.is_some_and(|stop| self.steps_done >= stop);
-        if self.plan.stop_after_break && is_lost || is_over { Next::End } else { Next::GoOn }
+        match () {
+            () if self.plan.stop_after_break && is_lost || is_over => Next::End,
+            // Once something is bad, what becomes of the parameters decides whether it goes on.
+            () if self.first_break.is_some() || self.pace.is_full(self.steps_done) => Next::Full,
+            () => Next::Light,
+        }
     }
 
     fn has_lost_parameters(&self) -> bool {
@@ -402,51 +533,33 @@ impl Watch {
     }
 
     fn finish_step(&mut self) {
+        let began = Instant::now();
         let number = self.steps_done;
-        let mut parameters = Vec::with_capacity(self.tracked.len());
-        for tracked in &mut self.tracked {
-            let row = ParameterStep {
-                slot: tracked.told.slot,
-                gradient: tracked.gradient.take(),
-                value: tracked.value,
-                update: tracked.update.take(),
-            };
-            if row.gradient.is_some() || row.update.is_some() {
-                parameters.push(row);
-            }
-        }
-        let norm = |of: fn(&ParameterStep) -> Option<Summary>| {
-            let squares: Vec<f64> = parameters
-                .iter()
-                .filter_map(|row| of(row).map(|summary| summary.l2_norm().powi(2)))
-                .collect();
-            (!squares.is_empty()).then(|| squares.iter().sum::<f64>().sqrt())
-        };
-        let largest = parameters
-            .iter()
-            .flat_map(|row| [row.gradient, row.value])
-            .flatten()
-            .fold(self.step.largest, |most, summary| most.max(summary.abs_max()));
         let mut step = std::mem::take(&mut self.step);
-        for batch in step.batches.drain(..) {
-            self.teller.tell(Event::Batch(Batch { step: number, ..batch }));
-        }
-        let told = Step {
+        step.watching += std::mem::take(&mut self.ending);
+        let mut told = Step {
             step: number,
             loss: step.loss,
             loss_bits: step.loss_bits,
             learning_rate: step.learning_rate,
-            gradient_norm: norm(|row| row.gradient),
-            weight_norm: norm(|row| row.value),
-            update_norm: norm(|row| row.update),
-            largest_value: (largest > 0.0).then_some(largest),
             carries_gradients: step.carries_gradients,
             operations: step.operations,
             elapsed_us: self.began.elapsed().as_micros() as u64,
             watching_us: step.watching.as_micros() as u64,
-            parameters,
+            ..Step::default()
         };
-        self.teller.tell(Event::Step(told));
+        if step.is_full {
+            self.add_figures(&mut told, step.largest);
+        }
+        for batch in step.batches.drain(..) {
+            self.teller.tell(Event::Batch(Batch { step: number, ..batch }));
+        }
+        if step.losses_to_come == 0 && self.waiting.is_empty() {
+            self.teller.tell(Event::Step(told));
+        } else {
+            let StepFigures { losses_to_come, samples, .. } = step;
+            self.waiting.push_back(Waiting { told, samples, losses_to_come });
+        }
         if !self.looks && number == 0 && !self.pools.is_empty() {
             let nodes = std::mem::take(&mut self.pools);
             self.teller.tell(Event::Graph(Box::new(StepGraph { nodes, ..StepGraph::default() })));
@@ -458,10 +571,54 @@ impl Watch {
             }
             self.looks = false;
         }
-        if self.first_break == Some(number) && self.has_lost_parameters() {
+        self.steps_done += 1;
+        if step.is_full {
+            self.tell_loss_of_parameters();
+            if self.first_break.is_none() {
+                self.clean_before = self.steps_done;
+            }
+        }
+        let now = self.began.elapsed();
+        self.pace.ended(number, now - self.step_began, step.watching);
+        self.step_began = now;
+        self.ending = began.elapsed();
+    }
+
+    /// Adds the figures of gradients, values and updates to a step.
+    fn add_figures(&mut self, told: &mut Step, largest: f64) {
+        for tracked in &mut self.tracked {
+            let row = ParameterStep {
+                slot: tracked.told.slot,
+                gradient: tracked.gradient.take(),
+                value: tracked.value,
+                update: tracked.update.take(),
+            };
+            if row.gradient.is_some() || row.update.is_some() {
+                told.parameters.push(row);
+            }
+        }
+        let norm = |of: fn(&ParameterStep) -> Option<Summary>| {
+            let squares: Vec<f64> = told
+                .parameters
+                .iter()
+                .filter_map(|row| of(row).map(|summary| summary.l2_norm().powi(2)))
+                .collect();
+            (!squares.is_empty()).then(|| squares.iter().sum::<f64>().sqrt())
+        };
+        told.gradient_norm = norm(|row| row.gradient);
+        told.weight_norm = norm(|row| row.value);
+        told.update_norm = norm(|row| row.update);
+        let figures = told.parameters.iter().flat_map(|row| [row.gradient, row.value]).flatten();
+        let largest = figures.fold(largest, |most, summary| most.max(summary.abs_max()));
+        told.largest_value = (largest > 0.0).then_some(largest);
+    }
+
+    /// Says once that the break has reached the parameters.
+    fn tell_loss_of_parameters(&mut self) {
+        if self.first_break.is_some() && !self.has_told_loss_of_parameters && self.has_lost_parameters() {
+            self.has_told_loss_of_parameters = true;
             self.teller.tell(Event::ParametersLost);
         }
-        self.steps_done += 1;
     }
 
     /// Something that a user should know of the watching.
@@ -475,6 +632,9 @@ impl Watch {
             return;
         }
         let is_over = self.end_step() == Next::End;
+        for step in std::mem::take(&mut self.waiting) {
+            self.teller.tell(Event::Step(step.told));
+        }
         let ending = match () {
             () if is_over && self.first_break.is_some() => Ending::StoppedAfterBreak,
             () if is_over => Ending::StoppedAtStep,
@@ -519,14 +679,14 @@ mod tests {
             assert_eq!(watch.steps_done, step);
             for (slot, tensor) in slots.into_iter().zip(&tensors) {
                 let part = [(slot, tensor.clone())];
-                watch.before_update(&part, &part, None, None);
+                watch.before_update(slot, &part, &part, None, None);
                 watch.after_update(&part);
             }
             assert_eq!(watch.steps_done, step, "the second one belongs to the same step");
         }
         // The same one again is the next step, whatever lies between.
         let part = [(slots[0], tensors[0].clone())];
-        watch.before_update(&part, &part, None, None);
+        watch.before_update(slots[0], &part, &part, None, None);
         assert_eq!(watch.steps_done, 3);
     }
 }

@@ -14,6 +14,8 @@ pub struct Collected {
     pub run: Run,
     /// The step that the plan wanted on tape.
     pub tape: Option<Box<Tape>>,
+    /// The first step that may have been the breaking one, where the break was only noticed.
+    pub noticed_since: Option<u64>,
 }
 
 impl Collected {
@@ -47,7 +49,11 @@ impl Collected {
                 run.forecasts.insert(at, forecast);
             }
             Event::Averted(tensor) => run.forecasts.retain(|known| known.tensor != tensor),
-            Event::Break(found) | Event::Noticed(found) => run.first_break = Some(*found),
+            Event::Break(found) => run.first_break = Some(*found),
+            Event::Noticed { found, since } => {
+                run.first_break = Some(*found);
+                self.noticed_since = Some(since);
+            }
             Event::Graph(graph) => run.graphs.push(*graph),
             Event::Data(data) => run.data = data,
             Event::ParametersLost => {

@@ -29,6 +29,8 @@ pub struct Watched {
     pub status: Option<ExitStatus>,
     /// The step that the plan wanted on tape.
     pub tape: Option<Box<Tape>>,
+    /// The first step that may have been the breaking one, where the break was only noticed.
+    pub noticed_since: Option<u64>,
 }
 
 /// What happens to the training's output.
@@ -90,7 +92,8 @@ pub fn watch(
             }
         }
     }
-    Ok(Watched { run: collected.run, status: ended.and_then(|(_, status)| status), tape: collected.tape })
+    let Collected { run, tape, noticed_since } = collected;
+    Ok(Watched { run, status: ended.and_then(|(_, status)| status), tape, noticed_since })
 }
 
 fn end(child: &mut Child) {

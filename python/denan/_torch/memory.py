@@ -21,7 +21,7 @@ def plain(tensor):
 
 def is_readable(tensor):
     """Whether the processor can read its memory as it is."""
-    return tensor.device.type == "cpu" and tensor.layout is torch.strided and not tensor.is_quantized
+    return tensor.is_cpu and tensor.layout is torch.strided and not tensor.is_quantized
 
 
 def handed(tensor, keep):
@@ -29,10 +29,11 @@ def handed(tensor, keep):
 
     The tensor, and the copies that are added to `keep`, must live until the call returns.
     """
-    tensor = plain(tensor)
-    if not is_readable(tensor):
-        tensor = readable(tensor)
-        keep.append(tensor)
+    if type(tensor) is not torch.Tensor or not is_readable(tensor):
+        tensor = plain(tensor)
+        if not is_readable(tensor):
+            tensor = readable(tensor)
+            keep.append(tensor)
     return (0, tensor.data_ptr(), NAMES.get(tensor.dtype, "other"), tuple(tensor.shape), tensor.stride())
 
 

@@ -1,5 +1,6 @@
 """What is told of a training, step by step."""
 
+import itertools
 import json
 import os
 import sys
@@ -9,8 +10,11 @@ import weakref
 import torch
 
 from denan import _core
-from denan._torch import memory, samples
+from denan._torch import late, memory, samples
 from denan._torch.places import Places
+
+# Gradients that are read in every step, and the elements that one of them has at most.
+PROBES, SMALL = 2, 1024
 
 
 class Watcher:
@@ -31,6 +35,12 @@ class Watcher:
         self.plain_slots = set()
         self.lists = {}
         self.optimizers = weakref.WeakSet()
+        self.optimizer_numbers = weakref.WeakKeyDictionary()
+        # Whether all gradients and values of the step are handed over, or a few gradients.
+        self.is_full = True
+        # Seconds that the hooks have taken of the step.
+        self.spent = 0.0
+        self.late = None
         self.updates = 0
         self.updates_before = 0
         self.is_pending = False
@@ -58,6 +68,7 @@ class Watcher:
             engine = f"torch {torch.__version__.split('+')[0]}"
             self.core = _core.Watch(self.plan_text, engine, int(rank) if rank.isdigit() else 0)
             self.places = Places(self.core)
+            self.late = late.Losses(self.core)
         return self.core
 
     def finish(self):
@@ -65,7 +76,17 @@ class Watcher:
         self.forget_modules()
         self.leave_look()
         if self.core is not None:
+            self.end_pending_step()
+            self.late.tell(all=True)
+            self.see_last_values()
             self.core.finish()
+
+    def see_last_values(self):
+        """Hands the parameters over as the training ends, if they have not been since their last update."""
+        if self.core.has_unseen_values():
+            keep = []
+            values = [(slot, memory.handed(known.detach(), keep)) for known, slot in self.slots.values()]
+            self.core.last_values(values)
 
     def watch_modules(self):
         """Looks at the modules that are called: the networks, by which parameters have names."""
@@ -92,7 +113,10 @@ class Watcher:
     def end_step(self):
         """The step is over; the training may be, too."""
         self.is_pending = False
-        if self.core.end_step():
+        spent, self.spent = self.spent, 0.0
+        following = self.core.end_step(spent)
+        self.is_full = following != "light"
+        if following == "end" and not self.is_over:
             self.finish()
             sys.stdout.flush()
             sys.stderr.flush()
@@ -100,14 +124,13 @@ class Watcher:
                 # Nobody waits for what a re-run would do at its end.
                 os._exit(0)
             raise SystemExit(0)
-        self.enter_look()
+        if self.may_look and not self.is_over:
+            self.enter_look()
 
     # The close look
 
     def enter_look(self):
         """Begins to look at each operation, if the step that begins is one to be looked at."""
-        if not self.may_look:
-            return
         if self.begin().wants_look():
             if self.look is None:
                 from denan._torch.look import Look
@@ -225,14 +248,15 @@ class Watcher:
         if self.may_look and self.look is None:
             self.enter_look()
         core.batch(taken)
-        for number, tensor in enumerate(samples.tensors(data)):
+        # Figures of the data are of interest once it is known that something breaks.
+        for number, tensor in enumerate(samples.tensors(data) if self.is_full else ()):
             place = self.places.of_batch(number)
             if tensor.is_floating_point():
                 keep = []
                 core.entered(place, memory.handed(tensor, keep))
             if self.look is not None:
                 self.look.is_batch(tensor, place)
-        core.watched_for(time.perf_counter() - began)
+        self.spent += time.perf_counter() - began
 
     # The backward pass
 
@@ -250,13 +274,19 @@ class Watcher:
         self.end_pending_step()
         if self.look is not None:
             self.look.begin_backward()
-        self.note_carried()
+        if self.is_full:
+            self.note_carried()
+        is_looking = self.look is not None and self.look.is_active
+        self.late.tell(all=is_looking)
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
-            _, loss = self.unscaled.get(id(tensor), (None, tensor))
-            keep = []
-            core.loss(self.figures(loss.detach(), keep))
+            loss = self.unscaled[id(tensor)][1] if id(tensor) in self.unscaled else tensor
+            if late.is_late(loss) and not is_looking:
+                self.late.put(loss)
+            else:
+                keep = []
+                core.loss(self.figures(loss.detach(), keep))
         self.unscaled.clear()
-        core.watched_for(time.perf_counter() - began)
+        self.spent += time.perf_counter() - began
 
     def end_backward(self):
         self.backward_depth = max(0, self.backward_depth - 1)
@@ -287,7 +317,10 @@ class Watcher:
         known = self.lists.get(id(optimizer))
         if known is None or known[0] != count:
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            known = (count, [(self.slot_of(parameter), parameter) for parameter in parameters])
+            parameters = [(self.slot_of(parameter), parameter) for parameter in parameters]
+            # The backward pass comes to the first ones last, with all that went wrong on its way.
+            small = (entry for entry in parameters if entry[0] in self.plain_slots and entry[1].numel() <= SMALL)
+            known = (count, parameters, list(itertools.islice(small, PROBES)))
             self.lists[id(optimizer)] = known
         return known[1]
 
@@ -307,20 +340,25 @@ class Watcher:
         return entry[1]
 
     def before_update(self, optimizer, args, kwargs):
+        if not self.is_full and optimizer in self.optimizer_numbers:
+            # The gradients that are read are still there after the update.
+            self.updating.append(None)
+            return
         began = time.perf_counter()
         core = self.begin()
-        self.optimizers.add(optimizer)
+        number = self.optimizer_numbers.get(optimizer)
+        if number is None:
+            number = self.optimizer_numbers[optimizer] = len(self.optimizer_numbers)
+            self.optimizers.add(optimizer)
         parameters = self.parameters_of(optimizer)
         if self.updates == 0:
             core.optimizer(type(optimizer).__name__, self.places.here())
         if not self.names_known:
             self.learn_names()
-        rate = optimizer.param_groups[0].get("lr")
-        rate = float(rate) if rate is not None else None
         carries = self.carrying.get(optimizer)
         at = self.addresses(parameters)
         if at is not None:
-            core.before_update_at(at, rate, carries)
+            core.before_update_at(number, at, rate_of(optimizer), carries)
         else:
             values, gradients, keep = [], [], []
             for slot, parameter in parameters:
@@ -328,11 +366,21 @@ class Watcher:
                 if gradient is not None:
                     values.append((slot, memory.handed(parameter.detach(), keep)))
                     gradients.append((slot, self.figures(gradient.detach(), keep)))
-            core.before_update(values, gradients, rate, carries)
+            core.before_update(number, values, gradients, rate_of(optimizer), carries)
         self.updating.append(parameters)
         if self.look is not None:
             self.look.begin_update(optimizer)
-        core.watched_for(time.perf_counter() - began)
+        self.spent += time.perf_counter() - began
+
+    def probes(self, optimizer):
+        """Slots and addresses of a few gradients that can be read at once."""
+        at = []
+        few = self.lists[id(optimizer)][2]
+        for slot, parameter in few:
+            gradient = parameter.grad
+            if gradient is not None and gradient.is_contiguous() and not gradient.is_sparse:
+                at.append((slot, gradient.data_ptr()))
+        return at
 
     def addresses(self, parameters):
         """Slots and addresses of values and gradients, where all of them can be read as they lie; else None."""
@@ -360,6 +408,18 @@ class Watcher:
         if self.look is not None:
             self.look.end_update()
         parameters = self.updating.pop() if self.updating else self.parameters_of(optimizer)
+        if parameters is None:
+            self.core.probe(self.optimizer_numbers[optimizer], self.probes(optimizer), rate_of(optimizer))
+        else:
+            self.see_update(parameters)
+            self.carrying[optimizer] = None
+        self.spent += time.perf_counter() - began
+        # Another optimizer may be about to update its part in the same step.
+        self.is_pending = len(self.optimizers) > 1
+        if not self.is_pending:
+            self.end_step()
+
+    def see_update(self, parameters):
         at = self.addresses(parameters)
         if at is not None:
             self.core.after_update_at([(slot, value) for slot, value, _ in at])
@@ -371,12 +431,6 @@ class Watcher:
                 if parameter.grad is not None
             ]
             self.core.after_update(values)
-        self.carrying[optimizer] = None
-        self.core.watched_for(time.perf_counter() - began)
-        # Another optimizer may be about to update its part in the same step.
-        self.is_pending = len(self.optimizers) > 1
-        if not self.is_pending:
-            self.end_step()
 
     def end_pending_step(self):
         """The next step begins, which ends the one that several optimizers may have had a part in."""
@@ -391,6 +445,14 @@ class Watcher:
         if self.updates == self.updates_before and self.core is not None:
             self.core.skipped()
             self.end_step()
+
+
+def rate_of(optimizer):
+    """The learning rate; None where there is none, or one on a device that would have to be waited for."""
+    rate = optimizer.param_groups[0].get("lr")
+    if isinstance(rate, torch.Tensor):
+        return None if late.is_late(rate) else float(rate)
+    return rate if rate is None else float(rate)
 
 
 def is_nonzero(gradient):

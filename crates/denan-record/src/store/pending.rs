@@ -109,7 +109,7 @@ impl Pending {
                 }
             }
             // What another run has seen of it is told as a break once it is known.
-            Event::Noticed(found) => self.retention.pin(found.step),
+            Event::Noticed { found, .. } => self.retention.pin(found.step),
             Event::Graph(graph) => self.graphs.push(*graph),
             Event::Data(data) => self.data = data,
             Event::Forecast(forecast) => {

@@ -10,25 +10,33 @@ use denan_record::model::{Break, Run};
 use denan_record::plan::Plan;
 use denan_record::store::Recorder;
 
+/// Steps that a close look may take in: each takes two to three times as long as it does otherwise.
+const MOST_LOOKED_AT: u64 = 32;
+
 /// Whether a break was noticed whose operations are to be looked for in another run.
 pub fn is_asked_for(run: &Run) -> bool {
     run.header.as_ref().is_some_and(|header| header.engine.starts_with("torch"))
 }
 
-/// Looks for the producer of a break that was only noticed, puts what was found into `run` and on the record, and
+/// Looks for the producer of a break that was only noticed, puts what was found into the run and on the record, and
 /// returns the second run.
 pub fn closely(
-    run: &mut Run,
+    watched: &mut Watched,
     rerunner: &Rerunner<'_>,
     recorder: Option<&Recorder>,
     notes: &mut Vec<String>,
 ) -> Option<Run> {
+    let run = &mut watched.run;
     let noticed = run.first_break.clone().filter(|_| is_asked_for(run))?;
-    let again = if is_seen(run, &noticed) { None } else { look(run, &noticed, rerunner, notes) };
+    let since = watched.noticed_since.unwrap_or(noticed.step);
+    let again = if is_seen(run, &noticed) { None } else { look(run, &noticed, since, rerunner, notes) };
     if let (Some(recorder), Some(found)) = (recorder, &run.first_break) {
+        // The steps again, with the figures that the second run has added.
+        let steps = run.steps.iter().filter(|step| again.is_some() && step.step <= found.step);
+        let steps = steps.map(|step| Event::Step(step.clone()));
         let graphs = run.graphs.iter().map(|graph| Event::Graph(Box::new(graph.clone())));
         let events = [Event::Data(run.data.clone()), Event::Break(Box::new(found.clone()))];
-        for event in graphs.chain(events) {
+        for event in steps.chain(graphs).chain(events) {
             // What cannot be written is said once, when the record is finished.
             let _ = recorder.tell(event);
         }
@@ -41,10 +49,16 @@ fn is_seen(run: &Run, noticed: &Break) -> bool {
     run.graphs.iter().any(|graph| graph.step == noticed.step && graph.producer.is_some())
 }
 
-fn look(run: &mut Run, noticed: &Break, rerunner: &Rerunner<'_>, notes: &mut Vec<String>) -> Option<Run> {
-    rerunner.terminal.say(&format!("running it again up to step {}, to see each operation", noticed.step));
-    let from = noticed.step.saturating_sub(1);
-    let plan = Plan { look_from: Some(from), ..rerunner.plan(noticed.step + 1) };
+fn look(
+    run: &mut Run,
+    noticed: &Break,
+    since: u64,
+    rerunner: &Rerunner<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Run> {
+    let (step, since) = narrow(noticed.step, since, rerunner);
+    rerunner.terminal.say(&format!("running it again up to step {step}, to see each operation"));
+    let plan = Plan { look_from: Some(since.saturating_sub(1)), ..rerunner.plan(step + 1) };
     let again = match rerunner.rerun_one(plan) {
         Ok(Watched { run, .. }) => run,
         Err(reason) => {
@@ -52,7 +66,7 @@ fn look(run: &mut Run, noticed: &Break, rerunner: &Rerunner<'_>, notes: &mut Vec
             return None;
         }
     };
-    let differs = first_difference(run, &again, noticed.step);
+    let differs = first_difference(run, &again, step);
     if differs.is_none() && again.first_break.is_none() {
         // Not even a close look finds anything: the machine, which a cause will say.
         return Some(again);
@@ -87,12 +101,43 @@ fn look(run: &mut Run, noticed: &Break, rerunner: &Rerunner<'_>, notes: &mut Vec
     None
 }
 
+/// The breaking step and the first one that may have been it, in fewer steps than are dear to look at: another run goes
+/// through all gradients and values from there on.
+fn narrow(noticed: u64, since: u64, rerunner: &Rerunner<'_>) -> (u64, u64) {
+    if noticed - since <= MOST_LOOKED_AT {
+        return (noticed, since);
+    }
+    rerunner
+        .terminal
+        .say(&format!("it broke between step {since} and step {noticed}; running it again to find which"));
+    let plan = Plan { check_from: Some(since), ..rerunner.plan(noticed + 1) };
+    match rerunner.rerun_one(plan) {
+        Ok(Watched { run: Run { first_break: Some(found), .. }, .. }) if found.step <= noticed => {
+            (found.step, found.step)
+        }
+        _ => (noticed, since),
+    }
+}
+
 fn is_broken_closely(run: &Run) -> bool {
     run.first_break.as_ref().is_some_and(|found| is_seen(run, found))
 }
 
-/// Takes the break and the operations of a second run over, if it saw them.
+/// Takes the break and the operations of a second run over, if it saw them, and the figures of all its steps, of which
+/// the first run went through some.
 fn adopt(run: &mut Run, again: &Run) -> bool {
+    for step in &again.steps {
+        if let Ok(at) = run.steps.binary_search_by_key(&step.step, |known| known.step) {
+            let known = &mut run.steps[at];
+            let time = (known.elapsed_us, known.watching_us);
+            *known = step.clone();
+            (known.elapsed_us, known.watching_us) = time;
+        }
+    }
+    for parameter in &mut run.parameters {
+        let of_again = again.parameters.iter().find(|other| other.slot == parameter.slot);
+        parameter.first_update = of_again.and_then(|other| other.first_update).or(parameter.first_update);
+    }
     if !is_broken_closely(again) {
         return false;
     }
@@ -108,8 +153,12 @@ fn adopt(run: &mut Run, again: &Run) -> bool {
 
 /// The first step up to the breaking one whose losses are not the same bit for bit.
 fn first_difference(run: &Run, again: &Run, until: u64) -> Option<u64> {
-    let of = |step: u64| again.steps.iter().find(|other| other.step == step);
-    let steps = run.steps.iter().filter(|step| step.step < until);
+    let of = |step: u64| {
+        let at = again.steps.binary_search_by_key(&step, |other| other.step);
+        at.ok().map(|at| &again.steps[at])
+    };
+    let last = again.first_break.as_ref().map_or(until, |found| found.step.min(until));
+    let steps = run.steps.iter().filter(|step| step.step < last);
     steps
         .filter(|step| of(step.step).is_none_or(|other| other.loss_bits != step.loss_bits))
         .map(|step| step.step)

@@ -48,7 +48,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let mut record_error = None;
     let mut warned = false;
     let on_event = |event: &Event| match event {
-        Event::Break(found) | Event::Noticed(found) => {
+        Event::Break(found) | Event::Noticed { found, .. } => {
             terminal.say(&format!("the training broke at step {}; looking into it", found.step));
         }
         Event::Forecast(forecast) if !std::mem::replace(&mut warned, true) => terminal.say(&format!(
@@ -75,7 +75,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         terminal,
         jobs: common.jobs.into(),
     };
-    let again = look::closely(&mut watched.run, &rerunner, recorder.as_ref(), &mut notes);
+    let again = look::closely(&mut watched, &rerunner, recorder.as_ref(), &mut notes);
     let recorded = recorder.map(Recorder::finish);
     if let Some(error) = record_error.or_else(|| recorded.as_ref()?.as_ref().err().map(ToString::to_string)) {
         notes.push(format!("the record is incomplete: {error}"));
@@ -194,7 +194,13 @@ impl Rerunner<'_> {
 
     /// A re-run of this many steps without any change.
     pub(super) fn plan(&self, steps: u64) -> Plan {
-        Plan { seed: self.seed, stop_after_break: true, stop_at_step: Some(steps), ..Plan::default() }
+        Plan {
+            seed: self.seed,
+            stop_after_break: true,
+            stop_at_step: Some(steps),
+            check_from: Some(0),
+            ..Plan::default()
+        }
     }
 
     pub(super) fn rerun_one(&self, plan: Plan) -> Result<Watched, String> {
