@@ -218,6 +218,17 @@ impl Watch {
         py.detach(|| self.lock().loss(&loss.0));
     }
 
+    /// The network has made this of a batch in evaluation mode, of these samples and before a step.
+    fn evaluated(&self, output: Handed, samples: Vec<(u64, Option<String>)>, step: Option<u64>) {
+        let samples = samples.into_iter().map(|(index, name)| Sample { index, name }).collect();
+        self.lock().evaluated(&output.0, samples, step);
+    }
+
+    /// Number of the optimizer step under way.
+    fn step_number(&self) -> u64 {
+        self.lock().step_number()
+    }
+
     /// The backward pass begins at a loss that a device is still at work on.
     fn loss_later(&self) {
         self.lock().loss_later();

@@ -109,6 +109,7 @@ fn broke(op: &str) -> Break {
         batch_rows: Vec::new(),
         loss_is_bad: true,
         parameters_are_bad: true,
+        in_evaluation: false,
     }
 }
 

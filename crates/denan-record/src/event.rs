@@ -24,10 +24,10 @@ pub enum Event {
     Forecast(Forecast),
     /// A tensor of which that was told ([`Forecast::tensor`]) no longer grows as it did.
     Averted(u32),
-    /// The training broke. Comes at most once.
+    /// The training broke. Comes at most once; one of an evaluation may be followed by one of the training.
     Break(Box<Break>),
     /// The training broke, and the operation that did it was not seen: its producer stands for where the bad value was
-    /// noticed. Comes at most once, and no [`Event::Break`] after it.
+    /// noticed. Comes as often as [`Event::Break`], and in its place.
     Noticed {
         /// What is known of it.
         found: Box<Break>,

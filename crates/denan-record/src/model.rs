@@ -537,6 +537,8 @@ pub struct Break {
     pub loss_is_bad: bool,
     /// Whether parameters were non-finite after the step, so that all later steps are lost.
     pub parameters_are_bad: bool,
+    /// Whether it was an evaluation that broke, after the step before this one; the training itself was not touched.
+    pub in_evaluation: bool,
 }
 
 /// How a training ended.

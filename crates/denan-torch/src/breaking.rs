@@ -23,12 +23,14 @@ const READS: [&str; 6] = ["tensor", "item", "tolist", "detach", "to", "numpy"];
 impl Watch {
     /// A bad value was noticed in a step. Only the first break is told.
     pub(crate) fn broke(&mut self, noticed: Noticed<'_>, step: u64) {
-        if self.first_break.is_some() {
+        let in_evaluation = matches!(noticed, Noticed::Output(_));
+        if self.first_break.is_some() && (in_evaluation || !self.is_evaluations) {
             return;
         }
         self.first_break = Some(step);
+        self.is_evaluations = in_evaluation;
         let (tensor, slot) = match noticed {
-            Noticed::Loss(tensor) => (tensor, None),
+            Noticed::Loss(tensor) | Noticed::Output(tensor) => (tensor, None),
             Noticed::Gradient(slot, tensor) | Noticed::Value(slot, tensor) => (tensor, Some(slot)),
         };
         if let Some((rank, teller)) = &mut self.of_rank {
@@ -36,6 +38,7 @@ impl Watch {
                 Noticed::Loss(_) => "loss",
                 Noticed::Gradient(..) => "gradient",
                 Noticed::Value(..) => "parameter",
+                Noticed::Output(_) => "network's output",
             };
             teller.tell(Event::Note(format!("rank {rank}: its {what} was not finite in step {step}")));
             return;
@@ -44,9 +47,12 @@ impl Watch {
         // Memory that was written where no operation was seen (gradients that come from other ranks) has no producer.
         let found = found.filter(|&node| self.look.node(node).is_bad());
         self.teller.tell(match found {
-            Some(node) => Event::Break(Box::new(self.closely(node, slot))),
+            Some(node) => {
+                let found = Break { step, in_evaluation, ..self.closely(node, slot) };
+                Event::Break(Box::new(found))
+            }
             None => {
-                let found = Break { step, ..self.told_from_afar(noticed, tensor, slot) };
+                let found = Break { step, in_evaluation, ..self.told_from_afar(noticed, tensor, slot) };
                 Event::Noticed { found: Box::new(found), since: self.clean_before.min(step) }
             }
         });
@@ -70,6 +76,7 @@ impl Watch {
         let range = tensor.range();
         let (op, phase) = match noticed {
             Noticed::Loss(_) => ("loss".to_owned(), Phase::Loss),
+            Noticed::Output(_) => ("output".to_owned(), Phase::Forward),
             Noticed::Gradient(..) => ("backward".to_owned(), Phase::Backward),
             Noticed::Value(..) => {
                 (self.optimizer_name.clone().unwrap_or_else(|| "optimizer".to_owned()), Phase::Optimizer)
@@ -106,6 +113,7 @@ impl Watch {
             batch_rows: Vec::new(),
             loss_is_bad: self.step.loss_is_bad,
             parameters_are_bad: false,
+            in_evaluation: false,
         }
     }
 
@@ -120,7 +128,9 @@ impl Watch {
             }
             _ if &*made.name == "input" => Phase::Input,
             Phase::Forward
-                if slot.is_none() && path.trail.iter().all(|&at| self.is_same_call(path.producer, at)) =>
+                if slot.is_none()
+                    && !self.is_evaluations
+                    && path.trail.iter().all(|&at| self.is_same_call(path.producer, at)) =>
             {
                 Phase::Loss
             }
@@ -154,6 +164,7 @@ impl Watch {
             batch_rows: batch_rows.into_iter().collect(),
             loss_is_bad: self.step.loss_is_bad,
             parameters_are_bad: false,
+            in_evaluation: false,
         }
     }
 

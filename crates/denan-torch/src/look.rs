@@ -147,6 +147,14 @@ impl Look {
         self.room_for_values = MOST_VALUES_TOGETHER;
     }
 
+    /// Forgets what was seen of the step under way: an evaluation that was in order.
+    pub fn restart(&mut self) {
+        let previous = self.previous.take();
+        self.nodes.clear();
+        self.begin(self.step);
+        self.previous = previous;
+    }
+
     /// The step under way.
     pub fn step(&self) -> u64 {
         self.step

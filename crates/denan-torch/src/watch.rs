@@ -45,6 +45,8 @@ pub(crate) enum Noticed<'a> {
     Loss(&'a Tensor),
     Gradient(u32, &'a Tensor),
     Value(u32, &'a Tensor),
+    /// What the network made of a batch in evaluation mode.
+    Output(&'a Tensor),
 }
 
 /// A parameter, and what is kept of it from call to call.
@@ -110,6 +112,8 @@ pub struct Watch {
     pace: Pace,
     /// Steps before this one were found clean when they were gone through.
     pub(crate) clean_before: u64,
+    /// The first break was that of an evaluation; one of the training counts more.
+    pub(crate) is_evaluations: bool,
     /// When the step before this one ended.
     step_began: Duration,
     /// What it took to put the step before this one together.
@@ -161,6 +165,7 @@ impl Watch {
             step_began: Duration::ZERO,
             ending: Duration::ZERO,
             first_break: None,
+            is_evaluations: false,
             has_told_loss_of_parameters: false,
             optimizer_name: None,
             pools: Vec::new(),
@@ -245,7 +250,8 @@ impl Watch {
     /// Whether the next step is to be looked at closely.
     pub fn wants_look(&self) -> bool {
         let from = self.plan.look_from;
-        self.first_break.is_none() && from.is_some_and(|from| self.steps_done == 0 || self.steps_done >= from)
+        let goes_on = self.first_break.is_none() || self.is_evaluations;
+        goes_on && from.is_some_and(|from| self.steps_done == 0 || self.steps_done >= from)
     }
 
     /// The next operations are those of a step that is looked at closely.
@@ -319,6 +325,24 @@ impl Watch {
             values: Vec::new(),
             rows: None,
         });
+    }
+
+    /// The network has made this of a batch in evaluation mode, before a step (the one under way if that is not given)
+    /// and of these samples. A NaN there is as good as one in a loss; infinities may be meant.
+    pub fn evaluated(&mut self, output: &Tensor, samples: Vec<Sample>, step: Option<u64>) {
+        if output.dtype.is_float() && output.range().nan > 0 {
+            let of_step = std::mem::replace(&mut self.step.samples, samples);
+            self.broke(Noticed::Output(output), step.unwrap_or(self.steps_done));
+            self.step.samples = of_step;
+        }
+        if self.looks {
+            self.look.restart();
+        }
+    }
+
+    /// Number of the optimizer step under way.
+    pub fn step_number(&self) -> u64 {
+        self.steps_done
     }
 
     /// The backward pass begins at this loss.
@@ -497,7 +521,12 @@ impl Watch {
 
     /// Whether the parameters have changed since they were gone through.
     pub fn has_unseen_values(&self) -> bool {
-        self.first_break.is_none() && self.clean_before < self.steps_done
+        !self.has_broken() && self.clean_before < self.steps_done
+    }
+
+    /// Whether the training itself has broken.
+    fn has_broken(&self) -> bool {
+        self.first_break.is_some() && !self.is_evaluations
     }
 
     /// A step that the program means to end, whether its optimizer ran or was skipped (by a loss scaler).
@@ -510,12 +539,12 @@ impl Watch {
         if self.step.is_updated {
             self.finish_step();
         }
-        let is_lost = self.first_break.is_some() && self.has_lost_parameters();
+        let is_lost = self.has_broken() && self.has_lost_parameters();
         let is_over = self.plan.stop_at_step.is_some_and(|stop| self.steps_done >= stop);
         match () {
             () if self.plan.stop_after_break && is_lost || is_over => Next::End,
             // Once something is bad, what becomes of the parameters decides whether it goes on.
-            () if self.first_break.is_some() || self.pace.is_full(self.steps_done) => Next::Full,
+            () if self.has_broken() || self.pace.is_full(self.steps_done) => Next::Full,
             () => Next::Light,
         }
     }
@@ -574,7 +603,7 @@ impl Watch {
         self.steps_done += 1;
         if step.is_full {
             self.tell_loss_of_parameters();
-            if self.first_break.is_none() {
+            if !self.has_broken() {
                 self.clean_before = self.steps_done;
             }
         }
@@ -615,7 +644,7 @@ impl Watch {
 
     /// Says once that the break has reached the parameters.
     fn tell_loss_of_parameters(&mut self) {
-        if self.first_break.is_some() && !self.has_told_loss_of_parameters && self.has_lost_parameters() {
+        if self.has_broken() && !self.has_told_loss_of_parameters && self.has_lost_parameters() {
             self.has_told_loss_of_parameters = true;
             self.teller.tell(Event::ParametersLost);
         }
@@ -636,7 +665,7 @@ impl Watch {
             self.teller.tell(Event::Step(step.told));
         }
         let ending = match () {
-            () if is_over && self.first_break.is_some() => Ending::StoppedAfterBreak,
+            () if is_over && self.has_broken() => Ending::StoppedAfterBreak,
             () if is_over => Ending::StoppedAtStep,
             () => Ending::Completed,
         };

@@ -79,6 +79,7 @@ impl Outcome {
             batch_rows: Vec::new(),
             loss_is_bad: self.watched.iter().any(|at| in_phase(at, Phase::Forward) && bad(at)),
             parameters_are_bad: self.watched.iter().any(|at| in_phase(at, Phase::Optimizer) && bad(at)),
+            in_evaluation: false,
         })
     }
 

@@ -39,6 +39,7 @@ def _set():
     _scaler()
     _optimizers()
     _compiler()
+    _modes()
     atexit.register(guarded("finish"))
     os.register_at_fork(after_in_child=_let_go)
 
@@ -60,6 +61,20 @@ def _compiler():
         return compile(model, *args, **kwargs)
 
     torch.compile = watched_compile
+
+
+def _modes():
+    """Networks that are set to train or to be evaluated."""
+    mode_set = guarded("mode_set")
+    train = torch.nn.Module.train
+
+    @functools.wraps(train)
+    def watched_train(self, mode=True):
+        result = train(self, mode)
+        mode_set(self)
+        return result
+
+    torch.nn.Module.train = watched_train
 
 
 def guarded(name):

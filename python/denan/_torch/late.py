@@ -1,4 +1,4 @@
-"""Losses that a device is still at work on: copied without waiting, and told when they are there."""
+"""Values that a device is still at work on: copied without waiting, and told when they are there."""
 
 from collections import deque
 
@@ -6,12 +6,12 @@ import torch
 
 from denan._torch import memory
 
-# Losses that may be under way. The program would be held up for one that is older.
+# Values that may be under way. The program waits for one that is older.
 MOST = 8
 
 
-class Losses:
-    """The losses of a training on a device, in their order."""
+class Late:
+    """Losses of a training on a device, and what it made in evaluations, in their order."""
 
     def __init__(self, core):
         self.core = core
@@ -20,17 +20,26 @@ class Losses:
     def put(self, loss):
         """Begins the copy of a loss."""
         self.core.loss_later()
-        self.waiting.append(copy_of(loss.detach()))
+        self.waiting.append((*copy_of(loss.detach()), None))
+
+    def put_output(self, output, samples):
+        """Begins the copy of one value of an output: NaN if there is a NaN in it."""
+        output = output.detach()
+        value = torch.where(output.isnan().any(), torch.nan, 0.0)
+        self.waiting.append((*copy_of(value), (samples, self.core.step_number())))
 
     def tell(self, *, all=False):
-        """Tells the losses that are there; with `all` those that are not, too, once they are."""
+        """Tells the values that are there; with `all` those that are not, too, once they are."""
         while self.waiting:
-            host, done = self.waiting[0]
+            host, done, evaluated = self.waiting[0]
             if not all and len(self.waiting) <= MOST and not done.query():
                 return
             done.synchronize()
             self.waiting.popleft()
-            self.core.late_loss(memory.handed(host, []))
+            if evaluated is None:
+                self.core.late_loss(memory.handed(host, []))
+            else:
+                self.core.evaluated(memory.handed(host, []), *evaluated)
 
 
 def is_late(tensor):

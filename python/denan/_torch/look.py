@@ -64,6 +64,14 @@ class Look:
         was_active, self.is_active = self.is_active, True
         self.last_nodes, self.calls = [], []
         self.phase = "forward"
+        self.know_all()
+        if not was_active:
+            self.modes = (_Calls(self), _Operations(self))
+            self.modes[0].__enter__()
+            self.modes[1].__enter__()
+
+    def know_all(self):
+        """Says what the memory of parameters, buffers and the optimizer's state is."""
         watcher = self.watcher
         for parameter, slot in watcher.slots.values():
             self.know(parameter, self.core.know_parameter, slot)
@@ -79,10 +87,6 @@ class Look:
         self.with_buffers = set()
         for root in watcher.roots:
             self.know_buffers(root)
-        if not was_active:
-            self.modes = (_Calls(self), _Operations(self))
-            self.modes[0].__enter__()
-            self.modes[1].__enter__()
 
     def know_buffers(self, root):
         """The buffers of a network that is being called."""

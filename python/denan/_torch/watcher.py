@@ -57,7 +57,11 @@ class Watcher:
         self.names_known = False
         self.names = {}
         self.roots = []
+        self.root_ids = set()
         self.module_names = {}
+        self.is_compiled = False
+        # Batches that came since the last backward pass, by the iterator that they came from.
+        self.fetched = {}
 
     # The beginning and the end
 
@@ -68,7 +72,7 @@ class Watcher:
             engine = f"torch {torch.__version__.split('+')[0]}"
             self.core = _core.Watch(self.plan_text, engine, int(rank) if rank.isdigit() else 0)
             self.places = Places(self.core)
-            self.late = late.Losses(self.core)
+            self.late = late.Late(self.core)
         return self.core
 
     def finish(self):
@@ -92,6 +96,8 @@ class Watcher:
         """Looks at the modules that are called: the networks, by which parameters have names."""
         from denan._torch.hooks import guarded
 
+        if self.module_hooks:
+            return
         module = torch.nn.modules.module
         self.module_hooks = [
             module.register_module_forward_pre_hook(guarded("before_module")),
@@ -102,6 +108,7 @@ class Watcher:
         for hook in self.module_hooks:
             hook.remove()
         self.module_hooks = []
+        self.module_path.clear()
 
     def let_go(self):
         """Ends the watching, not the training."""
@@ -164,6 +171,38 @@ class Watcher:
     def after_module(self, module, args, output):
         if self.module_path:
             self.module_path.pop()
+        if id(module) in self.root_ids and not module.training and not torch.is_grad_enabled():
+            self.see_evaluation(output)
+
+    # Evaluation
+
+    def mode_set(self, module):
+        """A network is to train or to be evaluated. Its calls are of interest in an evaluation alone."""
+        if id(module) not in self.root_ids or self.is_compiled or self.may_look:
+            return
+        if module.training:
+            self.forget_modules()
+        else:
+            self.watch_modules()
+
+    def see_evaluation(self, output):
+        """What a network has made of a batch in evaluation mode."""
+        began = time.perf_counter()
+        fetched = [sample for batches in self.fetched.values() for batch in batches for sample in batch]
+        self.fetched.clear()
+        self.end_pending_step()
+        for tensor in samples.tensors(output):
+            if not tensor.is_floating_point():
+                continue
+            is_looking = self.look is not None and self.look.is_active
+            if late.is_late(tensor) and not is_looking:
+                self.late.put_output(tensor, fetched)
+            else:
+                keep = []
+                self.core.evaluated(self.figures(tensor.detach(), keep), fetched, None)
+        if self.look is not None and self.look.is_active:
+            self.look.know_all()
+        self.spent += time.perf_counter() - began
 
     def module_now(self):
         """Path of the innermost module that is being called, as far as it has a name."""
@@ -185,6 +224,7 @@ class Watcher:
         inner = {id(part) for module in called for part in module.modules() if part is not module}
         outer = [module for module in called if id(module) not in inner]
         roots = self.roots = [module for module in outer if next(module.parameters(), None) is not None]
+        self.root_ids = {id(root) for root in roots}
         self.called = {}
         variables = variables_of(self.places.frame())
         for root in roots:
@@ -223,6 +263,7 @@ class Watcher:
         model = getattr(model, "__self__", model)
         if isinstance(model, torch.nn.Module) and not self.names_known:
             self.called[id(model)] = model
+        self.is_compiled = True
         if not self.may_look:
             self.forget_modules()
 
@@ -237,6 +278,8 @@ class Watcher:
     def end_fetch(self, iterator, data):
         self.pause_look(False)
         if data is None:
+            # At its end: what came of it and never reached a backward pass was an evaluation's.
+            self.fetched.pop(iterator, None)
             return
         taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
         if not torch.is_grad_enabled():
@@ -247,7 +290,7 @@ class Watcher:
         self.end_pending_step()
         if self.may_look and self.look is None:
             self.enter_look()
-        core.batch(taken)
+        self.fetched.setdefault(iterator, []).append(taken)
         # Figures of the data are of interest once it is known that something breaks.
         for number, tensor in enumerate(samples.tensors(data) if self.is_full else ()):
             place = self.places.of_batch(number)
@@ -276,6 +319,11 @@ class Watcher:
             self.look.begin_backward()
         if self.is_full:
             self.note_carried()
+        if self.fetched:
+            for batches in self.fetched.values():
+                for batch in batches:
+                    core.batch(batch)
+            self.fetched.clear()
         is_looking = self.look is not None and self.look.is_active
         self.late.tell(all=is_looking)
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:

@@ -64,6 +64,7 @@ impl Watch {
             batch_rows: batch_rows.into_iter().collect(),
             loss_is_bad: self.step.loss_is_bad,
             parameters_are_bad: false,
+            in_evaluation: false,
         })));
         self.tell_initial_values(engine);
         self.keep_break(engine, path.producer);

@@ -62,7 +62,11 @@ fn broke(page: &mut Page, result: &RunResult, broken: &Break, style: &Style<'_>)
 
 /// What broke, when, and the likeliest cause, no surer than the rule is.
 fn verdict(result: &RunResult, broken: &Break) -> String {
-    let start = format!("the training broke at step\u{a0}{}", broken.step);
+    let start = if broken.in_evaluation {
+        format!("the evaluation before step\u{a0}{} broke", broken.step)
+    } else {
+        format!("the training broke at step\u{a0}{}", broken.step)
+    };
     let Some(cause) = result.causes.first() else {
         let operation = words::operation(&broken.producer);
         let kind = words::kind(broken.kind);

@@ -209,6 +209,9 @@ struct BreakKeys<'a> {
     step: u64,
     phase: &'static str,
     kind: &'static str,
+    /// An evaluation before this step broke, and not the training.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    evaluation: bool,
     producer: OperationKeys<'a>,
     trail: Vec<OperationKeys<'a>>,
 }
@@ -220,6 +223,7 @@ impl<'a> BreakKeys<'a> {
             step: broken.step,
             phase: broken.phase.as_str(),
             kind: broken.kind.as_str(),
+            evaluation: broken.in_evaluation,
             producer: operation(&broken.producer),
             trail: broken.trail.iter().map(operation).collect(),
         }

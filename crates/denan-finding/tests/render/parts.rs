@@ -85,6 +85,7 @@ pub fn broken(step: u64, kind: Kind, producer: Operation, trail: Vec<Operation>)
         batch_rows: vec![],
         loss_is_bad: true,
         parameters_are_bad: false,
+        in_evaluation: false,
     }
 }
 

@@ -151,13 +151,14 @@ pub(super) fn steps<'a>(db: &Connection, steps: impl Iterator<Item = &'a Step>) 
 
 pub(super) fn first_break(db: &Connection, found: &Break) -> Result<()> {
     db.execute(
-        "INSERT INTO break VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO break VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             Bits(found.step),
             Word(found.phase),
             Word(found.kind),
             found.loss_is_bad,
-            found.parameters_are_bad
+            found.parameters_are_bad,
+            found.in_evaluation,
         ],
     )?;
     for (position, seen) in (0u64..).zip(std::iter::once(&found.producer).chain(&found.trail)) {

@@ -214,6 +214,8 @@ fn first_break(db: &Connection) -> Result<Option<Break>> {
             })?,
             loss_is_bad: row.get("loss_is_bad")?,
             parameters_are_bad: row.get("parameters_are_bad")?,
+            // Records of the third version have no such column.
+            in_evaluation: row.get("in_evaluation").unwrap_or(false),
         })
     })
     .optional()

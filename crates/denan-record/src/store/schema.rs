@@ -12,7 +12,7 @@
 ///
 /// It goes up by one whenever a reader of the version before would misunderstand or miss
 /// something.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Marks an SQLite file as a record, as `PRAGMA application_id`: `dnan` in ASCII.
 pub const APPLICATION_ID: i32 = 0x646e_616e;
@@ -94,7 +94,8 @@ CREATE TABLE break ( -- the first step in which a value became NaN or infinite; 
   phase TEXT NOT NULL, -- `input`, `forward`, `loss`, `backward`, `optimizer` or `parameter`
   kind TEXT NOT NULL, -- `nan`, `inf` or `-inf`
   loss_is_bad INTEGER NOT NULL, -- 1 if the loss itself was NaN or infinite
-  parameters_are_bad INTEGER NOT NULL -- 1 if parameters were NaN or infinite after the step
+  parameters_are_bad INTEGER NOT NULL, -- 1 if parameters were NaN or infinite after the step
+  in_evaluation INTEGER NOT NULL -- 1 if an evaluation before this step broke, and not the training
 );
 CREATE TABLE break_operation ( -- the operation that made the first bad value, and those that handed it on
   position INTEGER PRIMARY KEY, -- 0 is the producer, the others follow it to loss, gradient or parameter

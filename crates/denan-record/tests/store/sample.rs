@@ -145,6 +145,7 @@ pub fn broken_run() -> Run {
             batch_rows: vec![2],
             loss_is_bad: true,
             parameters_are_bad: true,
+            in_evaluation: false,
         }),
         graphs: vec![graph(0, Vec::new()), graph(39, vec![0.5, f64::NAN, -0.0, f64::INFINITY])],
         data: vec![data()],

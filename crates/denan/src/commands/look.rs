@@ -129,9 +129,9 @@ fn adopt(run: &mut Run, again: &Run) -> bool {
     for step in &again.steps {
         if let Ok(at) = run.steps.binary_search_by_key(&step.step, |known| known.step) {
             let known = &mut run.steps[at];
-            let time = (known.elapsed_us, known.watching_us);
+            let cost = (known.operations, known.elapsed_us, known.watching_us);
             *known = step.clone();
-            (known.elapsed_us, known.watching_us) = time;
+            (known.operations, known.elapsed_us, known.watching_us) = cost;
         }
     }
     for parameter in &mut run.parameters {

@@ -49,7 +49,8 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let mut warned = false;
     let on_event = |event: &Event| match event {
         Event::Break(found) | Event::Noticed { found, .. } => {
-            terminal.say(&format!("the training broke at step {}; looking into it", found.step));
+            let what = if found.in_evaluation { "an evaluation" } else { "the training" };
+            terminal.say(&format!("{what} went wrong by step {}; looking into it", found.step));
         }
         Event::Forecast(forecast) if !std::mem::replace(&mut warned, true) => terminal.say(&format!(
             "step {}: {} grows and will overflow {} near step {} at this rate",

@@ -100,6 +100,7 @@ fn bad_input(step: u64) -> Break {
         batch_rows: vec![1],
         loss_is_bad: true,
         parameters_are_bad: false,
+        in_evaluation: false,
     }
 }
 

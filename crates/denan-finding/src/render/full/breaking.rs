@@ -92,6 +92,7 @@ pub(super) fn trail(page: &mut Page, broken: &Break, style: &Style<'_>) {
     let heading = match broken.phase {
         Phase::Backward => "from there into the gradients:",
         Phase::Optimizer => "from there into the parameters:",
+        _ if broken.in_evaluation => "from there to what the network made:",
         _ if broken.loss_is_bad => "from there to the loss:",
         _ => "from there on:",
     };
