@@ -3,7 +3,7 @@
 //! A tensor comes as a tuple `(storage, pointer, dtype, shape, strides)`; the hooks hold on to the tensors for as long
 //! as a call lasts, so their memory may be read without the interpreter's lock.
 
-use denan_record::model::{Place, Sample};
+use denan_record::model::{Place, Rank, Sample};
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
 use denan_torch::describe::Arg;
@@ -96,9 +96,11 @@ impl Watch {
 
 #[pymethods]
 impl Watch {
-    /// A watch that follows a plan; `engine` as in `torch 2.15.0`, `rank` that of the process among several.
+    /// A watch that follows a plan; `engine` as in `torch 2.15.0`, `rank` number and count of processes that train
+    /// together, where there are several.
     #[new]
-    fn new(plan: &str, engine: &str, rank: u32) -> PyResult<Self> {
+    fn new(plan: &str, engine: &str, rank: Option<(u32, u32)>) -> PyResult<Self> {
+        let rank = rank.map(|(number, of)| Rank { number, of });
         let plan: Plan = Plan::parse(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let (watching, teller) = match plan.socket.as_deref() {
             Some(socket) => (denan::Watching::default(), Teller::connect(socket)),

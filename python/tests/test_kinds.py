@@ -75,7 +75,7 @@ for step in range(3):
     assert ran.producer["carried_out"] == "div"
 
 
-def test_what_another_rank_noticed_is_told(run):
+def test_a_break_of_another_rank_is_told_as_that_rank_saw_it(run, tmp_path):
     import sys
 
     script = """
@@ -85,8 +85,12 @@ torch.manual_seed(0)
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(4, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 torch.manual_seed(dist.get_rank())
-""" + BREAKS_AT_5.replace("if step == 5:", "if step == 5 and dist.get_rank() == 1:")
+""" + BREAKS_AT_5.replace("if step == 5:", "if step == 5 and dist.get_rank() == 1:").replace("range(8)", "range(40)")
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py")
     ran = run(script, ("--", *launcher))
-    assert ran.result["break"]["step"] == 5, ran.said
-    assert any("rank 1: its loss was not finite in step 5" in note for note in ran.result["notes"])
+    assert ran.code == 1, ran.said
+    assert (ran.result["break"]["step"], ran.result["rank"], ran.result["ranks"]) == (5, 1, 2)
+    assert (ran.producer["op"], ran.producer["line"], ran.cause) == ("log", 13, "log-of-zero")
+    assert ran.result["record"].endswith("0.rank1.db") and (tmp_path / "0.db").exists()
+    # Both ended in the same step, none while the other waited for it.
+    assert ran.result["steps"] == 16

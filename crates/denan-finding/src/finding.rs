@@ -2,7 +2,7 @@
 
 use crate::patch::Patch;
 use denan_numerics::Range;
-use denan_record::model::{Break, Forecast, Phase, Place, Sample, TensorSeen};
+use denan_record::model::{Break, Forecast, Phase, Place, Rank, Sample, TensorSeen};
 
 /// A rule's statement about a training, with what supports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +122,8 @@ pub struct RunResult {
     pub child_exit_code: Option<i32>,
     /// Optimizer steps seen.
     pub steps: u64,
+    /// Of several processes that train together, the one that this is about.
+    pub rank: Option<Rank>,
     /// Loss of the last step seen.
     pub last_loss: Option<f64>,
     /// The break, when there was one.

@@ -49,6 +49,17 @@ pub struct Header {
     pub seed: u64,
     /// Name of the intervention in force, as in the contract (`drop-samples`, …).
     pub intervention: Option<String>,
+    /// Which of several processes that train together this is; none where there is one.
+    pub rank: Option<Rank>,
+}
+
+/// One of several processes that train together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rank {
+    /// Its number, from 0.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
 }
 
 /// What updates the parameters.

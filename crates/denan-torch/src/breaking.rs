@@ -33,16 +33,6 @@ impl Watch {
             Noticed::Loss(tensor) | Noticed::Output(tensor) => (tensor, None),
             Noticed::Gradient(slot, tensor) | Noticed::Value(slot, tensor) => (tensor, Some(slot)),
         };
-        if let Some((rank, teller)) = &mut self.of_rank {
-            let what = match noticed {
-                Noticed::Loss(_) => "loss",
-                Noticed::Gradient(..) => "gradient",
-                Noticed::Value(..) => "parameter",
-                Noticed::Output(_) => "network's output",
-            };
-            teller.tell(Event::Note(format!("rank {rank}: its {what} was not finite in step {step}")));
-            return;
-        }
         let found = if self.looks { self.look.node_of(tensor) } else { None };
         // Memory that was written where no operation was seen (gradients that come from other ranks) has no producer.
         let found = found.filter(|&node| self.look.node(node).is_bad());

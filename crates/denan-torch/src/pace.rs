@@ -13,6 +13,8 @@ const FIRST: u64 = 16;
 const SHARE: f64 = 0.01;
 /// The longest that a bad parameter may stay unseen, in steps.
 const LONGEST: u64 = 256;
+/// How often processes that train together do it, all of them in the same steps.
+const IN_STEP: u64 = 16;
 /// Weight of the newest of the times that are averaged.
 const NEWEST: f64 = 0.25;
 
@@ -31,6 +33,8 @@ impl Average {
 pub(crate) struct Pace {
     /// Every step from this one on, whatever it costs.
     always_from: Option<u64>,
+    /// In the same steps as other processes do, whatever it costs.
+    is_in_step: bool,
     /// The next one that is.
     next: u64,
     /// Seconds of watching in a step that is gone through.
@@ -48,8 +52,21 @@ impl Pace {
         Self { always_from, ..Self::default() }
     }
 
+    /// For one of several processes that train together.
+    pub fn in_step(always_from: Option<u64>) -> Self {
+        Self { is_in_step: true, ..Self::new(always_from) }
+    }
+
+    /// Whether a step is gone through by each of several processes.
+    pub fn is_in_step(&self, step: u64) -> bool {
+        step.is_multiple_of(IN_STEP)
+    }
+
     /// Whether a step is gone through.
     pub fn is_full(&self, step: u64) -> bool {
+        if self.is_in_step && step >= FIRST && self.always_from.is_none_or(|from| step < from) {
+            return self.is_in_step(step);
+        }
         step < FIRST || step >= self.next || self.always_from.is_some_and(|from| step >= from)
     }
 
@@ -122,6 +139,14 @@ mod tests {
         let steps = full_steps(Pace::new(None), 2000, 1, 0, 1_000_000);
         let gaps: Vec<u64> = steps.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(gaps.iter().max(), Some(&LONGEST));
+    }
+
+    #[test]
+    fn processes_that_train_together_do_it_in_the_same_steps() {
+        for cost in [0, 1000] {
+            let steps = full_steps(Pace::in_step(None), 64, 100, 0, cost);
+            assert_eq!(steps, (0..FIRST).chain([16, 32, 48]).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Role, Sample, Step,
+    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role, Sample, Step,
     StepGraph, Window, most_telling,
 };
 use denan_record::plan::Plan;
@@ -96,8 +96,8 @@ struct Waiting {
 pub struct Watch {
     pub(crate) plan: Plan,
     pub(crate) teller: Teller,
-    /// Another rank than the first, and the one to tell of it.
-    pub(crate) of_rank: Option<(u32, Teller)>,
+    /// Whether other processes train together with this one.
+    is_one_of_several: bool,
     began: Instant,
     tracked: Vec<Tracked>,
     pub(crate) places: Vec<Place>,
@@ -129,10 +129,9 @@ pub struct Watch {
 impl Watch {
     /// A watch that follows `plan` and tells `teller`; `engine` as the contract spells it, `torch 2.15.0`.
     ///
-    /// Of several ranks the first is watched. The others say no more than that a value of theirs was bad.
-    pub fn new(plan: Plan, engine: &str, rank: u32, teller: Teller) -> Self {
-        let (mut teller, of_rank) =
-            if rank == 0 { (teller, None) } else { (Teller::silent(), Some((rank, teller))) };
+    /// `rank` is which of several processes that train together this is. They end in the same step, or the others would
+    /// wait for the one that has: in one that all of them go through.
+    pub fn new(plan: Plan, engine: &str, rank: Option<Rank>, mut teller: Teller) -> Self {
         teller.tell(Event::Started(Header {
             engine: engine.to_owned(),
             process_id: std::process::id(),
@@ -141,6 +140,7 @@ impl Watch {
                 .map_or(0, |since| since.as_millis() as u64),
             seed: plan.seed,
             intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
+            rank,
         }));
         let always_from = match (plan.check_from, plan.look_from) {
             (Some(check), Some(look)) => Some(check.min(look)),
@@ -149,7 +149,7 @@ impl Watch {
         Self {
             plan,
             teller,
-            of_rank,
+            is_one_of_several: rank.is_some(),
             began: Instant::now(),
             tracked: Vec::new(),
             places: Vec::new(),
@@ -160,7 +160,7 @@ impl Watch {
             step: StepFigures::default(),
             steps_done: 0,
             waiting: VecDeque::new(),
-            pace: Pace::new(always_from),
+            pace: if rank.is_some() { Pace::in_step(always_from) } else { Pace::new(always_from) },
             clean_before: 0,
             step_began: Duration::ZERO,
             ending: Duration::ZERO,
@@ -541,8 +541,9 @@ impl Watch {
         }
         let is_lost = self.has_broken() && self.has_lost_parameters();
         let is_over = self.plan.stop_at_step.is_some_and(|stop| self.steps_done >= stop);
+        let may_end = !self.is_one_of_several || self.pace.is_in_step(self.steps_done);
         match () {
-            () if self.plan.stop_after_break && is_lost || is_over => Next::End,
+            () if self.plan.stop_after_break && is_lost && may_end || is_over => Next::End,
             // Once something is bad, what becomes of the parameters decides whether it goes on.
             () if self.has_broken() || self.pace.is_full(self.steps_done) => Next::Full,
             () => Next::Light,
@@ -671,9 +672,6 @@ impl Watch {
         };
         self.teller.tell(Event::Ended(ending));
         self.teller.finish();
-        if let Some((_, teller)) = &mut self.of_rank {
-            teller.finish();
-        }
     }
 }
 
@@ -699,7 +697,7 @@ mod tests {
 
     #[test]
     fn optimizers_that_follow_each_other_make_one_step() {
-        let mut watch = Watch::new(Plan::default(), "torch", 0, Teller::silent());
+        let mut watch = Watch::new(Plan::default(), "torch", None, Teller::silent());
         let (first, second) = ([1.0f32, 2.0], [3.0f32]);
         let tensors = [over(&first, &[2], &[1]), over(&second, &[1], &[1])];
         let slots = tensors.each_ref().map(|tensor| watch.parameter(None, &tensor.shape, "float32", None));

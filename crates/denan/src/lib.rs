@@ -18,6 +18,7 @@ mod error;
 mod host;
 mod launch;
 mod python;
+mod records;
 mod replayed;
 mod result;
 mod session;

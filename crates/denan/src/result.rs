@@ -35,6 +35,7 @@ pub fn of_run(
         outcome,
         child_exit_code: status.filter(|status| !status.success()).map(exit_code_of),
         steps,
+        rank: run.header.as_ref().and_then(|header| header.rank),
         last_loss: run.steps.last().and_then(|step| step.loss),
         first_break: run.first_break.clone(),
         samples: blamed_samples(run, &context),

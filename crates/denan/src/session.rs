@@ -3,19 +3,18 @@
 use crate::collected::Collected;
 use crate::error::Error;
 use crate::launch::Launch;
+use crate::records::Records;
 use denan_record::event::Event;
-use denan_record::model::Run;
 use denan_record::plan::{PLAN_VARIABLE, Plan};
-use denan_record::store::Recorder;
-use denan_record::tape::Tape;
 use denan_record::wire;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long events of an ended training are waited for.
@@ -23,14 +22,28 @@ const LAST_EVENTS: Duration = Duration::from_secs(3);
 
 /// What a run left behind.
 pub struct Watched {
-    /// Everything that was told.
-    pub run: Run,
+    /// What the processes that train told, by their ranks; the rank of a single one is 0.
+    pub ranks: BTreeMap<u32, Collected>,
     /// How the process ended; `None` if denan killed it.
     pub status: Option<ExitStatus>,
-    /// The step that the plan wanted on tape.
-    pub tape: Option<Box<Tape>>,
-    /// The first step that may have been the breaking one, where the break was only noticed.
-    pub noticed_since: Option<u64>,
+}
+
+impl Watched {
+    /// The rank of the process that tells most of the break: the one that broke first; of several in the same step the
+    /// one whose loss was bad, since the others have it from there. The first one where none broke.
+    pub fn telling_rank(&self) -> u32 {
+        let order = |collected: &Collected| {
+            let found = collected.run.first_break.as_ref();
+            found.map(|found| (found.in_evaluation, found.step, !found.loss_is_bad))
+        };
+        let broken = self.ranks.iter().filter_map(|(&rank, collected)| Some((order(collected)?, rank)));
+        broken.min().map_or(0, |(_, rank)| rank)
+    }
+
+    /// What a process told; nothing if there is none of that rank.
+    pub fn of_rank(mut self, rank: u32) -> Collected {
+        self.ranks.remove(&rank).unwrap_or_default()
+    }
 }
 
 /// What happens to the training's output.
@@ -48,8 +61,7 @@ pub fn watch(
     mut plan: Plan,
     output: Output,
     deadline: Option<Instant>,
-    recorder: Option<&Recorder>,
-    record_error: &mut Option<String>,
+    mut records: Option<&mut Records>,
     mut on_event: impl FnMut(&Event),
 ) -> Result<Watched, Error> {
     let socket = Socket::open()?;
@@ -63,16 +75,16 @@ pub fn watch(
     let mut child = command
         .spawn()
         .map_err(|source| Error::Start { program: launch.program.to_string_lossy().into_owned(), source })?;
-    let mut collected = Collected::default();
+    let mut ranks: BTreeMap<u32, Collected> = BTreeMap::new();
     let mut ended: Option<(Instant, Option<ExitStatus>)> = None;
     loop {
         match socket.events.recv_timeout(Duration::from_millis(20)) {
-            Ok(event) => {
+            Ok((rank, event)) => {
                 on_event(&event);
-                if let Some(Err(error)) = recorder.as_ref().map(|recorder| recorder.tell(event.clone())) {
-                    *record_error = Some(error.to_string());
+                if let Some(records) = &mut records {
+                    records.tell(rank, event.clone());
                 }
-                collected.take(event);
+                ranks.entry(rank).or_default().take(event);
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
                 if ended.is_some_and(|(at, _)| {
@@ -92,8 +104,7 @@ pub fn watch(
             }
         }
     }
-    let Collected { run, tape, noticed_since } = collected;
-    Ok(Watched { run, status: ended.and_then(|(_, status)| status), tape, noticed_since })
+    Ok(Watched { ranks, status: ended.and_then(|(_, status)| status) })
 }
 
 fn end(child: &mut Child) {
@@ -102,10 +113,11 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// The socket that adapters connect to. The first training that speaks is the one that is watched.
+/// The socket that adapters connect to. The first training that speaks is the one that is watched, and of each rank the
+/// first process.
 struct Socket {
     path: PathBuf,
-    events: Receiver<Event>,
+    events: Receiver<(u32, Event)>,
     connections: Arc<AtomicU32>,
     closed: Arc<AtomicBool>,
 }
@@ -126,16 +138,16 @@ impl Socket {
         let (connections, closed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, stop) = (Arc::clone(&connections), Arc::clone(&closed));
         std::thread::Builder::new().name("denan-socket".to_owned()).spawn(move || {
-            let first = Arc::new(AtomicBool::new(true));
+            let known = Arc::new(Mutex::new(BTreeSet::new()));
             for stream in listener.incoming() {
                 if stop.load(Ordering::Acquire) {
                     break;
                 }
                 let Ok(stream) = stream else { continue };
                 counter.fetch_add(1, Ordering::AcqRel);
-                let (sender, counter, first) = (sender.clone(), Arc::clone(&counter), Arc::clone(&first));
+                let (sender, counter, known) = (sender.clone(), Arc::clone(&counter), Arc::clone(&known));
                 std::thread::spawn(move || {
-                    forward(BufReader::new(stream), &sender, &first);
+                    forward(BufReader::new(stream), &sender, &known);
                     counter.fetch_sub(1, Ordering::AcqRel);
                 });
             }
@@ -144,15 +156,16 @@ impl Socket {
     }
 }
 
-fn forward(mut stream: BufReader<std::os::unix::net::UnixStream>, to: &Sender<Event>, first: &AtomicBool) {
-    let mut is_ours = false;
+fn forward(mut stream: BufReader<UnixStream>, to: &Sender<(u32, Event)>, known: &Mutex<BTreeSet<u32>>) {
+    let (mut rank, mut is_ours) = (0, false);
     while let Ok(Some(event)) = wire::receive(&mut stream) {
-        if matches!(event, Event::Started(_)) {
-            is_ours = first.swap(false, Ordering::AcqRel);
+        if let Event::Started(header) = &event {
+            rank = header.rank.map_or(0, |rank| rank.number);
+            is_ours = known.lock().unwrap_or_else(PoisonError::into_inner).insert(rank);
         }
         // A second process of the same training reads on, so that it never waits; what it has to say is told.
         let is_told = is_ours || matches!(event, Event::Note(_));
-        if is_told && to.send(event).is_err() {
+        if is_told && to.send((rank, event)).is_err() {
             return;
         }
     }
@@ -162,7 +175,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Release);
         // Wakes the listener, which then sees that it is closed.
-        let _ = std::os::unix::net::UnixStream::connect(&self.path);
+        let _ = UnixStream::connect(&self.path);
         let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -68,9 +68,8 @@ class Watcher:
     def begin(self):
         """Tells that a training has begun: other processes import torch too, and train nothing."""
         if self.core is None:
-            rank = os.environ.get("RANK", "0")
             engine = f"torch {torch.__version__.split('+')[0]}"
-            self.core = _core.Watch(self.plan_text, engine, int(rank) if rank.isdigit() else 0)
+            self.core = _core.Watch(self.plan_text, engine, rank())
             self.places = Places(self.core)
             self.late = late.Late(self.core)
         return self.core
@@ -493,6 +492,14 @@ class Watcher:
         if self.updates == self.updates_before and self.core is not None:
             self.core.skipped()
             self.end_step()
+
+
+def rank():
+    """Number and count of the processes that train together, as launchers tell them; None where there is one."""
+    number, count = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if not number.isdigit() or not count.isdigit() or int(count) < 2:
+        return None
+    return int(number), int(count)
 
 
 def rate_of(optimizer):

@@ -181,6 +181,7 @@ impl Watch {
                 .map_or(0, |since| since.as_millis() as u64),
             seed: plan.seed,
             intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
+            rank: None,
         }));
         let mut watch = Self {
             intervene: Intervene::new(plan.intervention.clone()),

@@ -19,6 +19,7 @@ pub fn broken(step: u64, phase: Phase, kind: Kind, producer: Operation) -> Run {
             started_unix_ms: 0,
             seed: 42,
             intervention: None,
+            rank: None,
         }),
         first_break: Some(Break {
             step,
@@ -31,6 +32,7 @@ pub fn broken(step: u64, phase: Phase, kind: Kind, producer: Operation) -> Run {
             batch_rows: Vec::new(),
             loss_is_bad,
             parameters_are_bad: true,
+            in_evaluation: false,
         }),
         ..Run::default()
     }

@@ -8,7 +8,7 @@ use super::page::{Ink, Page, Text, text};
 use super::{Style, words};
 use crate::finding::{BlamedSample, Finding, Outcome, RunResult};
 use crate::number::{counted, float, percent};
-use denan_record::model::Break;
+use denan_record::model::{Break, Rank};
 
 /// What hangs below a heading starts in this column.
 const INDENT: &str = "    ";
@@ -66,6 +66,10 @@ fn verdict(result: &RunResult, broken: &Break) -> String {
         format!("the evaluation before step\u{a0}{} broke", broken.step)
     } else {
         format!("the training broke at step\u{a0}{}", broken.step)
+    };
+    let start = match result.rank {
+        Some(Rank { number, of }) => format!("{start} on rank\u{a0}{number} of\u{a0}{of}"),
+        None => start,
     };
     let Some(cause) = result.causes.first() else {
         let operation = words::operation(&broken.producer);

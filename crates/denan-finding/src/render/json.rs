@@ -73,6 +73,10 @@ struct Document<'a> {
     child_exit_code: Option<i32>,
     steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_loss: Option<Number>,
     #[serde(rename = "break", skip_serializing_if = "Option::is_none")]
     first_break: Option<BreakKeys<'a>>,
@@ -101,6 +105,8 @@ impl<'a> Document<'a> {
             outcome: result.outcome.as_str(),
             child_exit_code: result.child_exit_code,
             steps: result.steps,
+            rank: result.rank.map(|rank| rank.number),
+            ranks: result.rank.map(|rank| rank.of),
             last_loss: result.last_loss.map(Number),
             first_break: result.first_break.as_ref().map(|broken| BreakKeys::new(broken, sources)),
             samples: result.samples.iter().map(SampleKeys::new).collect(),

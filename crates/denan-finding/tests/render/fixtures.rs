@@ -248,6 +248,7 @@ pub fn healthy() -> RunResult {
         engine: Some("burn 0.22.1".to_owned()),
         outcome: Outcome::Healthy,
         steps: 24_412,
+        rank: None,
         last_loss: Some(0.083_124),
         overhead: Some(Overhead { level: "operations".to_owned(), fraction: 0.031 }),
         record: Some("denan-20260314-031502.db".to_owned()),
@@ -275,6 +276,7 @@ pub fn child_failed() -> RunResult {
         outcome: Outcome::ChildFailed,
         child_exit_code: Some(101),
         steps: 12,
+        rank: None,
         last_loss: Some(0.731),
         record: Some("denan-20260314-031502.db".to_owned()),
         ..no_training()

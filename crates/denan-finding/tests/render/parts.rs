@@ -140,6 +140,7 @@ pub fn broke(steps: u64, first_break: Break) -> RunResult {
         engine: Some("burn 0.22.1".to_owned()),
         outcome: Outcome::Broke,
         steps,
+        rank: None,
         last_loss: Some(f64::NAN),
         first_break: Some(first_break),
         overhead: Some(Overhead { level: "operations".to_owned(), fraction: 0.0423 }),

@@ -12,13 +12,15 @@ use std::collections::BTreeMap;
 
 pub(super) fn header(db: &Connection, header: &Header) -> Result<()> {
     db.execute(
-        "INSERT OR IGNORE INTO header VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR IGNORE INTO header VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             header.engine,
             header.process_id,
             Bits(header.started_unix_ms),
             Bits(header.seed),
-            header.intervention
+            header.intervention,
+            header.rank.map(|rank| rank.number),
+            header.rank.map(|rank| rank.of),
         ],
     )?;
     Ok(())

@@ -6,7 +6,7 @@ use super::file::{ReadError, with_reader};
 use super::graph;
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use crate::model::{
-    Batch, Break, Forecast, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Run,
+    Batch, Break, Forecast, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Rank, Run,
     Sample, Step, TensorSeen,
 };
 use denan_numerics::{Range, Summary};
@@ -95,9 +95,15 @@ fn header(db: &Connection) -> Result<Option<Header>> {
             started_unix_ms: number(row, "started_unix_ms")?,
             seed: number(row, "seed")?,
             intervention: row.get("intervention")?,
+            rank: rank(row),
         })
     })
     .optional()
+}
+
+/// Of one process among several. Records of the third version have no such columns.
+fn rank(row: &Row<'_>) -> Option<Rank> {
+    Some(Rank { number: row.get("rank").ok()?, of: row.get("ranks").ok()? })
 }
 
 fn optimizer(db: &Connection) -> Result<Option<Optimizer>> {

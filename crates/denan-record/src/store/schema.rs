@@ -25,7 +25,9 @@ CREATE TABLE header ( -- what was run; one row, or none if the training never re
   process_id INTEGER NOT NULL, -- operating-system process id of the training
   started_unix_ms INTEGER NOT NULL, -- milliseconds since the Unix epoch
   seed INTEGER NOT NULL, -- seed denan gave to the engine
-  intervention TEXT -- the one thing denan changed in this run, or null
+  intervention TEXT, -- the one thing denan changed in this run, or null
+  rank INTEGER, -- number of the process among those that train together, or null where there is one
+  ranks INTEGER -- how many there are, or null
 );
 CREATE TABLE parameter ( -- trainable tensors
   slot INTEGER PRIMARY KEY, -- position in the optimizer's order of updates, from 0

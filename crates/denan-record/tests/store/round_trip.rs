@@ -5,7 +5,7 @@ use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
     Batch, Birth, Break, Ending, Forecast, Header, Kind, Node, Operation, Optimizer, Origin, Parameter,
-    ParameterStep, Phase, Place, Role, Run, Sample, Step, StepGraph, TensorSeen,
+    ParameterStep, Phase, Place, Rank, Role, Run, Sample, Step, StepGraph, TensorSeen,
 };
 use denan_record::store::{self, Limits, Recorder, StoreError};
 use denan_record::tape::{Entry, Tape};
@@ -222,13 +222,15 @@ fn real() -> impl Strategy<Value = f64> {
 }
 
 fn header() -> impl Strategy<Value = Header> {
-    (any::<String>(), any::<u32>(), any::<u64>(), any::<u64>(), option::of(any::<String>())).prop_map(
-        |(engine, process_id, started_unix_ms, seed, intervention)| Header {
+    let rank = option::of((any::<u32>(), any::<u32>()).prop_map(|(number, of)| Rank { number, of }));
+    (any::<String>(), any::<u32>(), any::<u64>(), any::<u64>(), option::of(any::<String>()), rank).prop_map(
+        |(engine, process_id, started_unix_ms, seed, intervention, rank)| Header {
             engine,
             process_id,
             started_unix_ms,
             seed,
             intervention,
+            rank,
         },
     )
 }
@@ -436,8 +438,7 @@ fn a_break() -> impl Strategy<Value = Break> {
         vec(origin(), 0..3),
         vec(a_sample(), 0..3),
         vec(any::<u64>(), 0..3),
-        any::<bool>(),
-        any::<bool>(),
+        any::<[bool; 3]>(),
     )
         .prop_map(
             |(
@@ -448,8 +449,7 @@ fn a_break() -> impl Strategy<Value = Break> {
                 origins,
                 samples,
                 batch_rows,
-                loss_is_bad,
-                parameters_are_bad,
+                [loss_is_bad, parameters_are_bad, in_evaluation],
             )| {
                 Break {
                     step,
@@ -462,6 +462,7 @@ fn a_break() -> impl Strategy<Value = Break> {
                     batch_rows,
                     loss_is_bad,
                     parameters_are_bad,
+                    in_evaluation,
                 }
             },
         )

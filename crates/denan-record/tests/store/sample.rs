@@ -109,6 +109,7 @@ pub fn broken_run() -> Run {
             started_unix_ms: 1_700_000_000_000,
             seed: u64::MAX,
             intervention: None,
+            rank: None,
         }),
         optimizer: Some(Optimizer { name: Some("Adam".into()), place: None }),
         parameters: [(0, "backbone.weight"), (1, "head.weight")]

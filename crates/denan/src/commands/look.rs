@@ -4,11 +4,11 @@
 //! Adapters that see every operation anyway (burn) tell the break with its producer, and nothing is to be done here.
 
 use super::run::Rerunner;
-use crate::session::Watched;
+use crate::collected::Collected;
+use crate::records::Records;
 use denan_record::event::Event;
 use denan_record::model::{Break, Run};
 use denan_record::plan::Plan;
-use denan_record::store::Recorder;
 
 /// Steps that a close look may take in: each takes two to three times as long as it does otherwise.
 const MOST_LOOKED_AT: u64 = 32;
@@ -21,24 +21,25 @@ pub fn is_asked_for(run: &Run) -> bool {
 /// Looks for the producer of a break that was only noticed, puts what was found into the run and on the record, and
 /// returns the second run.
 pub fn closely(
-    watched: &mut Watched,
+    told: &mut Collected,
+    rank: u32,
     rerunner: &Rerunner<'_>,
-    recorder: Option<&Recorder>,
+    records: Option<&mut Records>,
     notes: &mut Vec<String>,
 ) -> Option<Run> {
-    let run = &mut watched.run;
+    let run = &mut told.run;
     let noticed = run.first_break.clone().filter(|_| is_asked_for(run))?;
-    let since = watched.noticed_since.unwrap_or(noticed.step);
-    let again = if is_seen(run, &noticed) { None } else { look(run, &noticed, since, rerunner, notes) };
-    if let (Some(recorder), Some(found)) = (recorder, &run.first_break) {
+    let since = told.noticed_since.unwrap_or(noticed.step);
+    let again =
+        if is_seen(run, &noticed) { None } else { look(run, rank, (since, noticed.step), rerunner, notes) };
+    if let (Some(records), Some(found)) = (records, &run.first_break) {
         // The steps again, with the figures that the second run has added.
         let steps = run.steps.iter().filter(|step| again.is_some() && step.step <= found.step);
         let steps = steps.map(|step| Event::Step(step.clone()));
         let graphs = run.graphs.iter().map(|graph| Event::Graph(Box::new(graph.clone())));
         let events = [Event::Data(run.data.clone()), Event::Break(Box::new(found.clone()))];
         for event in steps.chain(graphs).chain(events) {
-            // What cannot be written is said once, when the record is finished.
-            let _ = recorder.tell(event);
+            records.tell(rank, event);
         }
     }
     again
@@ -49,18 +50,19 @@ fn is_seen(run: &Run, noticed: &Break) -> bool {
     run.graphs.iter().any(|graph| graph.step == noticed.step && graph.producer.is_some())
 }
 
+/// `between` are the first step that may have been the breaking one and the one in which it was noticed.
 fn look(
     run: &mut Run,
-    noticed: &Break,
-    since: u64,
+    rank: u32,
+    between: (u64, u64),
     rerunner: &Rerunner<'_>,
     notes: &mut Vec<String>,
 ) -> Option<Run> {
-    let (step, since) = narrow(noticed.step, since, rerunner);
+    let (since, step) = narrow(between, rank, rerunner);
     rerunner.terminal.say(&format!("running it again up to step {step}, to see each operation"));
     let plan = Plan { look_from: Some(since.saturating_sub(1)), ..rerunner.plan(step + 1) };
     let again = match rerunner.rerun_one(plan) {
-        Ok(Watched { run, .. }) => run,
+        Ok(watched) => watched.of_rank(rank).run,
         Err(reason) => {
             notes.push(format!("where it broke is not known more closely: {reason}"));
             return None;
@@ -90,32 +92,36 @@ fn look(
         .say("it does not repeat itself; running it once more, looking at every operation of every step");
     let plan = Plan { look_from: Some(0), stop_at_step: None, ..rerunner.plan(0) };
     match rerunner.rerun_one(plan) {
-        Ok(Watched { run: other, .. }) if is_broken_closely(&other) => {
-            // Another course of the training: its losses belong to its break.
-            let first = std::mem::replace(run, other);
-            (run.header, run.notes) = (first.header, first.notes);
+        Ok(watched) => {
+            let telling = watched.telling_rank();
+            let other = watched.of_rank(telling).run;
+            if is_broken_closely(&other) {
+                // Another course of the training: its losses belong to its break.
+                let first = std::mem::replace(run, other);
+                run.notes = first.notes;
+            } else {
+                notes.push("the second run did not break: where the first one did is not known".to_owned());
+            }
         }
-        Ok(_) => notes.push("the second run did not break: where the first one did is not known".to_owned()),
         Err(reason) => notes.push(format!("where it broke is not known more closely: {reason}")),
     }
     None
 }
 
-/// The breaking step and the first one that may have been it, in fewer steps than are dear to look at: another run goes
-/// through all gradients and values from there on.
-fn narrow(noticed: u64, since: u64, rerunner: &Rerunner<'_>) -> (u64, u64) {
+/// The first step that may have been the breaking one and the last, in fewer steps than are dear to look at: another run
+/// goes through all gradients and values from there on.
+fn narrow((since, noticed): (u64, u64), rank: u32, rerunner: &Rerunner<'_>) -> (u64, u64) {
     if noticed - since <= MOST_LOOKED_AT {
-        return (noticed, since);
+        return (since, noticed);
     }
     rerunner
         .terminal
         .say(&format!("it broke between step {since} and step {noticed}; running it again to find which"));
     let plan = Plan { check_from: Some(since), ..rerunner.plan(noticed + 1) };
-    match rerunner.rerun_one(plan) {
-        Ok(Watched { run: Run { first_break: Some(found), .. }, .. }) if found.step <= noticed => {
-            (found.step, found.step)
-        }
-        _ => (noticed, since),
+    let found = rerunner.rerun_one(plan).ok().and_then(|watched| watched.of_rank(rank).run.first_break);
+    match found {
+        Some(found) if found.step <= noticed => (found.step, found.step),
+        _ => (since, noticed),
     }
 }
 

@@ -3,11 +3,13 @@
 use crate::annotations::AnnotationFiles;
 use crate::args::{Common, CureChoice, RunArguments};
 use crate::cargo;
+use crate::collected::Collected;
 use crate::commands::look;
 use crate::error::Error;
 use crate::host::Host;
 use crate::launch::Launch;
 use crate::python;
+use crate::records::Records;
 use crate::result;
 use crate::session::{self, Output, Watched};
 use crate::sources::SourceFiles;
@@ -19,7 +21,7 @@ use denan_finding::{BlamedSample, NextCommand, Outcome, RunResult, Verdict};
 use denan_record::event::Event;
 use denan_record::model::Run;
 use denan_record::plan::{Intervention, Plan};
-use denan_record::store::{Limits, Recorder, add_tape};
+use denan_record::store::add_tape;
 use denan_record::tape::Tape;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -34,8 +36,8 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     };
     let mut notes = Vec::new();
     let record = record_path(arguments.record.as_deref());
-    let mut recorder = match Recorder::create(&record, Limits::default()) {
-        Ok(recorder) => Some(recorder),
+    let mut records = match Records::create(record) {
+        Ok(records) => Some(records),
         // An explicit path that cannot be used is a mistake of the caller; a folder that cannot be
         // written must not keep a training from running.
         Err(error) if arguments.record.is_some() => return Err(error.into()),
@@ -45,10 +47,11 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         }
     };
     let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
-    let mut record_error = None;
     let mut warned = false;
+    let mut noticed = false;
     let on_event = |event: &Event| match event {
-        Event::Break(found) | Event::Noticed { found, .. } => {
+        // Of several ranks, and of an evaluation and the training, the first is said.
+        Event::Break(found) | Event::Noticed { found, .. } if !std::mem::replace(&mut noticed, true) => {
             let what = if found.in_evaluation { "an evaluation" } else { "the training" };
             terminal.say(&format!("{what} went wrong by step {}; looking into it", found.step));
         }
@@ -58,15 +61,16 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         )),
         _ => {}
     };
-    let watched =
-        session::watch(&launch, plan, Output::Shown, None, recorder.as_ref(), &mut record_error, on_event);
-    let is_empty = watched
-        .as_ref()
-        .map_or(true, |watched| watched.run.steps.is_empty() && watched.run.first_break.is_none());
-    if is_empty {
-        discard(recorder.take(), &record);
+    let watched = session::watch(&launch, plan, Output::Shown, None, records.as_mut(), on_event);
+    let is_empty = |told: &Collected| told.run.steps.is_empty() && told.run.first_break.is_none();
+    if watched.as_ref().map_or(true, |watched| watched.ranks.values().all(is_empty))
+        && let Some(records) = records.take()
+    {
+        records.discard();
     }
-    let mut watched = watched?;
+    let watched = watched?;
+    let (rank, status) = (watched.telling_rank(), watched.status);
+    let mut told = watched.of_rank(rank);
     let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
     let mut rerunner = Rerunner {
         launch: &launch,
@@ -76,41 +80,32 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         terminal,
         jobs: common.jobs.into(),
     };
-    let again = look::closely(&mut watched, &rerunner, recorder.as_ref(), &mut notes);
-    let recorded = recorder.map(Recorder::finish);
-    if let Some(error) = record_error.or_else(|| recorded.as_ref()?.as_ref().err().map(ToString::to_string)) {
+    let again = look::closely(&mut told, rank, &rerunner, records.as_mut(), &mut notes);
+    let run = &told.run;
+    let record = records.as_ref().and_then(|records| records.path_of(rank));
+    if let Some(error) = records.and_then(Records::finish) {
         notes.push(format!("the record is incomplete: {error}"));
     }
 
-    let status =
-        watched.status.filter(|_| watched.run.ending.is_none_or(|_| watched.run.first_break.is_none()));
-    let mut result = result::of_run(&watched.run, &annotations, again.as_ref(), status);
+    let status = status.filter(|_| run.ending.is_none_or(|_| run.first_break.is_none()));
+    let mut result = result::of_run(run, &annotations, again.as_ref(), status);
     result.notes.extend(notes);
-    result.record = recorded.is_some().then(|| record.display().to_string());
+    result.record = record.map(|path| path.display().to_string());
     if result.outcome == Outcome::NoTraining {
         result.notes.push(no_training(&launch));
     }
     let sources = SourceFiles::of(&launch.source);
     if result.outcome == Outcome::Broke && arguments.cure != CureChoice::Off {
-        if look::is_asked_for(&watched.run) {
+        if look::is_asked_for(run) {
             result.notes.push(
                 "cures are not tried on PyTorch trainings yet: what stands under help is advice".to_owned(),
             );
         } else {
-            cure(&mut result, &watched.run, &arguments.cure, &mut rerunner, &sources);
+            cure(&mut result, run, &arguments.cure, &mut rerunner, &sources);
         }
     }
     result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
-}
-
-/// Takes back a record that holds no step: it helps nobody.
-fn discard(recorder: Option<Recorder>, path: &Path) {
-    if let Some(recorder) = recorder
-        && recorder.finish().is_ok()
-    {
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 fn cure(
@@ -189,8 +184,8 @@ impl Rerunner<'_> {
         let last = run.first_break.as_ref().map_or(0, |first| first.step);
         self.terminal.say("running it again as it is");
         let plan = Plan { tape_step: Some(last), ..self.plan(last + 1) };
-        let watched = self.rerun_one(plan)?;
-        Ok((watched.run, watched.tape))
+        let told = self.rerun_one(plan)?.of_rank(0);
+        Ok((told.run, told.tape))
     }
 
     /// A re-run of this many steps without any change.
@@ -210,7 +205,7 @@ impl Rerunner<'_> {
             return Err(NO_TIME.to_owned());
         }
         let deadline = Some(self.deadline);
-        let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, &mut None, |_| {})
+        let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, |_| {})
             .map_err(|error| error.to_string())?;
         if watched.status.is_some() { Ok(watched) } else { Err(NO_TIME.to_owned()) }
     }
@@ -224,7 +219,7 @@ impl Rerun for Rerunner<'_> {
                 .iter()
                 .map(|intervention| {
                     let plan = Plan { intervention: Some(intervention.clone()), ..this.plan(steps) };
-                    scope.spawn(move || this.rerun_one(plan).map(|watched| watched.run))
+                    scope.spawn(move || this.rerun_one(plan).map(|watched| watched.of_rank(0).run))
                 })
                 .collect();
             let joined = running.into_iter().map(|run| run.join());

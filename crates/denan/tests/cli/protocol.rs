@@ -29,6 +29,7 @@ fn training() {
         started_unix_ms: 0,
         seed: plan.seed,
         intervention: plan.intervention.as_ref().map(|intervention| intervention.id().to_owned()),
+        rank: None,
     }));
     let drops =
         matches!(&plan.intervention, Some(Intervention::DropSamples { indices }) if indices == &[337]);
