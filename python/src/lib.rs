@@ -135,14 +135,19 @@ impl Watch {
         self.lock().optimizer(name, place);
     }
 
-    /// Whether the next step is to be looked at closely.
-    fn wants_look(&self) -> bool {
-        self.lock().wants_look()
+    /// Whether a step is to be looked at closely: the one under way, or `ahead` of it.
+    fn wants_look(&self, ahead: u64) -> bool {
+        self.lock().wants_look(ahead)
     }
 
     /// The next operations are those of a step that is looked at closely.
     fn begin_look(&self) {
         self.lock().begin_look();
+    }
+
+    /// The next operations are those of the step after this one, whose backward pass is over.
+    fn begin_look_ahead(&self) {
+        self.lock().begin_look_ahead();
     }
 
     /// The memory of a parameter.
@@ -166,8 +171,8 @@ impl Watch {
     }
 
     /// Kernel and stride of a pooling of the network.
-    fn pooling(&self, op: &str, kernel: Vec<u64>, stride: Vec<u64>) {
-        self.lock().pooling(op, kernel, stride);
+    fn pooling(&self, op: &str, kernel: Vec<u64>, stride: Vec<u64>, place: Option<u32>) {
+        self.lock().pooling(op, kernel, stride, place);
     }
 
     /// An operation of the step that is looked at.
@@ -319,6 +324,12 @@ impl Watch {
     fn after_update(&self, py: Python<'_>, values: Vec<(u32, Handed)>) {
         let values = tensors(values);
         py.detach(|| self.lock().after_update(&values));
+    }
+
+    /// These are the parameters of a training without an optimizer. Whether they have been updated.
+    fn after_update_by_hand(&self, py: Python<'_>, values: Vec<(u32, Handed)>) -> bool {
+        let values = tensors(values);
+        py.detach(|| self.lock().after_update_by_hand(&values))
     }
 
     /// A step that the program means to end although its optimizer was skipped.

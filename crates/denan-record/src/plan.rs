@@ -22,6 +22,8 @@ pub struct Plan {
     /// Look at every operation of the first step, and of all steps from this one on until the break. Adapters that
     /// see every operation anyway need not be asked.
     pub look_from: Option<u64>,
+    /// Look from the beginning of the program on, since nothing in it tells when the first step begins.
+    pub look_at_once: bool,
     /// Go through all gradients and values of each step from this one on, and not only as often as it costs next to
     /// nothing. Adapters that see every operation anyway need not be asked.
     pub check_from: Option<u64>,

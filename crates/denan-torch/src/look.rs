@@ -155,6 +155,11 @@ impl Look {
         self.previous = previous;
     }
 
+    /// What was seen belongs to this step.
+    pub fn is_of(&mut self, step: u64) {
+        self.step = step;
+    }
+
     /// The step under way.
     pub fn step(&self) -> u64 {
         self.step

@@ -104,6 +104,8 @@ pub struct Watch {
     place_numbers: FxHashMap<(String, u32, u32), u32>,
     pub(crate) look: Look,
     pub(crate) looks: bool,
+    /// What is looked at belongs to the step after this one.
+    looks_ahead: bool,
     pub(crate) entering: Entering,
     pub(crate) step: StepFigures,
     pub(crate) steps_done: u64,
@@ -156,6 +158,7 @@ impl Watch {
             place_numbers: FxHashMap::default(),
             look: Look::default(),
             looks: false,
+            looks_ahead: false,
             entering: Entering::default(),
             step: StepFigures::default(),
             steps_done: 0,
@@ -247,11 +250,11 @@ impl Watch {
         self.optimizer_name = Some(name.to_owned());
     }
 
-    /// Whether the next step is to be looked at closely.
-    pub fn wants_look(&self) -> bool {
-        let from = self.plan.look_from;
+    /// Whether a step is to be looked at closely: the one under way, or `ahead` of it.
+    pub fn wants_look(&self, ahead: u64) -> bool {
+        let (from, step) = (self.plan.look_from, self.steps_done + ahead);
         let goes_on = self.first_break.is_none() || self.is_evaluations;
-        goes_on && from.is_some_and(|from| self.steps_done == 0 || self.steps_done >= from)
+        goes_on && from.is_some_and(|from| step == 0 || step >= from)
     }
 
     /// The next operations are those of a step that is looked at closely.
@@ -263,6 +266,22 @@ impl Watch {
     /// Says what memory is to the training, for the step that is looked at.
     pub fn know(&mut self, storage: u64, pointer: usize, what: Known) {
         self.look.know(storage, pointer, what);
+    }
+
+    /// The next operations are those of the step after this one, whose backward pass is over: of a training without an
+    /// optimizer the end of a step is seen when the next backward pass begins.
+    pub fn begin_look_ahead(&mut self) {
+        self.tell_first_graph();
+        self.look.begin(self.steps_done + 1);
+        (self.looks, self.looks_ahead) = (true, true);
+    }
+
+    /// Tells the operations of the first step, if it was looked at.
+    fn tell_first_graph(&mut self) {
+        if self.looks && !self.looks_ahead && self.steps_done == 0 && self.first_break.is_none() {
+            let graph = self.look.graph(&self.places, None, 0);
+            self.teller.tell(Event::Graph(Box::new(graph)));
+        }
     }
 
     /// An operation of the step that is looked at.
@@ -306,15 +325,21 @@ impl Watch {
         });
     }
 
-    /// Kernel and stride of a pooling of the network, told without a look at its operation.
-    pub fn pooling(&mut self, op: &str, kernel: Vec<u64>, stride: Vec<u64>) {
+    /// Kernel and stride of a pooling of the network, and the line that calls it, told without a look at its operation.
+    pub fn pooling(&mut self, op: &str, kernel: Vec<u64>, stride: Vec<u64>, place: Option<u32>) {
+        let window = Some(Window { kernel, stride });
+        let is_known =
+            |node: &Node| node.op == op && node.window == window && (place.is_none() || node.place == place);
+        if self.steps_done > 0 || self.pools.iter().any(is_known) {
+            return;
+        }
         self.pools.push(Node {
             op: op.to_owned(),
             call: None,
             phase: Phase::Forward,
             scalar: None,
-            window: Some(Window { kernel, stride }),
-            place: None,
+            window,
+            place,
             inputs: Vec::new(),
             shape: Vec::new(),
             dtype: String::new(),
@@ -472,6 +497,35 @@ impl Watch {
 
     /// The optimizer has updated these parameters.
     pub fn after_update(&mut self, values: &[(u32, Tensor)]) {
+        let lost = self.see_values(values);
+        self.is_gone_through(lost);
+    }
+
+    /// These are the parameters of a training that updates them by hand, as the next backward pass begins. Whether they
+    /// have been updated since the one before it: if not, its gradients add up to those that come.
+    pub fn after_update_by_hand(&mut self, values: &[(u32, Tensor)]) -> bool {
+        let lost = self.see_values(values);
+        let has_changed = self.tracked.iter().any(|tracked| {
+            tracked.update.is_some_and(|update| update.abs_max() > 0.0 || !update.is_finite())
+        });
+        if has_changed {
+            self.is_gone_through(lost);
+        } else if std::mem::take(&mut self.looks_ahead) {
+            self.look.is_of(self.steps_done);
+        }
+        has_changed
+    }
+
+    fn is_gone_through(&mut self, lost: Option<(u32, &Tensor)>) {
+        self.step.is_updated = true;
+        self.step.is_full = true;
+        if let Some((slot, value)) = lost {
+            self.broke(Noticed::Value(slot, value), self.steps_done);
+        }
+    }
+
+    /// Figures of parameters after their update, and of the update. The first that it made bad, if there is one.
+    fn see_values<'a>(&mut self, values: &'a [(u32, Tensor)]) -> Option<(u32, &'a Tensor)> {
         let mut lost = None;
         let figures = summaries(values.iter().map(|(_, value)| value));
         for ((slot, value), summary) in values.iter().zip(figures) {
@@ -496,11 +550,7 @@ impl Watch {
             }
             tracked.value = Some(summary);
         }
-        self.step.is_updated = true;
-        self.step.is_full = true;
-        if let Some((slot, value)) = lost {
-            self.broke(Noticed::Value(slot, value), self.steps_done);
-        }
+        lost
     }
 
     /// These are the parameters after the last step, of which they have not been gone through.
@@ -592,15 +642,14 @@ impl Watch {
         }
         if !self.looks && number == 0 && !self.pools.is_empty() {
             let nodes = std::mem::take(&mut self.pools);
-            self.teller.tell(Event::Graph(Box::new(StepGraph { nodes, ..StepGraph::default() })));
+            self.teller.tell(Event::Graph(Box::new(StepGraph {
+                nodes,
+                places: self.places.clone(),
+                ..StepGraph::default()
+            })));
         }
-        if self.looks {
-            if number == 0 && self.first_break.is_none() {
-                let graph = self.look.graph(&self.places, None, 0);
-                self.teller.tell(Event::Graph(Box::new(graph)));
-            }
-            self.looks = false;
-        }
+        self.tell_first_graph();
+        self.looks &= std::mem::take(&mut self.looks_ahead);
         self.steps_done += 1;
         if step.is_full {
             self.tell_loss_of_parameters();

@@ -27,6 +27,8 @@ def watch(watcher):
         _Current.watcher.finish()
     _Current.watcher = watcher
     watcher.watch_modules()
+    if watcher.looks_at_once:
+        watcher.enter_look()
     return watcher
 
 

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from denan._torch import modes
 from denan._torch.memory import Storages
 
 # Calls that are made of operations worth a name of their own.
@@ -58,9 +59,13 @@ class Look:
 
     # Steps
 
-    def begin_step(self):
+    def begin_step(self, *, is_ahead=False):
+        """The operations that follow are those of the step under way, or of the one after it."""
         self.storages.forget_dead()
-        self.core.begin_look()
+        if is_ahead:
+            self.core.begin_look_ahead()
+        else:
+            self.core.begin_look()
         was_active, self.is_active = self.is_active, True
         self.last_nodes, self.calls = [], []
         self.phase = "forward"
@@ -107,8 +112,8 @@ class Look:
             return
         self.is_active = False
         calls, operations = self.modes
-        _remove(operations, torch._C._len_torch_dispatch_stack, _python_dispatch)
-        _remove(calls, torch._C._len_torch_function_stack, overrides)
+        modes.leave(operations, _python_dispatch)
+        modes.leave(calls, overrides)
 
     def is_batch(self, tensor, place):
         if self.is_active:
@@ -281,18 +286,3 @@ class _Operations(TorchDispatchMode):
                 look.is_paused = True
                 look.core.note(f"the close look failed at {function}: {error!r}")
         return result
-
-
-def _remove(mode, length, stack):
-    """Takes a mode off its stack, wherever on it it is: the program may have entered others since."""
-    above = []
-    while length() > 0:
-        top = stack._pop_mode()
-        if top is mode:
-            # On top again, it leaves as it should.
-            stack._push_mode(mode)
-            mode.__exit__(None, None, None)
-            break
-        above.append(top)
-    for other in reversed(above):
-        stack._push_mode(other)

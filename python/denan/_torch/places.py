@@ -89,6 +89,22 @@ class Places:
         return os.path.relpath(path, self.start) if path.startswith(self.start + os.sep) else path
 
 
+def variables_of(frame):
+    """Names of the user's variables by the identity of what they hold, attributes of `self` included."""
+    names = {}
+    while frame is not None:
+        holders = dict(frame.f_locals)
+        owner = holders.get("self")
+        if owner is not None and hasattr(owner, "__dict__"):
+            for name, value in vars(owner).items():
+                names.setdefault(id(value), name)
+        for name, value in holders.items():
+            if not name.startswith("_"):
+                names.setdefault(id(value), name)
+        frame = frame.f_back
+    return names
+
+
 def variables_of_loop(file, line):
     """1-based columns of the variables in the `for` at a line."""
     text = linecache.getline(file, line).rstrip()

@@ -10,8 +10,9 @@ import weakref
 import torch
 
 from denan import _core
-from denan._torch import late, memory, samples
-from denan._torch.places import Places
+from denan._torch import late, memory, poolings, samples
+from denan._torch.by_hand import ByHand
+from denan._torch.places import Places, variables_of
 
 # Gradients that are read in every step, and the elements that one of them has at most.
 PROBES, SMALL = 2, 1024
@@ -29,6 +30,8 @@ class Watcher:
         self.places = None
         self.look = None
         self.may_look = plan.get("look-from") is not None
+        # None before the first step, False after it.
+        self.poolings = None
         # Parameters by identity, and per optimizer the list of those that it updates.
         self.slots = {}
         # Those of parameters that lie in one piece in the processor's memory.
@@ -59,7 +62,10 @@ class Watcher:
         self.roots = []
         self.root_ids = set()
         self.module_names = {}
+        self.looks_at_once = plan.get("look-at-once", False)
         self.is_compiled = False
+        # Of a training without an optimizer.
+        self.by_hand = None
         # Batches that came since the last backward pass, by the iterator that they came from.
         self.fetched = {}
 
@@ -77,9 +83,12 @@ class Watcher:
     def finish(self):
         self.is_over = True
         self.forget_modules()
+        self.watch_poolings(False)
         self.leave_look()
         if self.core is not None:
             self.end_pending_step()
+            if self.by_hand is not None and self.by_hand.have_changed():
+                self.core.end_step(0.0)
             self.late.tell(all=True)
             self.see_last_values()
             self.core.finish()
@@ -113,6 +122,7 @@ class Watcher:
         """Ends the watching, not the training."""
         self.is_over = True
         self.core = None
+        self.watch_poolings(False)
         if self.look is not None:
             self.look.is_paused = True
 
@@ -130,21 +140,32 @@ class Watcher:
                 # Nobody waits for what a re-run would do at its end.
                 os._exit(0)
             raise SystemExit(0)
-        if self.may_look and not self.is_over:
+        if self.may_look and not self.is_over and self.by_hand is None:
             self.enter_look()
 
     # The close look
 
-    def enter_look(self):
+    def enter_look(self, *, ahead=0):
         """Begins to look at each operation, if the step that begins is one to be looked at."""
-        if self.begin().wants_look():
+        if self.begin().wants_look(ahead):
             if self.look is None:
                 from denan._torch.look import Look
 
                 self.look = Look(self)
-            self.look.begin_step()
+            self.look.begin_step(is_ahead=ahead > 0)
         else:
             self.leave_look()
+
+    def watch_poolings(self, is_wanted):
+        """Sees the calls of the first step; none while something is compiled, which would be compiled with it."""
+        if is_wanted and self.poolings is None and self.updates == 0 and not self.is_compiled and not self.may_look:
+            from denan._torch.hooks import guarded
+
+            self.poolings = poolings.Poolings(guarded("pooling_called"))
+            self.poolings.__enter__()
+        elif not is_wanted and self.poolings not in (None, False):
+            self.poolings.leave()
+            self.poolings = False
 
     def leave_look(self):
         if self.look is not None:
@@ -241,16 +262,22 @@ class Watcher:
             self.forget_modules()
 
     def tell_window(self, module):
-        """Kernel and stride of a pooling, which is seen without a look at any operation."""
-        kernel, stride = getattr(module, "kernel_size", None), getattr(module, "stride", None)
+        """Kernel and stride of a pooling that may not have been called yet, or not by Python."""
         name = type(module).__name__
-        if "Pool" not in name or kernel is None or stride is None:
-            return
-        as_list = lambda sizes: [int(size) for size in (sizes if isinstance(sizes, (tuple, list)) else [sizes])]
-        kernel, stride = as_list(kernel), as_list(stride)
-        dims = int(name[-2]) if name.endswith("d") and name[-2].isdigit() else len(kernel)
-        widen = lambda sizes: sizes * dims if len(sizes) == 1 else sizes
-        self.core.pooling(f"{'avg' if 'Avg' in name else 'max'}_pool{dims}d", widen(kernel), widen(stride))
+        if "Pool" in name and hasattr(module, "kernel_size") and hasattr(module, "stride"):
+            dims = name[-2:] if name.endswith("d") else ""
+            op = f"{'avg' if 'Avg' in name else 'max'}_pool{dims}"
+            self.pooling(op, module.kernel_size, module.stride, None)
+
+    def pooling(self, op, kernel, stride, place):
+        # Without a stride of its own a pooling moves by its kernel.
+        kernel, stride = (poolings.sizes(op, size) for size in (kernel, kernel if stride in (None, []) else stride))
+        if kernel is not None and stride is not None:
+            self.core.pooling(op, kernel, stride, place)
+
+    def pooling_called(self, op, kernel, stride):
+        self.begin()
+        self.pooling(op, kernel, stride, self.places.here())
 
     def name(self, parameter, slot, variables):
         name = self.names.get(id(parameter)) or variables.get(id(parameter))
@@ -263,6 +290,7 @@ class Watcher:
         if isinstance(model, torch.nn.Module) and not self.names_known:
             self.called[id(model)] = model
         self.is_compiled = True
+        self.watch_poolings(False)
         if not self.may_look:
             self.forget_modules()
 
@@ -316,7 +344,13 @@ class Watcher:
         self.end_pending_step()
         if self.look is not None:
             self.look.begin_backward()
+        losses = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+        if not self.optimizers and self.updates == 0:
+            self.by_hand = self.by_hand or ByHand(self)
+            if self.by_hand.begin_backward(losses):
+                self.end_step()
         if self.is_full:
+            self.watch_poolings(False)
             self.note_carried()
         if self.fetched:
             for batches in self.fetched.values():
@@ -325,7 +359,7 @@ class Watcher:
             self.fetched.clear()
         is_looking = self.look is not None and self.look.is_active
         self.late.tell(all=is_looking)
-        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
+        for tensor in losses:
             loss = self.unscaled[id(tensor)][1] if id(tensor) in self.unscaled else tensor
             if late.is_late(loss) and not is_looking:
                 self.late.put(loss)
@@ -337,8 +371,15 @@ class Watcher:
 
     def end_backward(self):
         self.backward_depth = max(0, self.backward_depth - 1)
-        if self.backward_depth == 0 and self.look is not None:
+        if self.backward_depth > 0:
+            return
+        if self.by_hand is not None:
+            self.by_hand.end_backward()
+        if self.look is not None:
             self.look.end_backward()
+        if self.by_hand is not None and self.may_look:
+            # The operations that follow are the next step's, whose beginning nothing else tells.
+            self.enter_look(ahead=1)
 
     def note_carried(self):
         """Notes of each optimizer whether gradients other than 0 are there at the beginning of a backward pass.
@@ -355,6 +396,8 @@ class Watcher:
 
     def optimizer_made(self, optimizer):
         self.optimizers.add(optimizer)
+        self.by_hand = None
+        self.watch_poolings(True)
         if self.may_look and self.look is None:
             self.enter_look()
 
@@ -514,19 +557,3 @@ def is_nonzero(gradient):
     """Whether a gradient is there and has an element other than 0."""
     keep = []
     return gradient is not None and _core.Watch.any_nonzero(memory.handed(gradient, keep))
-
-
-def variables_of(frame):
-    """Names of the user's variables by the identity of what they hold, attributes of `self` included."""
-    names = {}
-    while frame is not None:
-        holders = dict(frame.f_locals)
-        owner = holders.get("self")
-        if owner is not None and hasattr(owner, "__dict__"):
-            for name, value in vars(owner).items():
-                names.setdefault(id(value), name)
-        for name, value in holders.items():
-            if not name.startswith("_"):
-                names.setdefault(id(value), name)
-        frame = frame.f_back
-    return names

@@ -60,7 +60,11 @@ fn look(
 ) -> Option<Run> {
     let (since, step) = narrow(between, rank, rerunner);
     rerunner.terminal.say(&format!("running it again up to step {step}, to see each operation"));
-    let plan = Plan { look_from: Some(since.saturating_sub(1)), ..rerunner.plan(step + 1) };
+    let plan = Plan {
+        look_from: Some(since.saturating_sub(1)),
+        look_at_once: run.optimizer.is_none(),
+        ..rerunner.plan(step + 1)
+    };
     let again = match rerunner.rerun_one(plan) {
         Ok(watched) => watched.of_rank(rank).run,
         Err(reason) => {
@@ -90,7 +94,12 @@ fn look(
     rerunner
         .terminal
         .say("it does not repeat itself; running it once more, looking at every operation of every step");
-    let plan = Plan { look_from: Some(0), stop_at_step: None, ..rerunner.plan(0) };
+    let plan = Plan {
+        look_from: Some(0),
+        look_at_once: run.optimizer.is_none(),
+        stop_at_step: None,
+        ..rerunner.plan(0)
+    };
     match rerunner.rerun_one(plan) {
         Ok(watched) => {
             let telling = watched.telling_rank();
