@@ -7,7 +7,7 @@ use crate::operators::{is_exponential, is_linear, is_power};
 use crate::words;
 use denan_finding::number::float;
 use denan_finding::{BlamedSample, Finding};
-use denan_record::model::{DataSeen, Node, Phase, Rows, Sample};
+use denan_record::model::{DataSeen, Extreme, Node, Phase, Role, Rows, Sample};
 
 pub(crate) struct OutlierSample;
 
@@ -28,6 +28,25 @@ const BESIDE_IT: f64 = 0.8;
 /// Steps that an outlier may lie before the break: the update it makes spoils the next ones.
 const LINGERS: u64 = 3;
 
+/// The same as [`EXTREME`], where the loss tells that a batch was another one than all before it.
+const EXTREME_AT_A_LEAP: f64 = 1e3;
+
+/// A loss over the largest of all steps before it that is no matter of luck.
+const LEAP: f64 = 100.0;
+
+/// Losses from which it is known how large they are.
+const ENOUGH_LOSSES: usize = 5;
+
+/// An update of a tenth of the weights is no small one any more; a healthy one is a hundredth of that.
+const SMALL_UPDATE: f64 = 0.1;
+
+/// Such a value is ten times as large as what the batches on the record hold.
+const BESIDE_THE_BATCHES: f64 = 10.0;
+
+/// The loss leapt, and there is a value in the data set that would make it leap; that it was in that batch is not on
+/// the record.
+const AT_A_LEAP: f64 = 0.9;
+
 impl Cause for OutlierSample {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
@@ -35,7 +54,11 @@ impl Cause for OutlierSample {
         }
         let outliers = outliers(evidence);
         let worst = outliers.iter().max_by(|a, b| a.times().total_cmp(&b.times()))?;
-        let confidence = if evidence.blew_up() || overflowed(evidence) { IN_THE_BATCH } else { BESIDE_IT };
+        let confidence = match &worst.leap {
+            Some(_) => AT_A_LEAP,
+            None if evidence.blew_up() || overflowed(evidence) => IN_THE_BATCH,
+            None => BESIDE_IT,
+        };
         let when = match evidence.broken.step - worst.step {
             0 => "in the breaking batch".to_owned(),
             1 => "in the batch of the step before".to_owned(),
@@ -48,8 +71,20 @@ impl Cause for OutlierSample {
                 float(words::two_digits(worst.times())),
                 float(words::two_digits(worst.typical)),
             ),
-            format!("it was {when}, in column {}", worst.column),
+            match &worst.leap {
+                None => format!("it was {when}, in column {}", worst.column),
+                Some(_) => format!("it is in column {} of a data set that is held in memory", worst.column),
+            },
         ];
+        observations.extend(worst.leap.as_ref().map(|leap| {
+            format!(
+                "{when}, in step {}, the loss leapt to {} from {} at most, after an update of {} of the weights: that is the doing of the batch, not of the weights",
+                leap.step,
+                float(words::two_digits(leap.after)),
+                float(words::two_digits(leap.before)),
+                float(words::two_digits(leap.update)),
+            )
+        }));
         observations.extend(
             evidence
                 .producer()
@@ -115,6 +150,8 @@ struct Outlier {
     step: u64,
     sample: Option<Sample>,
     batch_row: Option<u64>,
+    /// What tells its step, if nothing else does.
+    leap: Option<Leap>,
 }
 
 impl Outlier {
@@ -175,10 +212,88 @@ fn outliers(evidence: &Evidence<'_>) -> Vec<Outlier> {
                 step: extreme.step,
                 sample: extreme.sample.clone(),
                 batch_row: None,
+                leap: None,
             });
         }
     }
-    found
+    if found.is_empty() { in_data_set(evidence).into_iter().collect() } else { found }
+}
+
+/// A loss that is far beyond all before it, after a small update.
+struct Leap {
+    step: u64,
+    before: f64,
+    after: f64,
+    /// The update between the two, in units of the weights.
+    update: f64,
+}
+
+impl Leap {
+    /// The one shortly before the break, if there is one.
+    ///
+    /// The loss of a step is that of the weights before its update. So long as these have hardly changed, what changed
+    /// is the batch.
+    fn of(evidence: &Evidence<'_>) -> Option<Self> {
+        let history = &evidence.history;
+        let recent = |step: u64| step <= evidence.broken.step && step + LINGERS >= evidence.broken.step;
+        (ENOUGH_LOSSES..history.losses.len()).find_map(|at| {
+            let (step, loss) = history.losses[at];
+            let before = history.losses[..at].iter().map(|(_, loss)| loss.abs()).fold(0.0, f64::max);
+            let update = history.updates.iter().find(|update| update.step + 1 == step)?.value;
+            let leaps = before > 0.0 && loss.abs() >= LEAP * before && update < SMALL_UPDATE;
+            (recent(step) && leaps).then_some(Self { step, before, after: loss.abs(), update })
+        })
+    }
+}
+
+/// The outlier of a data set that the program holds in memory, where the loss tells when it was used.
+///
+/// Of the step itself the record has no batch. But a leap of the loss after a small update comes from the batch, and
+/// the batches that are on the record are far from such a value.
+fn in_data_set(evidence: &Evidence<'_>) -> Option<Outlier> {
+    let leap = Leap::of(evidence)?;
+    let outliers = evidence.run.data.iter().filter(|data| data.dtype.contains("float")).filter_map(|data| {
+        let extreme = data.extreme.as_ref()?;
+        let typical = typical(data, extreme.column as usize)?;
+        let largest = largest_of_batches(evidence, data, leap.step)?;
+        let stands_out = extreme.value.abs() >= EXTREME_AT_A_LEAP * typical
+            && extreme.value.abs() >= BESIDE_THE_BATCHES * largest;
+        let sample = extreme.sample.clone().or(extreme.row.map(|index| Sample { index, name: None }));
+        stands_out.then_some((extreme, typical, sample))
+    });
+    let times = |(extreme, typical, _): &(&Extreme, f64, _)| extreme.value.abs() / typical;
+    let (extreme, typical, sample) = outliers.max_by(|a, b| times(a).total_cmp(&times(b)))?;
+    Some(Outlier {
+        value: extreme.value,
+        typical,
+        column: extreme.column,
+        step: leap.step,
+        sample,
+        batch_row: None,
+        leap: Some(leap),
+    })
+}
+
+/// The largest magnitude in the batches on the record that an index took from this data set, that of one step left
+/// out; nothing if it is no data set of which batches are taken.
+fn largest_of_batches(evidence: &Evidence<'_>, data: &DataSeen, but: u64) -> Option<f64> {
+    let views = evidence.views.iter().filter(|(step, _)| *step != but);
+    let batches = views.flat_map(|(_, view)| {
+        let sets = view.nodes().filter(|(index, node)| {
+            node.role == Role::Data
+                && node.inputs.is_empty()
+                && node.shape == data.shape
+                && view.place(*index) == data.place.as_ref()
+        });
+        let readers = sets.flat_map(|(index, _)| view.readers(index).map(move |reader| (index, reader)));
+        let taken = readers.filter(|&(set, reader)| {
+            let node = view.node(reader);
+            let is_part = node.shape.first() < view.node(set).shape.first();
+            is_part && matches!(node.op.as_str(), "select" | "gather" | "slice")
+        });
+        taken.map(|(_, batch)| view.node(batch).range.abs_max()).collect::<Vec<f64>>()
+    });
+    batches.max_by(f64::total_cmp)
 }
 
 /// The outliers among the elements of the breaking step that are on the record.
@@ -220,6 +335,7 @@ fn in_batch(evidence: &Evidence<'_>, data: &DataSeen) -> Vec<Outlier> {
                     step: evidence.broken.step,
                     sample: usize::try_from(row).ok().and_then(|row| evidence.samples.get(row)).cloned(),
                     batch_row: Some(row),
+                    leap: None,
                 }),
             }
         }

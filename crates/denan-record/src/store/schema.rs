@@ -12,7 +12,7 @@
 ///
 /// It goes up by one whenever a reader of the version before would misunderstand or miss
 /// something.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Marks an SQLite file as a record, as `PRAGMA application_id`: `dnan` in ASCII.
 pub const APPLICATION_ID: i32 = 0x646e_616e;
@@ -242,6 +242,7 @@ CREATE TABLE data ( -- what entered the engine up to the break, by the line at w
   extreme, -- element of largest magnitude, or null
   extreme_column INTEGER, -- its column
   extreme_step INTEGER, -- step in which it was first seen
+  extreme_row INTEGER, -- its index in the first dimension of its tensor
   sample_index INTEGER, -- sample it belongs to: its index in the data set, or null
   sample_name TEXT -- its name, or null
 );
