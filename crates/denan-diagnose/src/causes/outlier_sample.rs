@@ -2,7 +2,8 @@
 
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::evidence::Evidence;
-use crate::evidence::view::Index;
+use crate::evidence::course::OVERWHELMING_UPDATE;
+use crate::evidence::view::{Index, View};
 use crate::operators::{is_exponential, is_linear, is_power};
 use crate::words;
 use denan_finding::number::float;
@@ -28,14 +29,15 @@ const BESIDE_IT: f64 = 0.8;
 /// Steps that an outlier may lie before the break: the update it makes spoils the next ones.
 const LINGERS: u64 = 3;
 
-/// The same as [`EXTREME`], where the loss tells that a batch was another one than all before it.
+/// The same as [`EXTREME`], where the gradient tells that a batch was another one than all before it.
 const EXTREME_AT_A_LEAP: f64 = 1e3;
 
-/// A loss over the largest of all steps before it that is no matter of luck.
-const LEAP: f64 = 100.0;
+/// A gradient norm over the largest of all steps before it that is no matter of luck, if the loss is the largest as
+/// well.
+const LEAP: f64 = 10.0;
 
-/// Losses from which it is known how large they are.
-const ENOUGH_LOSSES: usize = 5;
+/// Steps from which it is known how large gradients are.
+const ENOUGH_STEPS: usize = 5;
 
 /// An update of a tenth of the weights is no small one any more; a healthy one is a hundredth of that.
 const SMALL_UPDATE: f64 = 0.1;
@@ -43,8 +45,8 @@ const SMALL_UPDATE: f64 = 0.1;
 /// Such a value is ten times as large as what the batches on the record hold.
 const BESIDE_THE_BATCHES: f64 = 10.0;
 
-/// The loss leapt, and there is a value in the data set that would make it leap; that it was in that batch is not on
-/// the record.
+/// The gradient leapt, and there is a value in the data set that would make it leap; that it was in that batch is not
+/// on the record.
 const AT_A_LEAP: f64 = 0.9;
 
 impl Cause for OutlierSample {
@@ -78,7 +80,7 @@ impl Cause for OutlierSample {
         ];
         observations.extend(worst.leap.as_ref().map(|leap| {
             format!(
-                "{when}, in step {}, the loss leapt to {} from {} at most, after an update of {} of the weights: that is the doing of the batch, not of the weights",
+                "{when}, in step {}, the gradient norm leapt to {} from {} at most, after an update of {} of the weights: that is the doing of the batch, not of the weights",
                 leap.step,
                 float(words::two_digits(leap.after)),
                 float(words::two_digits(leap.before)),
@@ -219,7 +221,7 @@ fn outliers(evidence: &Evidence<'_>) -> Vec<Outlier> {
     if found.is_empty() { in_data_set(evidence).into_iter().collect() } else { found }
 }
 
-/// A loss that is far beyond all before it, after a small update.
+/// A gradient that is far beyond all before it, after a small update.
 struct Leap {
     step: u64,
     before: f64,
@@ -229,35 +231,51 @@ struct Leap {
 }
 
 impl Leap {
-    /// The one shortly before the break, if there is one.
+    /// The one that led to the break, if there is one.
     ///
-    /// The loss of a step is that of the weights before its update. So long as these have hardly changed, what changed
-    /// is the batch.
+    /// Loss and gradient of a step are those of the weights before its update. So long as these have hardly changed,
+    /// what changed is the batch. It led to the break if its own update was as large as the weights, and none since
+    /// then was small again.
     fn of(evidence: &Evidence<'_>) -> Option<Self> {
-        let history = &evidence.history;
-        let recent = |step: u64| step <= evidence.broken.step && step + LINGERS >= evidence.broken.step;
-        (ENOUGH_LOSSES..history.losses.len()).find_map(|at| {
-            let (step, loss) = history.losses[at];
-            let before = history.losses[..at].iter().map(|(_, loss)| loss.abs()).fold(0.0, f64::max);
-            let update = history.updates.iter().find(|update| update.step + 1 == step)?.value;
-            let leaps = before > 0.0 && loss.abs() >= LEAP * before && update < SMALL_UPDATE;
-            (recent(step) && leaps).then_some(Self { step, before, after: loss.abs(), update })
+        let steps: Vec<(u64, f64, f64)> = evidence
+            .run
+            .steps
+            .iter()
+            .filter(|step| step.step < evidence.broken.step)
+            .filter_map(|step| Some((step.step, step.loss?.abs(), step.gradient_norm?)))
+            .filter(|(_, loss, norm)| loss.is_finite() && norm.is_finite())
+            .collect();
+        let updates = &evidence.history.updates;
+        let update_of = |step: u64| updates.iter().find(|update| update.step == step).map(|update| update.value);
+        (ENOUGH_STEPS..steps.len()).rev().find_map(|at| {
+            let (step, loss, after) = steps[at];
+            let before = steps[..at].iter().map(|(_, _, norm)| *norm).fold(0.0, f64::max);
+            let is_largest_loss = steps[..at].iter().all(|(_, earlier, _)| *earlier < loss);
+            let update = update_of(step.checked_sub(1)?)?;
+            let leaps =
+                before > 0.0 && after >= LEAP * before && is_largest_loss && update < SMALL_UPDATE;
+            let leads_to_break = update_of(step)? >= OVERWHELMING_UPDATE
+                && updates.iter().all(|update| update.step < step || update.value >= SMALL_UPDATE);
+            (leaps && leads_to_break).then_some(Self { step, before, after, update })
         })
     }
 }
 
-/// The outlier of a data set that the program holds in memory, where the loss tells when it was used.
+/// The outlier of a data set that the program holds in memory, where the gradient tells when it was used.
 ///
-/// Of the step itself the record has no batch. But a leap of the loss after a small update comes from the batch, and
-/// the batches that are on the record are far from such a value.
+/// Of most steps the record has no batch. But a leap of the gradient after a small update comes from the batch, and the
+/// batches of other steps are far from such a value.
 fn in_data_set(evidence: &Evidence<'_>) -> Option<Outlier> {
     let leap = Leap::of(evidence)?;
     let outliers = evidence.run.data.iter().filter(|data| data.dtype.contains("float")).filter_map(|data| {
         let extreme = data.extreme.as_ref()?;
         let typical = typical(data, extreme.column as usize)?;
-        let largest = largest_of_batches(evidence, data, leap.step)?;
-        let stands_out = extreme.value.abs() >= EXTREME_AT_A_LEAP * typical
-            && extreme.value.abs() >= BESIDE_THE_BATCHES * largest;
+        let size = extreme.value.abs();
+        let batches = batches_of(evidence, data);
+        let is_of_leap = batches.iter().all(|(step, largest)| {
+            if *step == leap.step { *largest >= size } else { size >= BESIDE_THE_BATCHES * largest }
+        });
+        let stands_out = size >= EXTREME_AT_A_LEAP * typical && !batches.is_empty() && is_of_leap;
         let sample = extreme.sample.clone().or(extreme.row.map(|index| Sample { index, name: None }));
         stands_out.then_some((extreme, typical, sample))
     });
@@ -274,11 +292,10 @@ fn in_data_set(evidence: &Evidence<'_>) -> Option<Outlier> {
     })
 }
 
-/// The largest magnitude in the batches on the record that an index took from this data set, that of one step left
-/// out; nothing if it is no data set of which batches are taken.
-fn largest_of_batches(evidence: &Evidence<'_>, data: &DataSeen, but: u64) -> Option<f64> {
-    let views = evidence.views.iter().filter(|(step, _)| *step != but);
-    let batches = views.flat_map(|(_, view)| {
+/// The largest magnitude of each batch on the record that was taken from this data set, by step; none if it is no data
+/// set of which batches are taken.
+fn batches_of(evidence: &Evidence<'_>, data: &DataSeen) -> Vec<(u64, f64)> {
+    let of_step = |(step, view): &(u64, View<'_>)| {
         let sets = view.nodes().filter(|(index, node)| {
             node.role == Role::Data
                 && node.inputs.is_empty()
@@ -286,14 +303,15 @@ fn largest_of_batches(evidence: &Evidence<'_>, data: &DataSeen, but: u64) -> Opt
                 && view.place(*index) == data.place.as_ref()
         });
         let readers = sets.flat_map(|(index, _)| view.readers(index).map(move |reader| (index, reader)));
-        let taken = readers.filter(|&(set, reader)| {
+        let batches = readers.filter(|&(set, reader)| {
             let node = view.node(reader);
             let is_part = node.shape.first() < view.node(set).shape.first();
             is_part && matches!(node.op.as_str(), "select" | "gather" | "slice")
         });
-        taken.map(|(_, batch)| view.node(batch).range.abs_max()).collect::<Vec<f64>>()
-    });
-    batches.max_by(f64::total_cmp)
+        let largest = batches.map(|(_, batch)| view.node(batch).range.abs_max()).max_by(f64::total_cmp);
+        largest.map(|largest| (*step, largest))
+    };
+    evidence.views.iter().filter_map(of_step).collect()
 }
 
 /// The outliers among the elements of the breaking step that are on the record.
