@@ -104,8 +104,13 @@ impl Entering {
             let rows = arrival.shape.first().copied().unwrap_or(1).max(1);
             let row = position / (arrival.shape.iter().product::<usize>() / rows).max(1);
             let sample = (arrival.samples.len() == rows).then(|| arrival.samples.get(row).cloned()).flatten();
-            seen.extreme =
-                Some(Extreme { value, column: column_of(position) as u64, step: arrival.step, sample });
+            seen.extreme = Some(Extreme {
+                value,
+                column: column_of(position) as u64,
+                step: arrival.step,
+                row: Some(row as u64),
+                sample,
+            });
         }
     }
 
@@ -238,6 +243,7 @@ mod tests {
         assert_eq!(seen.typical, [3.0, 100.0]);
         let extreme = seen.extreme.as_ref().expect("an extreme");
         assert_eq!((extreme.value, extreme.column, extreme.sample.as_ref()), (-900.0, 1, Some(&sample(8))));
+        assert_eq!(extreme.row, Some(1));
     }
 
     #[test]

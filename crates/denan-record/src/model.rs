@@ -496,6 +496,9 @@ pub struct Extreme {
     pub column: u64,
     /// The optimizer step it was first seen in.
     pub step: u64,
+    /// Its index in the first dimension of its tensor: the row of the batch, or of a data set that the program holds
+    /// in memory.
+    pub row: Option<u64>,
     /// The sample it belongs to, when the program told it.
     pub sample: Option<Sample>,
 }

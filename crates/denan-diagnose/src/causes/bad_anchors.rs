@@ -32,6 +32,16 @@ const STEPS_TO_ANCHOR_MASK: usize = 4;
 /// Such targets are learnt, and the training blew up.
 const FAR_TARGETS: f64 = 0.9;
 
+/// The same, of anchors that are picked for each box, where the shape of the network's answer tells of anchors.
+const FAR_PICKED_TARGETS: f64 = 0.85;
+
+/// Divisors of the places and of the sides of box targets: none, and those of SSD.
+const SPREADS: [(f64, f64); 2] = [(1.0, 1.0), (0.1, 0.2)];
+
+/// How many sides of its box an anchor may be away from it, or what part of one, for targets that are relative to an
+/// anchor: both lie in the same picture.
+const SIDES_AWAY: std::ops::RangeInclusive<f64> = 1.0 / 30.0..=30.0;
+
 /// Every box is that far from every anchor, and the training blew up.
 const NONE_MATCHES: f64 = 0.93;
 
@@ -178,18 +188,33 @@ impl BadAnchors {
     /// The anchors are not in the engine: what is learnt is already relative to them.
     fn of_encoded_targets(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         let views = [evidence.first(), evidence.before()];
-        let (view, targets) =
-            views.into_iter().flatten().find_map(|view| Some((view, encoded_targets(view)?)))?;
+        let masked = views.into_iter().flatten().find_map(|view| Some((view, encoded_targets(view)?)));
+        let (view, targets, anchors, times) = match masked {
+            Some((view, targets)) => {
+                let shape = &view.node(targets).shape;
+                (view, targets, shape[shape.len() - 2], None)
+            }
+            None => {
+                let found = views.into_iter().flatten().find_map(|view| Some((view, picked_targets(view)?)));
+                let (view, picked) = found?;
+                (view, picked.targets, picked.anchors, Some(picked.times))
+            }
+        };
+        let confidence = if times.is_some() { FAR_PICKED_TARGETS } else { FAR_TARGETS };
         let node = view.node(targets);
         let place = words::at_place(view.place(targets));
+        let numbers = if node.shape.last() == Some(&2) { "two" } else { "four" };
         let mut observations = vec![
             format!(
-                "four numbers are learnt for each of {} anchors; those that enter{place} lie {}",
-                node.shape[node.shape.len() - 2],
+                "{numbers} numbers are learnt for each of {anchors} anchors; those that enter{place} lie {}",
                 words::range(&node.range)
             ),
             "relative to an anchor that overlaps its box at all they lie within 10 or so".to_owned(),
         ];
+        observations.extend(times.map(|times| {
+            let times = float(words::two_digits(times));
+            format!("by the logarithms of their sides every box is at least {times} times as large as its anchor")
+        }));
         observations.extend(evidence.history.losses_before_break());
         Some(Finding {
             evidence: observations,
@@ -198,10 +223,11 @@ impl BadAnchors {
                     .to_owned(),
                 "take anchors from the boxes of the training set: k-means on IoU (denan anchors)".to_owned(),
                 "leave a box without an anchor that overlaps it out of the loss".to_owned(),
+                "check that what is learnt is relative to the anchors, and not the box itself".to_owned(),
             ],
             interventions: vec!["replace-anchors".to_owned()],
             ..self.finding(
-                FAR_TARGETS,
+                confidence,
                 format!(
                     "the anchors match none of the boxes: box targets relative to them reach {}{place}",
                     float(words::two_digits(node.range.abs_max())),
@@ -238,6 +264,82 @@ fn encoded_targets(view: &View<'_>) -> Option<Index> {
         });
         is_masked.then_some(targets)
     })
+}
+
+/// Targets of the anchors that were picked for the boxes.
+struct Picked {
+    targets: Index,
+    anchors: u64,
+    /// How many times a box is as large as its anchor, at least.
+    times: f64,
+}
+
+/// Data that are compared with what the network says for one anchor a box, if they are far out.
+///
+/// That there are anchors shows in the answer: a convolution says two or four numbers several times over for each cell
+/// of its grid, these are listed as `[batch, anchors, numbers]`, and data pick one of them for a box. Nothing but their
+/// anchors tells apart the answers of one cell.
+fn picked_targets(view: &View<'_>) -> Option<Picked> {
+    view.forward().find_map(|(_, node)| {
+        let [first, second] = node.inputs[..] else { return None };
+        let is_difference = node.op == "sub" || node.op.ends_with("_loss");
+        let (targets, answer) = if view.is_of_data(second) { (second, first) } else { (first, second) };
+        if !is_difference || !view.is_of_data(targets) {
+            return None;
+        }
+        let numbers = *view.node(targets).shape.last().filter(|size| matches!(size, 2 | 4))?;
+        let times = times_of_far_anchors(view.node(targets), numbers as usize)?;
+        Some(Picked { targets, anchors: anchors_picked_from(view, answer, numbers)?, times })
+    })
+}
+
+/// How many anchors the answer was picked from, if a cell has several.
+fn anchors_picked_from(view: &View<'_>, answer: Index, numbers: u64) -> Option<u64> {
+    let picked = view.node(answer);
+    let [all, ref indices @ ..] = picked.inputs[..] else { return None };
+    let is_picked_by_data = matches!(picked.op.as_str(), "select" | "gather")
+        && indices.iter().any(|&index| view.is_of_data(index) && !view.node(index).dtype.contains("float"));
+    let [_, anchors, last] = view.node(all).shape[..] else { return None };
+    if !is_picked_by_data || last != numbers {
+        return None;
+    }
+    let map = view.node(view.source(all));
+    let [_, channels, ref cells @ ..] = map.shape[..] else { return None };
+    let cells: u64 = cells.iter().product();
+    let is_of_grid = map.op.starts_with("conv") && cells > 1 && channels * cells == anchors * numbers;
+    (is_of_grid && anchors >= 2 * cells).then_some(anchors)
+}
+
+/// How many times a box is as large as its anchor, at least, if the targets are places and sides relative to anchors
+/// and no anchor comes near its box.
+///
+/// Of a target `(x - a) / s, ln(w / s)` the second half gives back how many times as large as its anchor a box is. If
+/// that is so, the first half over that number is how many sides of the box the anchor is away from it, whatever the
+/// anchors are. Boxes that are not relative to anchors do not have that proportion, but by chance.
+fn times_of_far_anchors(targets: &Node, numbers: usize) -> Option<f64> {
+    if targets.range.abs_max() < FAR_TARGET || targets.values.is_empty() || !targets.dtype.contains("float") {
+        return None;
+    }
+    let half = numbers / 2;
+    let places = || targets.values.chunks_exact(numbers).flat_map(|target| &target[..half]);
+    let sides = || targets.values.chunks_exact(numbers).flat_map(|target| &target[half..]);
+    // Pixels may be whole numbers, logarithms are not.
+    if sides().all(|side| side.fract() == 0.0) {
+        return None;
+    }
+    SPREADS.iter().find_map(|(of_places, of_sides)| {
+        let times = median(sides().map(|side| (side * of_sides).exp()));
+        let away = median(places().map(|place| (place * of_places).abs()));
+        let least = (sides().copied().fold(f64::INFINITY, f64::min) * of_sides).exp();
+        (least >= NO_MATCH && SIDES_AWAY.contains(&(away / times))).then_some(least)
+    })
+}
+
+/// The middle one of some values; 0 if there are none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// A table of anchors and the targets it does not fit.

@@ -35,6 +35,18 @@ const DESTROYED: f64 = 0.9;
 /// The same, but updates before may have made the weights so.
 const GROWN_LATER: f64 = 0.7;
 
+/// Growth through time of a gradient that a small update has raised to the skies.
+const GROWN_AT_A_CLIFF: f64 = 10.0;
+
+/// Gradient norm over that of the step before, in between which only a small update lay.
+const CLIFF: f64 = 100.0;
+
+/// An update of a tenth of the weights is no small one any more; a healthy one is a hundredth of that.
+const SMALL_UPDATE: f64 = 0.1;
+
+/// Gradients that grow through time, at a cliff.
+const AT_A_CLIFF: f64 = 0.85;
+
 /// An update of less than the weights leaves something of the network as it was.
 const MILD_UPDATE: f64 = 1.0;
 
@@ -48,13 +60,19 @@ impl Cause for ExplodingGradients {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         let broken = evidence.broken;
         let in_gradient = broken.phase == Phase::Backward && !broken.loss_is_bad;
+        let mut cliff = None;
         let growth = if in_gradient {
             Growth::of(evidence.breaking()?)?
         } else {
             if !evidence.blew_up() || matches!(broken.phase, Phase::Input | Phase::Parameter) {
                 return None;
             }
-            Growth::of(evidence.before()?)?
+            let before = evidence.before()?;
+            Growth::of(before).or_else(|| {
+                cliff = cliff_of(evidence);
+                Growth::of_any(before)
+                    .filter(|growth| cliff.is_some() && growth.is_in_time && growth.times >= GROWN_AT_A_CLIFF)
+            })?
         };
         let norms = evidence.history.gradient_growth.is_some_and(|growth| growth >= NORM_GROWN);
         // What was there in the first step no update has made.
@@ -62,6 +80,7 @@ impl Cause for ExplodingGradients {
             evidence.first().and_then(Growth::of_any).is_some_and(|growth| growth.times >= FROM_THE_START);
         let not_of_updates = from_the_start || weights_were_sane(evidence);
         let confidence = match (in_gradient, not_of_updates, norms) {
+            _ if cliff.is_some() => AT_A_CLIFF,
             (true, ..) => OVERFLOWED,
             (false, true, true) => DESTROYED,
             (false, true, false) => DESTROYED - 0.1,
@@ -74,6 +93,14 @@ impl Cause for ExplodingGradients {
             float(words::two_digits(growth.last)),
             growth.products,
         )];
+        observations.extend(cliff.map(|cliff| {
+            format!(
+                "from the step before, the norm of all gradients went from {} to {}, though the update in between was only {} of the weights",
+                float(words::two_digits(cliff.before)),
+                float(words::two_digits(cliff.after)),
+                float(words::two_digits(cliff.update)),
+            )
+        }));
         observations.push(format!(
             "values of the forward pass grew {}-fold at most",
             float(words::two_digits(growth.forward.max(1.0)))
@@ -140,6 +167,33 @@ fn weights_were_sane(evidence: &Evidence<'_>) -> bool {
     let before = updates.iter().filter(|update| update.step + 1 < evidence.broken.step);
     let mut seen = before.peekable();
     seen.peek().is_some() && seen.all(|update| update.value < MILD_UPDATE)
+}
+
+/// A gradient that a small change of the weights multiplies.
+struct Cliff {
+    before: f64,
+    after: f64,
+    /// The update between the two, in units of the weights.
+    update: f64,
+}
+
+/// Whether the last step before the break stood at a cliff: no update had been large, and still the gradient leapt.
+///
+/// A weight that is applied in each of many time steps enters with a power of their number, so that the loss has walls
+/// at which a small step meets an enormous gradient (Pascanu, Mikolov and Bengio 2013, "On the difficulty of training
+/// recurrent neural networks"). It is the step down from there that destroys the weights, which clipping prevents. Of a
+/// rate that is too high the updates are large before the gradients are.
+fn cliff_of(evidence: &Evidence<'_>) -> Option<Cliff> {
+    let step = evidence.broken.step.checked_sub(1)?;
+    let norm = |of: u64| {
+        let found = evidence.run.steps.iter().find(|found| found.step == of)?;
+        found.gradient_norm.filter(|norm| norm.is_finite())
+    };
+    let (before, after) = (norm(step.checked_sub(1)?)?, norm(step)?);
+    let earlier = || evidence.history.updates.iter().filter(|update| update.step < step);
+    let update = earlier().find(|update| update.step + 1 == step)?.value;
+    let all_small = earlier().all(|update| update.value < SMALL_UPDATE);
+    (all_small && before > 0.0 && after >= CLIFF * before).then_some(Cliff { before, after, update })
 }
 
 /// Growth of the largest gradient on its way back.

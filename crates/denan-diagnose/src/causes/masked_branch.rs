@@ -18,6 +18,26 @@ const HIDDEN_VALUE: f64 = 0.95;
 /// Operations between the call and the selection around it.
 const STEPS_TO_MASK: usize = 6;
 
+/// Operations between a truth value and the number that is multiplied: a cast, `1 - mask`, a product of masks.
+const STEPS_OF_MASK: usize = 4;
+
+/// Operations that make truth values.
+const COMPARISONS: &[&str] = &[
+    "equal",
+    "not_equal",
+    "greater",
+    "greater_equal",
+    "lower",
+    "lower_equal",
+    "logical_and",
+    "logical_or",
+    "logical_not",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "eye",
+];
+
 /// Operations that select between two values.
 const SELECTIONS: &[&str] = &["mask_where", "mask_fill", "where", "masked_fill"];
 
@@ -47,11 +67,15 @@ impl Cause for MaskedBranch {
             return None;
         }
         let view = evidence.breaking()?;
-        let (hidden, selection) = hidden_call(evidence, view, &call)?;
+        let hidden = hidden_call(evidence, view, &call);
+        let (hidden, selection) = hidden.or_else(|| multiplied_away(evidence, view, &call))?;
         let node = view.node(hidden);
         let producer = evidence.producer();
         let selection_at = words::at_place(view.place(selection));
-        let selection_name = &view.node(selection).op;
+        let selection_name = match view.node(selection).op.as_str() {
+            "mul" => "a product with a mask of 0 and 1",
+            name => name,
+        };
         let value = if node.range.nonfinite() > 0 {
             format!("made {} that the loss never saw", words::nonfinite(&node.range))
         } else {
@@ -111,6 +135,45 @@ impl Cause for MaskedBranch {
 
 /// The forward call whose gradient broke, and the selection that hid its value.
 fn hidden_call(evidence: &Evidence<'_>, view: &View<'_>, call: &str) -> Option<(Index, Index)> {
+    bad_calls(evidence, view, call).into_iter().find_map(|index| {
+        let selects = |&at: &Index| SELECTIONS.contains(&view.node(at).op.as_str());
+        let selection = view.descendants(index, STEPS_TO_MASK).into_iter().find(selects)?;
+        // The hidden value ends there: what was selected is finite, or what the loss reads is.
+        (view.node(selection).range.nonfinite() == 0).then_some((index, selection))
+    })
+}
+
+/// The forward call whose gradient broke, and the product with a mask of 0 and 1 that took its value out.
+///
+/// Such a product selects as `where` does: the gradient that comes back through it is exactly 0 where the mask is. The
+/// edge of the call's domain met nothing else than these zeros if no element became infinite, and if as many became
+/// NaN as the mask takes out.
+fn multiplied_away(evidence: &Evidence<'_>, view: &View<'_>, call: &str) -> Option<(Index, Index)> {
+    let producer = evidence.producer();
+    let of_call = evidence.broken.trail.iter().take_while(|next| next.op == producer.op);
+    let bad = [producer].into_iter().chain(of_call).find(|operation| operation.output.range.nan > 0)?;
+    let bad = &bad.output.range;
+    if bad.pos_inf + bad.neg_inf > 0 {
+        return None;
+    }
+    bad_calls(evidence, view, call).into_iter().find_map(|index| {
+        let product = view.descendants(index, STEPS_TO_MASK).into_iter().find(|&at| {
+            let node = view.node(at);
+            let of_call = |input: Index| input == index || view.ancestors(input, STEPS_TO_MASK).contains(&index);
+            let takes_out = |&mask: &Index| {
+                let range = view.node(mask).range;
+                let is_as_many = u128::from(range.zeros) * u128::from(bad.count)
+                    == u128::from(bad.nan) * u128::from(range.count);
+                is_as_many && is_mask(view, mask, STEPS_OF_MASK) && !of_call(mask)
+            };
+            node.op == "mul" && node.range.nonfinite() == 0 && node.inputs.iter().any(takes_out)
+        })?;
+        Some((index, product))
+    })
+}
+
+/// The calls whose gradient may be the broken one, with a value that is bad or on the edge of the domain.
+fn bad_calls(evidence: &Evidence<'_>, view: &View<'_>, call: &str) -> Vec<Index> {
     let place = words::user_place(evidence.producer());
     let is_bad_branch = |index: Index| {
         let node = view.node(index);
@@ -122,10 +185,24 @@ fn hidden_call(evidence: &Evidence<'_>, view: &View<'_>, call: &str) -> Option<(
         let is_call = plain(name) == call || plain(&node.op) == call;
         is_call && (place.is_none() || view.place(*index) == place) && is_bad_branch(*index)
     });
-    calls.into_iter().find_map(|(index, _)| {
-        let selects = |&at: &Index| SELECTIONS.contains(&view.node(at).op.as_str());
-        let selection = view.descendants(index, STEPS_TO_MASK).into_iter().find(selects)?;
-        // The hidden value ends there: what was selected is finite, or what the loss reads is.
-        (view.node(selection).range.nonfinite() == 0).then_some((index, selection))
-    })
+    calls.map(|(index, _)| index).collect()
+}
+
+/// Whether a tensor holds 0 and 1 and nothing else, because its elements or its type say so, or because it was made of
+/// comparisons.
+fn is_mask(view: &View<'_>, index: Index, steps: usize) -> bool {
+    let range = view.node(index).range;
+    if range.min != 0.0 || range.max != 1.0 || range.nonfinite() > 0 {
+        return false;
+    }
+    let source = view.source(index);
+    let node = view.node(source);
+    let is_whole = !node.dtype.contains("float");
+    let holds_both = !node.values.is_empty() && node.values.iter().all(|value| *value == 0.0 || *value == 1.0);
+    let is_made_of_masks = || {
+        // `1 - mask` and products of masks.
+        let is_closed = node.op == "mul" || node.op == "sub" && node.scalar == Some(1.0);
+        steps > 0 && is_closed && node.inputs.iter().all(|&input| is_mask(view, input, steps - 1))
+    };
+    is_whole || holds_both || COMPARISONS.contains(&node.op.as_str()) || is_made_of_masks()
 }

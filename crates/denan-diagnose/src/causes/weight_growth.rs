@@ -3,8 +3,9 @@
 use crate::cause::{Cause, Explains, Identity, Names, cause};
 use crate::causes::exploding_activations::grown_since_the_start;
 use crate::evidence::Evidence;
+use crate::evidence::course::RUN_AWAY;
 use crate::evidence::view::{Index, View};
-use crate::operators::plain;
+use crate::operators::{is_linear, plain};
 use crate::words;
 use denan_finding::Finding;
 use denan_finding::number::float;
@@ -46,6 +47,15 @@ const NO_OVERFLOW: f64 = 1e6;
 /// The parameter began near 0, so that growth by itself means less.
 const FROM_NOTHING: f64 = 0.75;
 
+/// A loss without a lower bound, which falls as the weights grow, up to the overflow.
+const BOTTOMLESS: f64 = 0.9;
+
+/// Growth of the norm of all weights that goes with it.
+const WEIGHTS_GROWN: f64 = 10.0;
+
+/// Last losses of which each has to be lower than the one before.
+const FALLS_IN_A_ROW: usize = 5;
+
 impl Cause for WeightGrowth {
     fn examine(&self, evidence: &Evidence<'_>) -> Option<Finding> {
         if matches!(evidence.broken.phase, Phase::Input | Phase::Parameter) {
@@ -60,6 +70,9 @@ impl Cause for WeightGrowth {
                 float(words::two_digits(growth))
             );
             return Some(self.finding_of(evidence, "the weights", &drift, Some(through_layers)));
+        }
+        if let Some(descent) = Descent::of(evidence) {
+            return Some(self.finding_of_descent(evidence, &descent));
         }
         if jumped(evidence) || is_outside_of_domain(evidence) {
             return None;
@@ -95,6 +108,55 @@ impl Cause for WeightGrowth {
             )]
         }
     }
+}
+
+/// A loss that falls below 0 without end, while the weights grow.
+///
+/// Steps that are too large for the loss surface make the loss rise. Where it falls up to the overflow, each update did
+/// what the gradient promised: the loss has no minimum (a critic that nothing bounds, a sign that is wrong), and smaller
+/// steps would only take longer to the same end. What such a loss grows by are the weights.
+struct Descent {
+    first_loss: f64,
+    last_loss: f64,
+    first_norm: f64,
+    last_norm: f64,
+}
+
+impl Descent {
+    fn of(evidence: &Evidence<'_>) -> Option<Self> {
+        let history = &evidence.history;
+        let losses: Vec<f64> = history.losses.iter().map(|(_, loss)| *loss).collect();
+        let (first_loss, last_loss) = (*losses.first()?, *losses.last()?);
+        let is_bottomless = losses.len() >= LONG
+            && last_loss < 0.0
+            && history.loss_growth.is_some_and(|growth| growth >= RUN_AWAY)
+            && losses[losses.len() - FALLS_IN_A_ROW - 1..].windows(2).all(|pair| pair[1] < pair[0]);
+        let (tenths, falls) = changes_of_tenths(&losses, |earlier, later| later < earlier);
+        // What is no sum or product overflows for reasons of its own: the exponential of a variance that shrinks.
+        let is_of_products = is_linear(&evidence.executed()) && !evidence.suspect_is_data();
+        let before = evidence.run.steps.iter().filter(|step| step.step < evidence.broken.step);
+        let norms: Vec<f64> =
+            before.filter_map(|step| step.weight_norm.filter(|norm| norm.is_finite())).collect();
+        let (first_norm, last_norm) = (*norms.first()?, *norms.last()?);
+        let (norm_tenths, rises) = changes_of_tenths(&norms, |earlier, later| later > earlier);
+        let is_descent = is_bottomless
+            && falls as f64 >= STEADY * tenths as f64
+            && is_of_products
+            && rises as f64 >= STEADY * norm_tenths as f64
+            && last_norm >= WEIGHTS_GROWN * first_norm;
+        is_descent.then_some(Self { first_loss, last_loss, first_norm, last_norm })
+    }
+}
+
+/// Pairs of neighbours among the tenths of a training, and those of them that change in a way.
+fn changes_of_tenths(values: &[f64], changes: impl Fn(f64, f64) -> bool) -> (usize, usize) {
+    // Single steps may go back; the tenths of the training tell.
+    let tenths: Vec<f64> = values
+        .chunks(values.len().div_ceil(10).max(1))
+        .map(|part| part.iter().sum::<f64>() / part.len() as f64)
+        .collect();
+    let changed = tenths.windows(2).filter(|pair| changes(pair[0], pair[1])).count();
+    (tenths.len().saturating_sub(1), changed)
 }
 
 /// Slots of the parameters that the operation which overflowed, or whose gradient did, reads without a layer in
@@ -140,6 +202,46 @@ fn is_product(op: &str) -> bool {
 }
 
 impl WeightGrowth {
+    fn finding_of_descent(&self, evidence: &Evidence<'_>, descent: &Descent) -> Finding {
+        let two = |value: f64| float(words::two_digits(value));
+        let mut observations = vec![
+            format!(
+                "the loss fell from {} to {} and never turned: it has no lower bound",
+                two(descent.first_loss),
+                two(descent.last_loss),
+            ),
+            format!(
+                "the norm of all weights rose with it, from {} to {}",
+                two(descent.first_norm),
+                two(descent.last_norm),
+            ),
+        ];
+        let producer = evidence.producer();
+        observations.extend(producer.inputs.iter().map(|input| evidence.input_in_words(input)));
+        observations.extend(evidence.history.losses_before_break());
+        Finding {
+            evidence: observations,
+            remedies: vec![
+                format!(
+                    "bound the weights after each step, or penalise their gradient: {}",
+                    evidence.code(
+                        "weight.clamp(-c, c)",
+                        "with torch.no_grad(): weight.clamp_(-c, c), or torch.nn.utils.parametrizations.spectral_norm",
+                    ),
+                ),
+                "if the loss should have a minimum, look for a sign that is wrong".to_owned(),
+            ],
+            interventions: vec!["weight-decay".to_owned(), "lower-learning-rate".to_owned()],
+            ..self.finding(
+                BOTTOMLESS,
+                format!(
+                    "the weights grew {}-fold after a loss that falls without end, and nothing held them back",
+                    two(descent.last_norm / descent.first_norm),
+                ),
+            )
+        }
+    }
+
     fn finding_of(
         &self,
         evidence: &Evidence<'_>,
@@ -261,12 +363,8 @@ impl Drift {
         }
         let (first, last) = (start.unwrap_or(norms[0].1), norms.last()?.1);
         let pairs = norms.windows(2);
-        // Single steps may go back; the tenths of the training tell.
-        let tenths: Vec<f64> = norms
-            .chunks(norms.len().div_ceil(10))
-            .map(|part| part.iter().map(|(_, norm)| norm).sum::<f64>() / part.len() as f64)
-            .collect();
-        let rises = tenths.windows(2).filter(|pair| pair[1] > pair[0]).count();
+        let sizes: Vec<f64> = norms.iter().map(|(_, norm)| *norm).collect();
+        let (tenths, rises) = changes_of_tenths(&sizes, |earlier, later| later > earlier);
         // Steps that are thinned out lie further apart.
         let largest_step = pairs
             .map(|pair| {
@@ -278,12 +376,12 @@ impl Drift {
         let is_from_nothing = first / elements.sqrt() < 1e-3;
         let times = last / first.max(1e-3 * elements.sqrt());
         let is_drift =
-            times >= least && rises as f64 >= STEADY * (tenths.len() - 1) as f64 && largest_step <= SMALL_STEP;
+            times >= least && rises as f64 >= STEADY * tenths as f64 && largest_step <= SMALL_STEP;
         is_drift.then_some(Self {
             first,
             last,
             times,
-            tenths: tenths.len() - 1,
+            tenths,
             rises,
             largest_step,
             is_from_nothing,

@@ -3,7 +3,7 @@
 use crate::support::*;
 use denan_diagnose::{Context, blamed_samples, diagnose};
 use denan_record::model::Phase::{Backward, Forward, Input};
-use denan_record::model::{Kind, Origin, Role, Run};
+use denan_record::model::{DataSeen, Extreme, Kind, Origin, Role, Run};
 
 const NAN: f64 = f64::NAN;
 const INF: f64 = f64::INFINITY;
@@ -280,4 +280,65 @@ fn a_row_is_blamed_only_if_most_rows_are_innocent() {
 
     let all = (0..4).fold(log(), |run, row| run.with_origin(origin(&[4, 2], rows, row, 0)));
     assert!(blamed_samples(&all, &Context::default()).is_empty());
+}
+
+#[test]
+fn a_row_of_a_data_set_in_memory_is_blamed_if_the_gradient_leaps_while_the_weights_stand_still() {
+    let with = |size: f64, updates: [f64; 3], of_batch: f64, leap: f64| {
+        let overflow = operation("matmul", vec![activation(&[1e25, 1e25])]);
+        let [before, at_leap, after] = updates;
+        let mut run = broken(9, Forward, Kind::Infinity, overflow)
+            .with_losses(&[1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 20.0, 30.0, 1e9])
+            .with_norms(
+                &[10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 1e6],
+                &[0.1, 0.1, 0.1, 0.1, 0.1, before, at_leap, after, 1e6],
+            );
+        for (step, norm) in run.steps.iter_mut().zip([4.0, 3.0, 5.0, 2.0, 3.0, 4.0, leap, leap, 1e9]) {
+            step.gradient_norm = Some(norm);
+        }
+        run.data.push(DataSeen {
+            place: Some(place()),
+            shape: vec![360, 1],
+            dtype: "float32".to_owned(),
+            tensors: 3,
+            axis: 1,
+            columns: vec![spread(360, 1.0)],
+            typical: vec![0.1],
+            extreme: Some(Extreme { value: size, column: 0, step: 0, row: Some(129), sample: None }),
+        });
+        for step in [0, 8] {
+            let mut graph = Graph::of(step);
+            let set = graph.data(&[0.0, size]);
+            let index = graph.data(&[3.0, 5.0]);
+            let batch = graph.made("select", &[set, index], &[of_batch]);
+            graph.node(set).shape = vec![360, 1];
+            graph.node(set).place = Some(0);
+            graph.node(batch).shape = vec![20, 1];
+            graph.0.places.push(place());
+            run.graphs.push(graph.0);
+        }
+        run
+    };
+    let updates = [0.1, 60.0, 8.0];
+    let run = with(200.0, updates, 0.9, 400.0);
+    let found = findings(&run);
+    assert_eq!(found[0].rule, "outlier-sample", "{}", verdict(&found));
+    assert!(found[0].evidence[2].contains("3 steps before the break, in step 6"), "{:?}", found[0].evidence);
+    assert_house_style(&found);
+    let blamed = blamed_samples(&run, &Context::default());
+    assert_eq!(
+        blamed.iter().filter_map(|blame| Some(blame.sample.as_ref()?.index)).collect::<Vec<_>>(),
+        [129]
+    );
+    for (name, size, updates, of_batch, leap) in [
+        ("the weights had moved", 200.0, [5.0, 60.0, 8.0], 0.9, 400.0),
+        ("it was survived", 200.0, [0.1, 60.0, 0.2], 0.9, 400.0),
+        ("its update was harmless", 200.0, [0.1, 2.0, 8.0], 0.9, 400.0),
+        ("other batches hold such values", 200.0, updates, 90.0, 400.0),
+        ("gradients vary so much", 200.0, updates, 0.9, 20.0),
+        ("a heavy tail", 50.0, updates, 0.9, 400.0),
+    ] {
+        let found = findings(&with(size, updates, of_batch, leap));
+        assert!(found.iter().all(|found| found.rule != "outlier-sample"), "{name}");
+    }
 }

@@ -150,6 +150,34 @@ fn a_scale_that_only_grows_is_blamed_where_it_overflows() {
 }
 
 #[test]
+fn weights_that_follow_a_loss_without_a_lower_bound_are_no_matter_of_the_rate() {
+    let with = |op: &str, loss: &dyn Fn(i32) -> f64, norm: &dyn Fn(i32) -> f64| {
+        let mut run = broken(60, Forward, Kind::Infinity, operation(op, vec![activation(&[1e25, 1e25])]));
+        for step in 0..60 {
+            run.steps.push(Step {
+                step: step as u64,
+                loss: Some(loss(step)),
+                weight_norm: Some(norm(step)),
+                update_norm: Some(norm(step)),
+                ..Step::default()
+            });
+        }
+        findings(&run)
+    };
+    let (falls, grows) = (|step: i32| -0.1 * 1.5f64.powi(step), |step: i32| 5.0 * 1.2f64.powi(step));
+    let found = with("matmul", &falls, &grows);
+    assert_eq!(verdict(&found), "weight-growth 0.9");
+    assert_house_style(&found);
+    let is_silent =
+        |found: Vec<denan_finding::Finding>| found.iter().all(|found| found.rule != "weight-growth");
+    assert!(is_silent(with("matmul", &|step| -falls(step), &grows)), "the loss rises");
+    assert!(is_silent(with("matmul", &falls, &|_| 5.0)), "the weights stay");
+    assert!(is_silent(with("exp", &falls, &grows)), "a variance that shrinks");
+    let turns = |step: i32| if step == 58 { -1e3 } else { falls(step) };
+    assert!(is_silent(with("matmul", &turns, &grows)), "it swings");
+}
+
+#[test]
 fn sums_that_are_added_up_count_together() {
     let with = |terms: usize, divided: bool| {
         let mut run = overflows(2);
@@ -207,4 +235,43 @@ fn box_targets_far_from_their_anchors_are_blamed_though_the_anchors_are_elsewher
     assert_house_style(&found);
     assert!(with(5.0, true).iter().all(|found| found.rule != "bad-anchors"), "they match");
     assert!(with(-2000.0, false).iter().all(|found| found.rule != "bad-anchors"), "plain regression");
+}
+
+#[test]
+fn anchors_that_are_picked_for_their_boxes_are_blamed_if_all_boxes_are_far_too_large_for_them() {
+    let with = |boxes: [f64; 8], anchors: u64| {
+        let mut run = overflows(3);
+        let mut graph = Graph::of(0);
+        let image = graph.data(&[1.0]);
+        let weight = graph.parameter(0, &[0.5]);
+        let map = graph.made("conv2d", &[image, weight], &[0.1]);
+        let answers = graph.made("reshape", &[map], &[0.1]);
+        let match_ = graph.data(&[3.0, 0.0]);
+        let picked = graph.made("select", &[answers, match_], &[0.1]);
+        let targets = graph.data(&boxes);
+        let error = graph.made("sub", &[picked, targets], &boxes);
+        graph.node(map).shape = vec![2, 4 * anchors, 2, 2];
+        graph.node(answers).shape = vec![2, 4 * anchors, 4];
+        graph.node(match_).dtype = "int64".to_owned();
+        graph.node(targets).values = boxes.to_vec();
+        for at in [picked, targets, error] {
+            graph.node(at).shape = vec![2, 4];
+        }
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    // 60 anchors away, 55 anchors large.
+    let far = [60.5, -90.0, 4.1, 4.2, 30.0, 45.0, 3.9, 4.0];
+    let found = with(far, 3);
+    assert_eq!(found[0].rule, "bad-anchors", "{}", verdict(&found));
+    assert!(found[0].evidence[0].contains("each of 12 anchors"), "{:?}", found[0].evidence);
+    assert_house_style(&found);
+    for (name, boxes, anchors) in [
+        ("one answer a cell needs no anchors", far, 1),
+        ("boxes in pixels", [60.0, 90.0, 11.0, 14.0, 200.0, 45.0, 30.0, 25.0], 3),
+        ("pixels are no logarithms", [60.5, 90.5, 210.5, 180.5, 200.5, 45.5, 150.5, 120.5], 3),
+        ("one of them fits", [60.5, -90.0, 4.1, 4.2, 0.5, 0.3, 0.1, -0.2], 3),
+    ] {
+        assert!(with(boxes, anchors).iter().all(|found| found.rule != "bad-anchors"), "{name}");
+    }
 }

@@ -173,6 +173,41 @@ fn a_mask_hides_a_value_only_if_its_gradient_was_zero() {
 }
 
 #[test]
+fn a_product_with_a_mask_of_zeros_and_ones_hides_as_a_selection_does() {
+    let with = |mask: &[f64], are_known: bool, gradient: &[f64]| {
+        let inputs = vec![tensor(&[0.0, 0.0, 0.5, 0.5], Role::Gradient), activation(&[0.0, 0.0, 4.0, 6.0])];
+        let mut root = carried_out(operation("sqrt", inputs), "div");
+        root.output = tensor(gradient, Role::Gradient);
+        let mut graph = Graph::of(4);
+        let input = graph.data(&[0.0, 0.0, 4.0, 9.0]);
+        let call = graph.made("sqrt", &[input], &[0.0, 0.0, 2.0, 3.0]);
+        let factor = graph.data(mask);
+        graph.made("mul", &[call, factor], &[0.0, 0.0, 2.0, 3.0]);
+        graph.node(call).place = Some(0);
+        if are_known {
+            graph.node(factor).values = mask.to_vec();
+        }
+        graph.0.places.push(place());
+        let mut run = broken(4, Backward, Kind::Nan, root);
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let (mask, gradient) = ([0.0, 0.0, 1.0, 1.0], [f64::NAN, f64::NAN, 0.2, 0.1]);
+    let found = with(&mask, true, &gradient);
+    assert_eq!(found[0].rule, "masked-branch", "{}", verdict(&found));
+    assert!(found[0].summary.starts_with("a product with a mask of 0 and 1 hides"), "{}", found[0].summary);
+    assert_house_style(&found);
+    for (name, mask, are_known, gradient) in [
+        ("weights of samples", [0.0, 0.0, 0.3, 1.0], true, gradient),
+        ("it may hold anything between", mask, false, gradient),
+        ("the mask takes others out", [0.0, 1.0, 1.0, 1.0], true, gradient),
+        ("one edge met a gradient", mask, true, [f64::NAN, f64::INFINITY, 0.2, 0.1]),
+    ] {
+        assert_eq!(with(&mask, are_known, &gradient)[0].rule, "infinite-gradient", "{name}");
+    }
+}
+
+#[test]
 fn a_part_that_was_released_late_is_blamed_if_it_moves_most() {
     let parameter = |slot, first_update| Parameter {
         slot,

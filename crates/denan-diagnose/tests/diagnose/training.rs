@@ -176,3 +176,37 @@ fn gradients_that_are_there_in_every_step_are_never_set_to_zero() {
     let mostly = findings(&blows_up(|step| (step > 0).then_some(step % 2 == 0)));
     assert!(mostly.iter().all(|found| found.rule != "missing-zero-grad"), "{}", verdict(&mostly));
 }
+
+#[test]
+fn a_gradient_that_a_small_update_throws_up_through_time_is_one_at_a_cliff() {
+    let with = |growth: f64, update: f64, last_norm: f64| {
+        let mut run =
+            overflow(3).with_losses(&[1.0, 0.5, 20.0]).with_norms(&[10.0, 10.0, 60.0], &[0.1, update, 59.0]);
+        for (step, norm) in run.steps.iter_mut().zip([5.0, 4.0, last_norm]) {
+            step.gradient_norm = Some(norm);
+        }
+        let mut graph = Graph::of(2);
+        let weight = graph.parameter(0, &[0.5]);
+        let mut state = graph.data(&[1.0]);
+        for _ in 0..20 {
+            state = graph.made("matmul", &[state, weight], &[1.0]);
+        }
+        let mut gradient = graph.add("ones", &[], &[1.0], Role::Gradient);
+        for back in 0..20 {
+            gradient = graph.add("matmul", &[gradient, weight], &[0.1 * growth.powi(back)], Role::Gradient);
+        }
+        run.graphs.push(graph.0);
+        findings(&run)
+    };
+    let found = with(1.2, 0.1, 4000.0);
+    assert_eq!(verdict(&found), "exploding-gradients 0.85");
+    assert_house_style(&found);
+    for (name, growth, update, last_norm) in [
+        ("the update before was large", 1.2, 5.0, 4000.0),
+        ("the gradient hardly rose", 1.2, 0.1, 40.0),
+        ("it does not grow through time", 1.02, 0.1, 4000.0),
+    ] {
+        let found = with(growth, update, last_norm);
+        assert!(found.iter().all(|found| found.rule != "exploding-gradients"), "{name}");
+    }
+}

@@ -66,7 +66,7 @@ pub(super) fn insert_graph(db: &Connection, graph: &StepGraph) -> Result<()> {
 
 pub(super) fn insert_data(db: &Connection, seen: &[DataSeen]) -> Result<()> {
     let mut insert = db.prepare(
-        "INSERT OR REPLACE INTO data VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "INSERT OR REPLACE INTO data VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     let mut column = db.prepare(
         "INSERT OR REPLACE INTO data_column VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -87,6 +87,7 @@ pub(super) fn insert_data(db: &Connection, seen: &[DataSeen]) -> Result<()> {
             extreme.map(|extreme| Real(extreme.value)),
             extreme.map(|extreme| Bits(extreme.column)),
             extreme.map(|extreme| Bits(extreme.step)),
+            extreme.and_then(|extreme| extreme.row.map(Bits)),
             sample.map(|sample| Bits(sample.index)),
             sample.and_then(|sample| sample.name.as_ref()),
         ])?;
@@ -220,6 +221,8 @@ pub(super) fn read_data(db: &Connection) -> Result<Vec<DataSeen>> {
                     value: value.0,
                     column: row.get::<_, Bits>("extreme_column")?.0,
                     step: row.get::<_, Bits>("extreme_step")?.0,
+                    // Records up to version 3 have no such column.
+                    row: row.get::<_, Option<Bits>>("extreme_row").ok().flatten().map(|bits| bits.0),
                     sample: index.map(|index| Sample { index: index.0, name }),
                 })
             })

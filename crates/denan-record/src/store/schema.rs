@@ -245,6 +245,7 @@ CREATE TABLE data ( -- what entered the engine up to the break, by the line at w
   extreme, -- element of largest magnitude, or null
   extreme_column INTEGER, -- its column
   extreme_step INTEGER, -- step in which it was first seen
+  extreme_row INTEGER, -- its index in the first dimension of its tensor
   sample_index INTEGER, -- sample it belongs to: its index in the data set, or null
   sample_name TEXT -- its name, or null
 );

@@ -226,6 +226,7 @@ fn data() -> DataSeen {
             value: -1e20,
             column: 1,
             step: 12,
+            row: Some(3),
             sample: Some(Sample { index: 7, name: Some("image_7.xml".into()) }),
         }),
     }
