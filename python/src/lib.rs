@@ -3,7 +3,7 @@
 //! A tensor comes as a tuple `(storage, pointer, dtype, shape, strides)`; the hooks hold on to the tensors for as long
 //! as a call lasts, so their memory may be read without the interpreter's lock.
 
-use denan_record::model::{Place, Rank, Sample};
+use denan_record::model::{Place, Rank, Sample, Screened};
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
 use denan_torch::describe::Arg;
@@ -358,6 +358,21 @@ impl Watch {
             Next::Light => "light",
             Next::End => "end",
         }
+    }
+
+    /// Samples were gone through forward and loss only: their number, the bad ones with their losses, groups that are bad
+    /// only together, and why it ended early.
+    fn screened(
+        &self,
+        samples: u64,
+        bad: Vec<(u64, Option<String>, f64)>,
+        together: Vec<Vec<(u64, Option<String>)>>,
+        gave_up: Option<String>,
+    ) {
+        let sample = |(index, name): (u64, Option<String>)| Sample { index, name };
+        let bad = bad.into_iter().map(|(index, name, loss)| (Sample { index, name }, loss)).collect();
+        let together = together.into_iter().map(|group| group.into_iter().map(sample).collect()).collect();
+        self.lock().screened(Screened { samples, bad, together, gave_up });
     }
 
     /// Something that a user should know of the watching.

@@ -36,6 +36,7 @@ pub use annotations::{AnnotatedBox, Annotations, NoAnnotations};
 pub use blame::blamed_samples;
 pub use pages::{closest, ids, page};
 
+use cause::Names;
 use denan_finding::Finding;
 use denan_record::model::Run;
 use evidence::Evidence;
@@ -55,6 +56,12 @@ pub fn diagnose(run: &Run, context: &Context<'_>) -> Vec<Finding> {
 /// What is wrong in a run and explains no break; healthy runs have such notes too.
 pub fn notes(run: &Run) -> Vec<String> {
     cause::CAUSES.iter().filter_map(|cause| cause.note(run)).collect()
+}
+
+/// Whether a finding of this rule may be the doing of single samples, and not of the parameters or of a setting.
+pub fn may_blame_samples(rule: &str) -> bool {
+    let cause = cause::CAUSES.iter().find(|cause| cause.id() == rule);
+    cause.is_some_and(|cause| matches!(cause.names(), Names::Datum | Names::Operation | Names::Nothing))
 }
 
 /// What a diagnosis may know beyond the record.

@@ -2,7 +2,7 @@
 
 use crate::patch::Patch;
 use denan_numerics::Range;
-use denan_record::model::{Break, Forecast, Phase, Place, Rank, Sample, TensorSeen};
+use denan_record::model::{Break, Forecast, Phase, Place, Rank, Sample, Screened, TensorSeen};
 
 /// A rule's statement about a training, with what supports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,6 +148,8 @@ pub struct RunResult {
     pub next: Option<NextCommand>,
     /// The breaking step, if it was carried out again.
     pub replay: Option<Replay>,
+    /// What came of going through the data set, if that was asked for.
+    pub screened: Option<Screened>,
 }
 
 impl RunResult {

@@ -1,6 +1,8 @@
 //! What an adapter tells while the training runs.
 
-use crate::model::{Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Step, StepGraph};
+use crate::model::{
+    Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Screened, Step, StepGraph,
+};
 use crate::tape::Tape;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,8 @@ pub enum Event {
     Intervened(u64),
     /// The step that the plan wanted on tape. Comes at its end.
     Tape(Box<Tape>),
+    /// Samples were gone through, as the plan wanted.
+    Screened(Box<Screened>),
     /// Something a user should know about the watching itself.
     Note(String),
     /// The training ended in an orderly way. Comes last.

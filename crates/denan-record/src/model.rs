@@ -555,6 +555,19 @@ pub struct Break {
     pub in_evaluation: bool,
 }
 
+/// What came of going through samples forward and loss only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Screened {
+    /// Samples gone through.
+    pub samples: u64,
+    /// Those whose loss is not finite whatever else is in the batch, and that loss.
+    pub bad: Vec<(Sample, f64)>,
+    /// Groups whose loss is not finite, though that of each half of them is.
+    pub together: Vec<Vec<Sample>>,
+    /// Why it ended early, or could not be done.
+    pub gave_up: Option<String>,
+}
+
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

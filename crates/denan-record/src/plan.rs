@@ -27,6 +27,8 @@ pub struct Plan {
     /// Go through all gradients and values of each step from this one on, and not only as often as it costs next to
     /// nothing. Adapters that see every operation anyway need not be asked.
     pub check_from: Option<u64>,
+    /// Train no further than to a step, and go through samples there.
+    pub screen: Option<Screen>,
     /// Put this step on tape.
     pub tape_step: Option<u64>,
     /// Start of file names in debug information, and what to tell in its place: the program may
@@ -34,6 +36,15 @@ pub struct Plan {
     pub renamed: Option<(String, String)>,
     /// The one thing that is different in this run.
     pub intervention: Option<Intervention>,
+}
+
+/// Which samples are gone through forward and loss only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Screen {
+    /// The step before whose update it is done.
+    pub step: u64,
+    /// All of the data set, in its order; else those of the step's batch.
+    pub whole: bool,
 }
 
 impl Plan {

@@ -14,8 +14,8 @@ use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role, Sample, Step,
-    StepGraph, Window, most_telling,
+    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role, Sample,
+    Screened, Step, StepGraph, Window, most_telling,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -698,6 +698,11 @@ impl Watch {
             self.has_told_loss_of_parameters = true;
             self.teller.tell(Event::ParametersLost);
         }
+    }
+
+    /// Samples were gone through forward and loss only.
+    pub fn screened(&mut self, screened: Screened) {
+        self.teller.tell(Event::Screened(Box::new(screened)));
     }
 
     /// Something that a user should know of the watching.

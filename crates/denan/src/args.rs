@@ -95,6 +95,10 @@ pub struct RunArguments {
     /// Let a broken training go on instead of ending it once its parameters are lost.
     #[arg(long)]
     pub keep_going: bool,
+    /// Go through the data set once before the training, in order, forward and loss only, and list every sample
+    /// whose loss is not finite by itself (PyTorch).
+    #[arg(long)]
+    pub screen: bool,
     /// The training, as it would be typed without denan.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<std::ffi::OsString>,

@@ -1,7 +1,7 @@
 //! What an adapter has told, put together as it comes.
 
 use denan_record::event::Event;
-use denan_record::model::{Batch, Forecast, Run};
+use denan_record::model::{Batch, Forecast, Run, Screened};
 use denan_record::tape::Tape;
 
 /// Steps that keep their per-parameter figures and batches in memory.
@@ -14,6 +14,8 @@ pub struct Collected {
     pub run: Run,
     /// The step that the plan wanted on tape.
     pub tape: Option<Box<Tape>>,
+    /// What came of going through samples, if that was wanted.
+    pub screened: Option<Screened>,
     /// The first step that may have been the breaking one, where the break was only noticed.
     pub noticed_since: Option<u64>,
 }
@@ -63,6 +65,7 @@ impl Collected {
             }
             Event::Tape(tape) => self.tape = Some(tape),
             Event::Intervened(step) => run.intervened_at = Some(step),
+            Event::Screened(screened) => self.screened = Some(*screened),
             Event::Note(note) => run.notes.push(note),
             Event::Ended(ending) => run.ending = Some(ending),
         }

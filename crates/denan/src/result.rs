@@ -49,6 +49,7 @@ pub fn of_run(
         notes: run.notes.iter().cloned().chain(denan_diagnose::notes(run)).collect(),
         next: None,
         replay: None,
+        screened: None,
     }
 }
 
@@ -110,7 +111,9 @@ fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
 /// The contract's exit codes.
 fn exit_code(result: &RunResult) -> u8 {
     match result.outcome {
-        Outcome::Healthy => 0,
+        Outcome::Healthy => {
+            u8::from(result.screened.as_ref().is_some_and(|screened| !screened.bad.is_empty()))
+        }
         Outcome::Broke => 1,
         Outcome::NoTraining => 3,
         Outcome::ChildFailed => u8::try_from(result.child_exit_code.unwrap_or(1)).unwrap_or(1),

@@ -108,7 +108,9 @@ def _backward():
 
     @functools.wraps(backward)
     def watched_backward(tensors, *args, **kwargs):
-        begin(tensors)
+        if begin(tensors) == "skip":
+            end()
+            return None
         try:
             return backward(tensors, *args, **kwargs)
         finally:
@@ -129,19 +131,26 @@ def _backward():
 def _loader():
     """What a loader asks for and what comes of it."""
     iterator = dataloader._BaseDataLoaderIter
-    ask, begin, end = guarded("asked"), guarded("begin_fetch"), guarded("end_fetch")
+    choose, ask, begin, end = (guarded(name) for name in ("choose", "asked", "begin_fetch", "end_fetch"))
     next_index = iterator._next_index
     next_batch = iterator.__next__
 
     @functools.wraps(next_index)
     def watched_index(self):
-        index = next_index(self)
+        # In a run that goes through samples: a list with one index, or an empty one at the end.
+        chosen = choose(self)
+        if chosen is None:
+            index = next_index(self)
+        elif chosen:
+            index = chosen[0]
+        else:
+            raise StopIteration
         ask(self, index)
         return index
 
     @functools.wraps(next_batch)
     def watched_next(self):
-        begin()
+        begin(self)
         data = None
         try:
             data = next_batch(self)
@@ -157,7 +166,8 @@ def _scaler():
     """A loss scaler: what it scales, and the steps that it skips on purpose."""
     scaler = torch.amp.GradScaler
     scaled, begin, end = guarded("scaled"), guarded("begin_scaled_step"), guarded("end_scaled_step")
-    scale, step = scaler.scale, scaler.step
+    may_update = guarded("begin_scaled_update")
+    scale, step, update = scaler.scale, scaler.step, scaler.update
 
     @functools.wraps(scale)
     def watched_scale(self, outputs):
@@ -167,13 +177,21 @@ def _scaler():
 
     @functools.wraps(step)
     def watched_step(self, optimizer, *args, **kwargs):
-        begin()
+        if begin() == "skip":
+            return None
         result = step(self, optimizer, *args, **kwargs)
         end()
         return result
 
+    @functools.wraps(update)
+    def watched_update(self, *args, **kwargs):
+        if may_update() == "skip":
+            return None
+        return update(self, *args, **kwargs)
+
     scaler.scale = watched_scale
     scaler.step = watched_step
+    scaler.update = watched_update
 
 
 def _optimizers():

@@ -18,13 +18,15 @@ class Batches:
     def __init__(self):
         self.asked = deque()
         self.running = 0
+        # Positions of the batch that came last, as they were asked for.
+        self.taken = None
 
     def ask(self, index):
         self.asked.append(index)
 
     def take(self, dataset, data):
         """Samples of the batch that has just come: a list of (index, name or None)."""
-        index = self.asked.popleft() if self.asked else None
+        index = self.taken = self.asked.popleft() if self.asked else None
         if isinstance(dataset, IterableDataset) or index is None:
             count = batch_size(data)
             numbers = range(self.running, self.running + count)

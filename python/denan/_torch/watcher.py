@@ -62,6 +62,9 @@ class Watcher:
         self.roots = []
         self.root_ids = set()
         self.module_names = {}
+        # Only in a run that is there to go through samples.
+        self.screen_plan = plan.get("screen")
+        self.screen = None
         self.looks_at_once = plan.get("look-at-once", False)
         self.is_compiled = False
         # Of a training without an optimizer.
@@ -78,6 +81,10 @@ class Watcher:
             self.core = _core.Watch(self.plan_text, engine, rank())
             self.places = Places(self.core)
             self.late = late.Late(self.core)
+            if self.screen_plan is not None:
+                from denan._torch.screen import Screen
+
+                self.screen = Screen(self, self.screen_plan["step"], self.screen_plan["whole"])
         return self.core
 
     def finish(self):
@@ -90,6 +97,8 @@ class Watcher:
             if self.by_hand is not None and self.by_hand.have_changed():
                 self.core.end_step(0.0)
             self.late.tell(all=True)
+            if self.screen is not None:
+                self.screen.give_up()
             self.see_last_values()
             self.core.finish()
 
@@ -296,11 +305,16 @@ class Watcher:
 
     # Batches
 
+    def choose(self, iterator):
+        return None if self.screen is None else self.screen.choose(iterator)
+
     def asked(self, iterator, index):
         self.batches.setdefault(iterator, samples.Batches()).ask(index)
 
-    def begin_fetch(self):
+    def begin_fetch(self, iterator):
         self.pause_look(True)
+        if self.screen is not None:
+            self.screen.begin_fetch(iterator)
 
     def end_fetch(self, iterator, data):
         self.pause_look(False)
@@ -308,7 +322,11 @@ class Watcher:
             # At its end: what came of it and never reached a backward pass was an evaluation's.
             self.fetched.pop(iterator, None)
             return
-        taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
+        batches = self.batches.setdefault(iterator, samples.Batches())
+        taken = batches.take(iterator._dataset, data)
+        if self.screen_plan is not None:
+            self.begin()
+            self.screen.came_from(iterator, batches.taken)
         if not torch.is_grad_enabled():
             # An evaluation's.
             return
@@ -339,12 +357,14 @@ class Watcher:
         self.backward_depth += 1
         if self.backward_depth > 1 or tensors is None:
             return
+        losses = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+        if self.screen is not None and self.screen.is_active:
+            return "skip" if self.screen.takes(losses) else None
         began = time.perf_counter()
         core = self.begin()
         self.end_pending_step()
         if self.look is not None:
             self.look.begin_backward()
-        losses = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
         if not self.optimizers and self.updates == 0:
             self.by_hand = self.by_hand or ByHand(self)
             if self.by_hand.begin_backward(losses):
@@ -368,6 +388,7 @@ class Watcher:
                 core.loss(self.figures(loss.detach(), keep))
         self.unscaled.clear()
         self.spent += time.perf_counter() - began
+        return "skip" if self.screen is not None and self.screen.takes(losses) else None
 
     def end_backward(self):
         self.backward_depth = max(0, self.backward_depth - 1)
@@ -430,6 +451,12 @@ class Watcher:
         return entry[1]
 
     def before_update(self, optimizer, args, kwargs):
+        if self.screen is not None and self.screen.is_active:
+            # Without gradients it updates nothing.
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+            return
         if not self.is_full and optimizer in self.optimizer_numbers:
             # The gradients that are read are still there after the update.
             self.updating.append(None)
@@ -493,6 +520,8 @@ class Watcher:
         return memory.handed(tensor, keep)
 
     def after_update(self, optimizer, args, kwargs):
+        if self.screen is not None and self.screen.is_active:
+            return
         began = time.perf_counter()
         self.updates += 1
         if self.look is not None:
@@ -529,6 +558,11 @@ class Watcher:
 
     def begin_scaled_step(self):
         self.updates_before = self.updates
+        return self.begin_scaled_update()
+
+    def begin_scaled_update(self):
+        """A scaler has nothing to unscale where nothing was run backward."""
+        return "skip" if self.screen is not None and self.screen.is_active else None
 
     def end_scaled_step(self):
         """A loss scaler has stepped; if no optimizer ran, it skipped the step on purpose."""

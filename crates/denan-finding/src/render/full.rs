@@ -55,6 +55,7 @@ fn broke(page: &mut Page, result: &RunResult, broken: &Break, style: &Style<'_>)
     breaking::place(page, broken, style);
     breaking::trail(page, broken, style);
     samples(page, &result.samples);
+    screened(page, result);
     causes(page, result);
     cures::table(page, &result.cures);
     cures::help(page, result);
@@ -115,6 +116,37 @@ fn samples(page: &mut Page, samples: &[BlamedSample]) {
     }
 }
 
+/// What came of going through the data set.
+fn screened(page: &mut Page, result: &RunResult) {
+    let Some(screened) = &result.screened else { return };
+    let samples = counted(screened.samples, "sample", "samples");
+    let found = match screened.bad.len() as u64 {
+        0 => format!("none of {samples} has a loss that is not finite by itself"),
+        1 => format!("1 of {samples} has a loss that is not finite by itself:"),
+        bad => format!("{bad} of {samples} have a loss that is not finite by themselves:"),
+    };
+    let ink = if screened.bad.is_empty() { Ink::Plain } else { Ink::Error };
+    let ended = screened
+        .gave_up
+        .as_ref()
+        .map(|reason| format!("not all of the data set was gone through: {reason}; "));
+    page.blank();
+    let line =
+        Text::new().add(ink, "screen: ").add(Ink::Plain, &ended.unwrap_or_default()).add(Ink::Plain, &found);
+    page.hanging((Ink::Plain, ""), INDENT.len(), &line);
+    for (sample, loss) in &screened.bad {
+        let index =
+            sample.name.as_ref().map(|_| format!(" (index\u{a0}{})", sample.index)).unwrap_or_default();
+        let line = words::sample_name(sample).add(Ink::Plain, &format!("{index}: {}", float(*loss)));
+        page.hanging((Ink::Plain, INDENT), INDENT.len() + 4, &line);
+    }
+    for group in &screened.together {
+        let names: Vec<String> = group.iter().map(|sample| sample.index.to_string()).collect();
+        let line = format!("only together: {}", names.join(", "));
+        page.paragraph((Ink::Plain, INDENT), &text(Ink::Plain, &line));
+    }
+}
+
 fn causes(page: &mut Page, result: &RunResult) {
     let Some((first, others)) = result.causes.split_first() else {
         return;
@@ -166,6 +198,7 @@ fn healthy(mut page: Page, result: &RunResult, style: &Style<'_>) -> String {
         page.paragraph((Ink::Plain, ""), &rest);
     }
     forecasts(&mut page, result, style);
+    screened(&mut page, result);
     notes(&mut page, result);
     next(&mut page, result);
     page.finish()

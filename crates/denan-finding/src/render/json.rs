@@ -8,7 +8,7 @@ use super::{Sources, Style};
 use crate::escape::is_unsafe;
 use crate::finding::{BlamedSample, Cure, Finding, Replay, ReplayedNode, RunResult};
 use crate::patch::Patch;
-use denan_record::model::{Break, Forecast, Operation, Phase, Place, TensorSeen};
+use denan_record::model::{Break, Forecast, Operation, Phase, Place, Sample, Screened, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -94,6 +94,46 @@ struct Document<'a> {
     notes: Vec<Prose<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<ReplayKeys<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    screen: Option<ScreenKeys<'a>>,
+}
+
+/// What came of going through the data set, forward and loss only.
+#[derive(Serialize)]
+struct ScreenKeys<'a> {
+    samples: u64,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    bad: Vec<ScreenedKeys<'a>>,
+    /// Indices of samples whose loss is not finite in one batch, and is in two.
+    together: Vec<Vec<u64>>,
+}
+
+#[derive(Serialize)]
+struct ScreenedKeys<'a> {
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    loss: Number,
+}
+
+impl<'a> ScreenKeys<'a> {
+    fn new(screened: &'a Screened) -> Self {
+        let bad = screened.bad.iter().map(|(sample, loss)| ScreenedKeys {
+            index: sample.index,
+            name: sample.name.as_deref(),
+            loss: Number(*loss),
+        });
+        let indices = |group: &Vec<Sample>| group.iter().map(|sample| sample.index).collect();
+        Self {
+            samples: screened.samples,
+            complete: screened.gave_up.is_none(),
+            reason: screened.gave_up.as_deref(),
+            bad: bad.collect(),
+            together: screened.together.iter().map(indices).collect(),
+        }
+    }
 }
 
 impl<'a> Document<'a> {
@@ -121,6 +161,7 @@ impl<'a> Document<'a> {
             report: result.report.as_deref(),
             notes: prose(&result.notes),
             replay: result.replay.as_ref().map(|replay| ReplayKeys::new(replay, sources)),
+            screen: result.screened.as_ref().map(ScreenKeys::new),
         }
     }
 }

@@ -123,7 +123,7 @@ impl Pending {
                 self.parameters_lost = true;
             }
             // Of re-runs only, which are judged and not recorded; a tape is added to the finished record.
-            Event::Intervened(_) | Event::Tape(_) => {}
+            Event::Intervened(_) | Event::Tape(_) | Event::Screened(_) => {}
             Event::Note(text) => {
                 self.notes_told += 1;
                 match self.notes_told {

@@ -107,6 +107,7 @@ pub fn demo(
         record: arguments.record.clone(),
         cure_budget: 600,
         keep_going: false,
+        screen: false,
         command,
     };
     run::run(&arguments, common, host, terminal)

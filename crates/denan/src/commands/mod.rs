@@ -6,4 +6,5 @@ pub mod explain;
 mod look;
 pub mod replay;
 pub mod run;
+mod screen;
 pub mod show;

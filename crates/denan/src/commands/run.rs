@@ -4,7 +4,7 @@ use crate::annotations::AnnotationFiles;
 use crate::args::{Common, CureChoice, RunArguments};
 use crate::cargo;
 use crate::collected::Collected;
-use crate::commands::look;
+use crate::commands::{look, screen};
 use crate::error::Error;
 use crate::host::Host;
 use crate::launch::Launch;
@@ -34,6 +34,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         Some(launch) => launch,
         None => python::watched(typed, host, seed)?,
     };
+    let screened = if arguments.screen { Some(screen::whole(&launch, seed, terminal)?) } else { None };
     let mut notes = Vec::new();
     let record = record_path(arguments.record.as_deref());
     let mut records = match Records::create(record) {
@@ -90,6 +91,8 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let status = status.filter(|_| run.ending.is_none_or(|_| run.first_break.is_none()));
     let mut result = result::of_run(run, &annotations, again.as_ref(), status);
     result.notes.extend(notes);
+    result.screened = screened;
+    screen::halve(&mut result, run, rank, &rerunner);
     result.record = record.map(|path| path.display().to_string());
     if result.outcome == Outcome::NoTraining {
         result.notes.push(no_training(&launch));
