@@ -311,7 +311,11 @@ pub fn describe<'a>(op: &str, args: &'a [Arg], made: &[usize], number: usize) ->
             let trains = batch_norm_trains(op, args);
             call.part_of = Some(if trains { "batch_norm_train" } else { "batch_norm" });
             if trains {
-                if !op.ends_with("_backward") {
+                // Running statistics, the fourth and fifth argument, are written and never read.
+                if op.ends_with("_backward") {
+                    let running: Vec<&Tensor> = args.iter().skip(3).take(2).filter_map(tensor).collect();
+                    call.inputs.retain(|input| !running.contains(input));
+                } else {
                     call.inputs.truncate(3);
                 }
                 Geometry::Whole
@@ -581,6 +585,28 @@ mod tests {
         assert_eq!(call.name, "linear");
         assert_eq!(call.inputs, [&input, &weight, &bias]);
         assert_eq!(call.geometry, Geometry::Rows);
+    }
+
+    #[test]
+    fn the_gradient_of_a_training_batch_norm_reads_no_running_statistics() {
+        let memory = [[0.0; 6]; 7];
+        let at = |number: usize| Arg::Tensor(over(&memory[number], &[3], &[1]));
+        let args = |trains: bool| {
+            let mut args: Vec<Arg> = (0..7).map(at).collect();
+            args.extend([Arg::Number(f64::from(u8::from(trains))), Arg::Number(1e-5)]);
+            args
+        };
+        let (training, evaluating) = (args(true), args(false));
+        let pointers = |args: &[Arg]| -> Vec<usize> {
+            describe("native_batch_norm_backward", args, &[3], 0)
+                .inputs
+                .iter()
+                .map(|input| input.pointer)
+                .collect()
+        };
+        let all: Vec<usize> = memory.iter().map(|values| values.as_ptr() as usize).collect();
+        assert_eq!(pointers(&training), [all[0], all[1], all[2], all[5], all[6]]);
+        assert_eq!(pointers(&evaluating), all);
     }
 
     #[test]

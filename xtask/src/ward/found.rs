@@ -8,6 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// PyTorch adds in another order on more threads, and a training that runs away then overflows at another operation: on
+/// every machine it is to break where `case.toml` says.
+const ONE_THREAD: [(&str, &str); 1] = [("OMP_NUM_THREADS", "1")];
+
 /// A built denan, and the trainings as they are without it.
 pub struct Denan {
     /// The program and its first arguments.
@@ -133,6 +137,7 @@ impl Denan {
             Engine::Torch => command.args(self.script(case, Variant::Healthy)?),
         };
         let output = command
+            .envs(ONE_THREAD)
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .output()
@@ -218,7 +223,7 @@ impl Denan {
 
     fn denan(&self) -> Command {
         let mut command = Command::new(&self.program[0]);
-        command.args(&self.program[1..]);
+        command.args(&self.program[1..]).envs(ONE_THREAD);
         command
     }
 
