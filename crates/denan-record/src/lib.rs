@@ -12,6 +12,7 @@
 
 pub mod entering;
 pub mod event;
+pub mod forecast;
 pub mod model;
 pub mod origin;
 pub mod plan;

@@ -13,9 +13,10 @@ use crate::tensor::{Dtype, Tensor, summaries};
 use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
+use denan_record::forecast::{Forecaster, Outlook, largest_power};
 use denan_record::model::{
-    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role, Sample,
-    Screened, Step, StepGraph, Window, most_telling,
+    Batch, Ending, Forecast, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role,
+    Sample, Screened, Step, StepGraph, Window, most_telling,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -85,6 +86,14 @@ pub(crate) struct StepFigures {
     batches: Vec<Batch>,
 }
 
+/// What is followed from step to step, to tell an overflow beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Figure {
+    Loss,
+    Gradient(u32),
+    Value(u32),
+}
+
 /// A step that is over and waits for its losses.
 struct Waiting {
     told: Step,
@@ -116,6 +125,10 @@ pub struct Watch {
     pub(crate) clean_before: u64,
     /// The first break was that of an evaluation; one of the training counts more.
     pub(crate) is_evaluations: bool,
+    /// The loss is there in every step, gradients and values in those that are gone through.
+    forecasters: [Forecaster<Figure>; 2],
+    /// Numbers of the figures of which an overflow was told.
+    forecasts: FxHashMap<Figure, u32>,
     /// When the step before this one ended.
     step_began: Duration,
     /// What it took to put the step before this one together.
@@ -165,6 +178,8 @@ impl Watch {
             waiting: VecDeque::new(),
             pace: if rank.is_some() { Pace::in_step(always_from) } else { Pace::new(always_from) },
             clean_before: 0,
+            forecasters: Default::default(),
+            forecasts: FxHashMap::default(),
             step_began: Duration::ZERO,
             ending: Duration::ZERO,
             first_break: None,
@@ -631,6 +646,7 @@ impl Watch {
         if step.is_full {
             self.add_figures(&mut told, step.largest);
         }
+        self.look_ahead(&told);
         for batch in step.batches.drain(..) {
             self.teller.tell(Event::Batch(Batch { step: number, ..batch }));
         }
@@ -690,6 +706,63 @@ impl Watch {
         let figures = told.parameters.iter().flat_map(|row| [row.gradient, row.value]).flatten();
         let largest = figures.fold(largest, |most, summary| most.max(summary.abs_max()));
         told.largest_value = (largest > 0.0).then_some(largest);
+    }
+
+    /// Whether the loss, a gradient or a parameter is about to overflow.
+    fn look_ahead(&mut self, step: &Step) {
+        if self.first_break.is_some() {
+            return;
+        }
+        let [of_loss, of_parameters] = &mut self.forecasters;
+        let has_loss = step.loss.is_some() && of_loss.is_due(step.step);
+        let has_parameters = !step.parameters.is_empty() && of_parameters.is_due(step.step);
+        let rows = step.parameters.iter().filter(|_| has_parameters).flat_map(|row| {
+            [(Figure::Gradient(row.slot), row.gradient), (Figure::Value(row.slot), row.value)]
+        });
+        let figures = rows.filter_map(|(figure, summary)| {
+            let summary = summary?;
+            Some((figure, if summary.is_finite() { summary.abs_max() } else { 0.0 }))
+        });
+        let loss = step.loss.filter(|_| has_loss).map(|loss| (Figure::Loss, loss.abs()));
+        for (figure, largest) in loss.into_iter().chain(figures) {
+            // A loss has the type of the parameters that it is made of.
+            let (slot, at) = match figure {
+                Figure::Loss => (0, 0),
+                Figure::Gradient(slot) | Figure::Value(slot) => (slot, 1),
+            };
+            let Some(parameter) = self.tracked.get(slot as usize).map(|tracked| &tracked.told) else {
+                continue;
+            };
+            let Some(limit) = largest_power(&parameter.dtype) else { continue };
+            let event = match self.forecasters[at].sample(figure, step.step, largest, limit) {
+                Some(Outlook::Near(overflow)) => {
+                    let known = self.forecasts.len() as u32;
+                    let (op, phase) = match figure {
+                        Figure::Loss => ("loss".to_owned(), Phase::Loss),
+                        Figure::Gradient(slot) => (self.parameter_name(slot), Phase::Backward),
+                        Figure::Value(slot) => (self.parameter_name(slot), Phase::Parameter),
+                    };
+                    Event::Forecast(Forecast {
+                        tensor: *self.forecasts.entry(figure).or_insert(known),
+                        op,
+                        phase,
+                        place: None,
+                        dtype: parameter.dtype.clone(),
+                        at: step.step,
+                        largest: overflow.largest,
+                        powers_left: overflow.powers_left,
+                        powers_per_step: overflow.powers_per_step,
+                        step: overflow.step,
+                    })
+                }
+                Some(Outlook::Averted(figure)) => match self.forecasts.get(&figure) {
+                    Some(&tensor) => Event::Averted(tensor),
+                    None => continue,
+                },
+                None => continue,
+            };
+            self.teller.tell(event);
+        }
     }
 
     /// Says once that the break has reached the parameters.

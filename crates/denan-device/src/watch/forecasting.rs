@@ -2,8 +2,8 @@
 
 use super::Watch;
 use crate::element;
-use crate::forecast::Outlook;
 use denan_record::event::Event;
+use denan_record::forecast::Outlook;
 use denan_record::model::Forecast;
 
 /// Tensors of which an overflow is told; those after them grow by what these hand on.
@@ -25,9 +25,9 @@ impl Watch {
                     Event::Forecast(Forecast {
                         tensor: *self.forecasts.entry(overflow.key).or_insert(known as u32),
                         op: self.called(overflow.key.site, overflow.key.name),
-                        phase: overflow.phase,
+                        phase: overflow.key.phase,
                         place: self.sites.get(overflow.key.site).place.clone(),
-                        dtype: element::dtype_name(overflow.dtype).to_owned(),
+                        dtype: element::dtype_name(overflow.key.dtype).to_owned(),
                         at: self.steps_done,
                         largest: overflow.largest,
                         powers_left: overflow.powers_left,
