@@ -236,6 +236,13 @@ impl Watch {
         self.lock().step_number()
     }
 
+    /// The graph of the loss tells that this operation made its first bad value, out of tensors that are known in part.
+    fn examined(&self, op: &str, read: Vec<Handed>, made: Vec<Handed>) {
+        let tensors =
+            |handed: Vec<Handed>| handed.into_iter().map(|Handed(tensor)| tensor).collect::<Vec<Tensor>>();
+        self.lock().examined(op, &tensors(read), &tensors(made));
+    }
+
     /// The backward pass begins at a loss that a device is still at work on.
     fn loss_later(&self) {
         self.lock().loss_later();

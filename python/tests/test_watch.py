@@ -50,3 +50,31 @@ def test_what_is_outside_of_it_is_not_watched():
         pass
     train()
     assert watching.result.outcome == "no-training"
+
+
+def broken_by(loss_of):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with denan.watch() as watching:
+        loss = loss_of(model(torch.rand(8, 4)))
+        loss.backward()
+        optimizer.step()
+    return watching.result
+
+
+def test_the_graph_of_a_bad_loss_tells_its_producer():
+    for name, cause, loss_of in (
+        ("log", "log-of-zero", lambda y: -(y * 0).log().mean()),
+        ("div", "division-by-zero", lambda y: (1 + (y / (y - y.detach())).sum()).mean()),
+    ):
+        result = broken_by(loss_of)
+        producer = result.document["break"]["producer"]
+        assert (producer["op"], result.document["break"]["phase"]) == (name, "forward")
+        assert result.causes[0]["rule"] == cause
+        assert any(read["zeros"] == 8 if "zeros" in read else read["min"] == 0 for read in producer["inputs"])
+
+
+def test_a_loss_without_a_graph_that_tells_is_noticed_all_the_same():
+    result = broken_by(lambda y: y.sum() + torch.tensor(float("nan")))
+    assert result.outcome == "broke"

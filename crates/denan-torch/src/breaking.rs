@@ -5,7 +5,7 @@
 
 use crate::look::{Look, Node, sizes};
 use crate::tensor::Tensor;
-use crate::watch::{Noticed, Watch};
+use crate::watch::{Examined, Noticed, Watch, seen_alone};
 use denan_record::event::Event;
 use denan_record::model::{Break, Kind, Operation, Origin, Phase, Role, Sample, TensorSeen};
 use denan_record::origin::{self, Elements, Geometry};
@@ -63,7 +63,6 @@ impl Watch {
 
     /// What is known without a close look: where the bad value was noticed.
     fn told_from_afar(&self, noticed: Noticed<'_>, tensor: &Tensor, slot: Option<u32>) -> Break {
-        let range = tensor.range();
         let (op, phase) = match noticed {
             Noticed::Loss(_) => ("loss".to_owned(), Phase::Loss),
             Noticed::Output(_) => ("output".to_owned(), Phase::Forward),
@@ -72,18 +71,22 @@ impl Watch {
                 (self.optimizer_name.clone().unwrap_or_else(|| "optimizer".to_owned()), Phase::Optimizer)
             }
         };
-        let output = TensorSeen {
-            shape: sizes(&tensor.shape),
-            dtype: tensor.dtype.name().to_owned(),
-            range,
-            role: if slot.is_some() { Role::Gradient } else { Role::Activation },
-            parameter: slot.map(|slot| self.parameter_name(slot)),
-            made_by: None,
+        let role = if slot.is_some() { Role::Gradient } else { Role::Activation };
+        let parameter = slot.map(|slot| self.parameter_name(slot));
+        let output = TensorSeen { parameter, ..seen_alone(tensor, role) };
+        // The graph of the loss may have told more.
+        let examined = self.examined.as_ref().filter(|_| matches!(noticed, Noticed::Loss(_)));
+        let (op, phase, inputs, output) = match examined {
+            Some(Examined { op, read, made }) => {
+                let phase = if op == "input" { Phase::Input } else { Phase::Forward };
+                (op.clone(), phase, read.clone(), made.clone().unwrap_or(output))
+            }
+            None => (op, phase, Vec::new(), output),
         };
         Break {
             step: self.steps_done,
             phase,
-            kind: Kind::of(&range).unwrap_or(Kind::Nan),
+            kind: Kind::of(&output.range).unwrap_or(Kind::Nan),
             producer: Operation {
                 sequence: 0,
                 op,
@@ -94,7 +97,7 @@ impl Watch {
                 place: None,
                 forward_place: None,
                 scalar: None,
-                inputs: Vec::new(),
+                inputs,
                 output,
             },
             trail: Vec::new(),

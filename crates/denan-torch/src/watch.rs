@@ -16,7 +16,7 @@ use denan_record::event::Event;
 use denan_record::forecast::{Forecaster, Outlook, largest_power};
 use denan_record::model::{
     Batch, Ending, Forecast, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role,
-    Sample, Screened, Step, StepGraph, Window, most_telling,
+    Sample, Screened, Step, StepGraph, TensorSeen, Window, most_telling,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -94,6 +94,13 @@ enum Figure {
     Value(u32),
 }
 
+/// What the graph of a bad loss tells of its producer.
+pub(crate) struct Examined {
+    pub op: String,
+    pub read: Vec<TensorSeen>,
+    pub made: Option<TensorSeen>,
+}
+
 /// A step that is over and waits for its losses.
 struct Waiting {
     told: Step,
@@ -136,6 +143,7 @@ pub struct Watch {
     pub(crate) first_break: Option<u64>,
     has_told_loss_of_parameters: bool,
     pub(crate) optimizer_name: Option<String>,
+    pub(crate) examined: Option<Examined>,
     /// Poolings of the network.
     pools: Vec<Node>,
     ended: bool,
@@ -186,6 +194,7 @@ impl Watch {
             is_evaluations: false,
             has_told_loss_of_parameters: false,
             optimizer_name: None,
+            examined: None,
             pools: Vec::new(),
             ended: false,
         }
@@ -383,6 +392,16 @@ impl Watch {
     /// Number of the optimizer step under way.
     pub fn step_number(&self) -> u64 {
         self.steps_done
+    }
+
+    /// The graph of the loss tells which operation made its first bad value: its name in ATen, and what is known of the
+    /// tensors that it read and made.
+    pub fn examined(&mut self, op: &str, read: &[Tensor], made: &[Tensor]) {
+        self.examined = Some(Examined {
+            op: crate::describe::plain_name(op).to_owned(),
+            read: read.iter().map(|tensor| seen_alone(tensor, Role::Activation)).collect(),
+            made: made.first().map(|tensor| seen_alone(tensor, Role::Activation)),
+        });
     }
 
     /// The backward pass begins at this loss.
@@ -799,6 +818,18 @@ impl Watch {
         };
         self.teller.tell(Event::Ended(ending));
         self.teller.finish();
+    }
+}
+
+/// A tensor of which nothing but its values is known.
+pub(crate) fn seen_alone(tensor: &Tensor, role: Role) -> TensorSeen {
+    TensorSeen {
+        shape: crate::look::sizes(&tensor.shape),
+        dtype: tensor.dtype.name().to_owned(),
+        range: tensor.range(),
+        role,
+        parameter: None,
+        made_by: None,
     }
 }
 

@@ -16,26 +16,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from denan._torch import modes
 from denan._torch.memory import Storages
+from denan._torch.names import call_name, plain_node_name
 
 # Calls that are made of operations worth a name of their own.
 COMPOSED = {"multi_head_attention_forward", "apply", "checkpoint"}
-# What operators are called.
-OPERATORS = {
-    "truediv": "div", "rtruediv": "div", "rdiv": "div", "div": "div", "rpow": "pow", "rsub": "sub",
-    "radd": "add", "rmul": "mul", "iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div",
-    "rmatmul": "matmul", "mm": "mm", "linalg_vector_norm": "norm", "linalg_norm": "norm",
-}
 # Operations that say nothing of values.
 IGNORED = {"profiler", "prims"}
-
-
-def call_name(function):
-    """The plain name of a call: `log`, `div`, `cross_entropy`."""
-    name = getattr(function, "__name__", None) or ""
-    if name in ("__get__", "__set__", "__delete__"):
-        return None
-    name = name.strip("_")
-    return OPERATORS.get(name, name) or None
 
 
 class Look:
@@ -218,20 +204,6 @@ class Look:
         if isinstance(one, (list, tuple)):
             return [self.argument(item, keep) for item in one]
         return one if isinstance(one, (int, float, bool)) else None
-
-
-def plain_node_name(name):
-    """`LogBackward0` is `log`."""
-    name = name.rsplit("::", 1)[-1]
-    if "Backward" not in name:
-        return name
-    name = name.split("Backward")[0]
-    parts = []
-    for letter in name:
-        if letter.isupper() and parts and not parts[-1].isupper():
-            parts.append("_")
-        parts.append(letter)
-    return "".join(parts).lower()
 
 
 @functools.lru_cache(maxsize=None)

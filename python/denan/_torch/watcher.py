@@ -10,7 +10,7 @@ import weakref
 import torch
 
 from denan import _core
-from denan._torch import late, memory, poolings, samples
+from denan._torch import autopsy, late, memory, poolings, samples
 from denan._torch.by_hand import ByHand
 from denan._torch.places import Places, variables_of
 
@@ -385,10 +385,19 @@ class Watcher:
                 self.late.put(loss)
             else:
                 keep = []
+                if not is_looking and not torch.isfinite(loss.detach()).all():
+                    self.examine(loss, keep)
                 core.loss(self.figures(loss.detach(), keep))
         self.unscaled.clear()
         self.spent += time.perf_counter() - began
         return "skip" if self.screen is not None and self.screen.takes(losses) else None
+
+    def examine(self, loss, keep):
+        """A loss is bad and its graph still there."""
+        found = autopsy.find(loss)
+        if found is not None:
+            name, *tensors = found
+            self.core.examined(name, *([memory.handed(tensor.detach(), keep) for tensor in some] for some in tensors))
 
     def end_backward(self):
         self.backward_depth = max(0, self.backward_depth - 1)
