@@ -253,6 +253,12 @@ impl Watch {
         self.lock().late_loss(&loss.0);
     }
 
+    /// Whether a tensor has an element that is not finite.
+    #[staticmethod]
+    fn any_bad(tensor: Handed) -> bool {
+        tensor.0.range().nonfinite() > 0
+    }
+
     /// Whether a tensor has an element other than 0.
     #[staticmethod]
     fn any_nonzero(tensor: Handed) -> bool {

@@ -385,9 +385,10 @@ class Watcher:
                 self.late.put(loss)
             else:
                 keep = []
-                if not is_looking and not torch.isfinite(loss.detach()).all():
+                handed = self.figures(loss.detach(), keep)
+                if not is_looking and _core.Watch.any_bad(handed):
                     self.examine(loss, keep)
-                core.loss(self.figures(loss.detach(), keep))
+                core.loss(handed)
         self.unscaled.clear()
         self.spent += time.perf_counter() - began
         return "skip" if self.screen is not None and self.screen.takes(losses) else None

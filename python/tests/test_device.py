@@ -1,0 +1,71 @@
+"""Losses that come late, as those of a device do; here the processor plays the device."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import denan  # noqa: E402
+from denan._torch import late  # noqa: E402
+
+
+class Event:
+    """The end of a copy, which is over after some questions."""
+
+    def __init__(self, questions):
+        self.questions = questions
+
+    def query(self):
+        self.questions -= 1
+        return self.questions < 0
+
+    def synchronize(self):
+        self.questions = 0
+
+
+@pytest.fixture(params=[0, 3, 1000])
+def device(request, monkeypatch):
+    monkeypatch.setattr(late, "is_late", lambda tensor: True)
+    monkeypatch.setattr(late, "copy_of", lambda tensor: (tensor.clone(), Event(request.param)))
+
+
+def train(bad=None, evaluate_badly=False):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    for step in range(40):
+        model.train()
+        loss = model(torch.rand(8, 4)).pow(2).mean()
+        if step == bad:
+            loss = loss + torch.tensor(float("inf"))
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step == 20:
+            model.eval()
+            with torch.no_grad():
+                model(torch.full((2, 4), float("nan") if evaluate_badly else 1.0))
+    return losses
+
+
+def test_a_late_loss_belongs_to_its_step(device):
+    with denan.watch() as watching:
+        losses = train()
+    document = watching.result.document
+    assert (document["outcome"], document["steps"]) == ("healthy", 40)
+    assert document["last_loss"] == losses[-1]
+
+
+def test_a_bad_late_loss_is_noticed_in_its_step(device):
+    with denan.watch() as watching:
+        train(bad=31)
+    found = watching.result.document["break"]
+    assert (found["step"], found["phase"]) == (31, "loss")
+
+
+def test_a_bad_late_evaluation_is_noticed_before_the_step_after_it(device):
+    with denan.watch() as watching:
+        train(evaluate_badly=True)
+    found = watching.result.document["break"]
+    assert (found["step"], found.get("evaluation")) == (21, True)
