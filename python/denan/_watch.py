@@ -27,6 +27,7 @@ class Watching:
 
         if self._watcher is None:
             self._watcher = hooks.watch(Watcher(json.dumps(self.plan), self.model))
+            self._watcher.know_optimizers()
         return self
 
     def stop(self):

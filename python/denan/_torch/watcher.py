@@ -1,5 +1,6 @@
 """What is told of a training, step by step."""
 
+import gc
 import itertools
 import json
 import os
@@ -425,6 +426,12 @@ class Watcher:
 
     # The optimizer
 
+    def know_optimizers(self):
+        """Those that were made before the watching began."""
+        for one in gc.get_objects():
+            if issubclass(type(one), torch.optim.Optimizer):
+                self.optimizers.add(one)
+
     def optimizer_made(self, optimizer):
         self.optimizers.add(optimizer)
         self.by_hand = None
@@ -477,6 +484,7 @@ class Watcher:
         if number is None:
             number = self.optimizer_numbers[optimizer] = len(self.optimizer_numbers)
             self.optimizers.add(optimizer)
+            self.by_hand = None
         parameters = self.parameters_of(optimizer)
         if self.updates == 0:
             core.optimizer(type(optimizer).__name__, self.places.here())
