@@ -84,6 +84,9 @@ class Look:
                 for parameter in group["params"]:
                     if id(parameter) not in watcher.slots:
                         self.know(parameter, self.core.know_parameter, watcher.slot_of(parameter))
+        for batch in watcher.recent:
+            for tensor, place, samples in batch:
+                self.is_batch(tensor, place, samples)
         self.with_buffers = set()
         for root in watcher.roots:
             self.know_buffers(root)
@@ -110,9 +113,9 @@ class Look:
         _remove(operations, torch._C._len_torch_dispatch_stack, _python_dispatch)
         _remove(calls, torch._C._len_torch_function_stack, overrides)
 
-    def is_batch(self, tensor, place):
+    def is_batch(self, tensor, place, samples):
         if self.is_active:
-            self.know(tensor, self.core.know_batch, place)
+            self.know(tensor, self.core.know_batch, place, samples)
 
     # Parts of a step
 
