@@ -26,6 +26,10 @@ OPERATORS = {
 }
 # Operations that say nothing of values.
 IGNORED = {"profiler", "prims"}
+# Operations between ranks.
+COLLECTIVES = "_c10d_functional"
+# What a tensor has in the place of a dispatch of its own.
+PLAIN = torch._C._disabled_torch_dispatch_impl
 
 
 def call_name(function):
@@ -55,6 +59,8 @@ class Look:
         # Of the calls so far: sequence number of the last node of the graph that each made, and what it was.
         self.last_nodes = []
         self.calls = []
+        # Collectives that have not been waited for, by the memory that they write.
+        self.under_way = {}
 
     # Steps
 
@@ -63,6 +69,7 @@ class Look:
         self.core.begin_look()
         was_active, self.is_active = self.is_active, True
         self.last_nodes, self.calls = [], []
+        self.under_way.clear()
         self.phase = "forward"
         self.know_all()
         if not was_active:
@@ -165,6 +172,12 @@ class Look:
         if namespace in IGNORED:
             return
         name = name.split(".")[0]
+        if namespace == COLLECTIVES and isinstance(result, torch.Tensor):
+            if name != "wait_tensor":
+                # Its memory is nobody's to read before it has been waited for.
+                self.under_way[result.data_ptr()] = (name, args)
+                return
+            name, args = self.under_way.pop(result.data_ptr(), (name, args))
         keep = []
         written = [args[at] for at in writes(function) if at < len(args)]
         if isinstance(result, torch.Tensor):
@@ -173,6 +186,7 @@ class Look:
             made = [one for one in result if isinstance(one, torch.Tensor)]
         else:
             made = []
+        made = [one for one in made if type(one).__torch_dispatch__ is PLAIN]
         own = {id(one) for one in made}
         side = []
         for one in written:
@@ -274,10 +288,15 @@ class _Operations(TorchDispatchMode):
         self.look = look
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        special = [kind for kind in types if kind.__torch_dispatch__ is not PLAIN]
+        if any(hasattr(kind, "__tensor_flatten__") for kind in special):
+            # Made of others (a shard, what a collective is at work on): what it does with those is seen instead.
+            return NotImplemented
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
         look = self.look
-        if look.is_active and not look.is_paused and not look.watcher.is_over:
+        # One that has a dispatch and no others inside is a stand-in without memory.
+        if not special and look.is_active and not look.is_paused and not look.watcher.is_over:
             try:
                 look.operation(function, args, kwargs, result)
             except Exception as error:
