@@ -165,9 +165,16 @@ impl Watch {
         self.lock().know(storage, pointer, Known::State);
     }
 
-    /// The memory of a tensor of this step's batch, and the line at which it came.
-    fn know_batch(&self, storage: u64, pointer: usize, place: Option<u32>) {
-        self.lock().know(storage, pointer, Known::Batch(place));
+    /// The memory of a tensor of a batch, the line at which it came, and the samples of the batch.
+    fn know_batch(
+        &self,
+        storage: u64,
+        pointer: usize,
+        place: Option<u32>,
+        samples: Vec<(u64, Option<String>)>,
+    ) {
+        let samples = samples.into_iter().map(|(index, name)| Sample { index, name }).collect();
+        self.lock().know(storage, pointer, Known::Batch(place, samples));
     }
 
     /// Kernel and stride of a pooling of the network.

@@ -11,6 +11,7 @@ use denan_record::model::{Break, Kind, Operation, Origin, Phase, Role, Sample, T
 use denan_record::origin::{self, Elements, Geometry};
 use denan_record::producer;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Origins that are told.
 const MOST_ORIGINS: usize = 32;
@@ -36,9 +37,13 @@ impl Watch {
         let found = if self.looks { self.look.node_of(tensor) } else { None };
         // Memory that was written where no operation was seen (gradients that come from other ranks) has no producer.
         let found = found.filter(|&node| self.look.node(node).is_bad());
+        let mut batch_length = self.step.samples.len();
         self.teller.tell(match found {
             Some(node) => {
                 let found = Break { step, in_evaluation, ..self.closely(node, slot) };
+                if !self.step.samples.is_empty() {
+                    batch_length = found.samples.len();
+                }
                 Event::Break(Box::new(found))
             }
             None => {
@@ -55,7 +60,7 @@ impl Watch {
         }
         if let Some(node) = found {
             let producer = producer::producer(&self.look, node).producer;
-            let graph = self.look.graph(&self.places, Some(producer), self.step.samples.len());
+            let graph = self.look.graph(&self.places, Some(producer), batch_length);
             self.teller.tell(Event::Graph(Box::new(graph)));
         }
         self.teller.tell(Event::Data(self.entering.seen()));
@@ -143,8 +148,9 @@ impl Watch {
         }
         let trail: Vec<Operation> =
             path.told_trail().map(|at| self.tell_operation(at, self.look.node(at).phase, None)).collect();
-        let samples = self.samples();
-        let origins = self.origins(path.producer, &samples);
+        let batches = self.batches(path.producer);
+        let samples = batches.concat();
+        let origins = self.origins(path.producer, &batches);
         let batch_rows: BTreeSet<u64> = origins.iter().filter_map(|origin| origin.batch_row).collect();
         Break {
             step: self.steps_done,
@@ -167,13 +173,18 @@ impl Watch {
         one.call.is_some() && one.call == other.call && one.place == other.place && one.phase == other.phase
     }
 
-    /// Samples of the step: those of its loader, or the rows that the program took of a data set in memory.
-    fn samples(&self) -> Vec<Sample> {
+    /// The batches behind an operation: of those of its loaders the ones that it was made of, since a step may have
+    /// several and a loader may be ahead; or the rows that the program took of a data set in memory.
+    fn batches(&self, producer: u32) -> Vec<Arc<[Sample]>> {
+        let behind = self.look.batches_behind(producer);
+        if !behind.is_empty() {
+            return behind;
+        }
         if !self.step.samples.is_empty() {
-            return self.step.samples.clone();
+            return vec![self.step.samples.as_slice().into()];
         }
         let rows = self.look.taken().unwrap_or_default();
-        rows.into_iter().map(|index| Sample { index, name: None }).collect()
+        vec![rows.into_iter().map(|index| Sample { index, name: None }).collect()]
     }
 
     fn place_of(&self, number: Option<u32>) -> Option<denan_record::model::Place> {
@@ -211,7 +222,7 @@ impl Watch {
     }
 
     /// The batch elements that the producer's bad elements were made of.
-    fn origins(&self, producer: u32, samples: &[Sample]) -> Vec<Origin> {
+    fn origins(&self, producer: u32, batches: &[Arc<[Sample]>]) -> Vec<Origin> {
         let node = self.look.node(producer);
         let mut start = producer;
         let mut positions: BTreeSet<usize> = node.bad_positions.iter().copied().collect();
@@ -227,7 +238,7 @@ impl Watch {
         }
         let mut origins = Vec::new();
         for data in origin::data_behind(&self.look, start, Elements::At(positions)) {
-            self.tell_origins(&data, samples, &mut origins);
+            self.tell_origins(&data, batches, &mut origins);
         }
         // Tensors of the batch first; values the program made on the way (anchors, weights) after them.
         origins.sort_by_key(|origin: &Origin| origin.sample.is_none());
@@ -250,8 +261,20 @@ impl Watch {
         found.next()
     }
 
-    fn tell_origins(&self, data: &origin::DataElements, samples: &[Sample], origins: &mut Vec<Origin>) {
+    fn tell_origins(
+        &self,
+        data: &origin::DataElements,
+        batches: &[Arc<[Sample]>],
+        origins: &mut Vec<Origin>,
+    ) {
         let node = self.look.node(data.node);
+        let samples = batches.concat();
+        // Where its own batch begins among them, and how long that is.
+        let own = node.samples.as_ref().and_then(|own| batches.iter().position(|batch| batch == own));
+        let (first_row, batch_length) = match own {
+            Some(own) => (batches[..own].iter().map(|batch| batch.len()).sum(), batches[own].len()),
+            None => (0, samples.len()),
+        };
         let taken = self.look.batch_of(data.node);
         let last = node.shape.last().copied().unwrap_or(1).max(1);
         let elements: Vec<(usize, Vec<usize>)> = match &data.elements {
@@ -273,7 +296,8 @@ impl Watch {
                     let of_data = place_in_tensor.first().copied().unwrap_or(0) as u64;
                     rows.iter().position(|&row| row == of_data)
                 }
-                None => origin::batch_row(&self.look, data.node, position, samples.len()),
+                None => origin::batch_row(&self.look, data.node, position, batch_length)
+                    .map(|row| first_row + row),
             };
             // One origin per vector and sample: its other elements say nothing new.
             if !told.insert((from, row)) || told.len() > MOST_VECTORS {

@@ -328,6 +328,11 @@ pub fn describe<'a>(op: &str, args: &'a [Arg], made: &[usize], number: usize) ->
         "cdist" | "attention" | "group_norm" | "matmul" | "pad" | "repeat" | "unfold" | "im2col" => {
             Geometry::Rows
         }
+        // `copy_(to, from)`: nothing of what was there stays.
+        "clone" if op == "copy_" && call.inputs.len() == 2 => {
+            call.inputs.remove(0);
+            if call.inputs[0].shape == made { Geometry::Reshape } else { Geometry::Elementwise }
+        }
         _ if SAME_ORDER.contains(&name) => Geometry::Reshape,
         _ if REDUCTIONS.contains(&name) && (call.inputs.len() == 1) => {
             Geometry::Reduce(reduced(op, args, &first, made))

@@ -9,7 +9,7 @@ use crate::describe::{Arg, describe};
 use crate::inner::{Inner, Source, inside};
 use crate::tensor::{Dtype, Tensor};
 use denan_numerics::Range;
-use denan_record::model::{self, Phase, Place, Role, Rows, StepGraph, Window};
+use denan_record::model::{self, Phase, Place, Role, Rows, Sample, StepGraph, Window};
 use denan_record::origin::{self, Geometry, Way, Ways};
 use denan_record::producer;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub slot: Option<u32>,
     /// Name of a buffer of the network.
     pub buffer: Option<Arc<str>>,
+    /// Samples of the batch that it came with.
+    pub samples: Option<Arc<[Sample]>>,
     pub is_new: bool,
     /// Nothing but elements of data.
     pub of_data: bool,
@@ -84,8 +86,8 @@ pub enum Known {
     Buffer(Arc<str>),
     /// Of the optimizer's state.
     State,
-    /// Of this step's batch, which came at the line of this number.
-    Batch(Option<u32>),
+    /// Of a batch of these samples, which came at the line of this number.
+    Batch(Option<u32>, Arc<[Sample]>),
 }
 
 /// One operation, as the hooks saw it.
@@ -228,8 +230,11 @@ impl Look {
             node.geometry = geometry;
             node.indices = call.indices.clone();
             node.window = call.window.clone();
+            // To look at memory in another way changes nothing of it.
+            let writes =
+                number >= own || !is_view_of(seen.op, &node.geometry, call.inputs.first().copied(), output);
             let at = if inner.is_empty() {
-                self.insert(output, node)
+                self.insert(output, node, writes)
             } else {
                 self.insert_inner(output, node, inner, &inputs)
             };
@@ -297,6 +302,7 @@ impl Look {
             role,
             slot: is_parameter,
             buffer: None,
+            samples: None,
             is_new: true,
             of_data: false,
             values: Vec::new(),
@@ -305,7 +311,7 @@ impl Look {
     }
 
     /// Enters what an operation made.
-    fn insert(&mut self, output: &Tensor, mut node: Node) -> u32 {
+    fn insert(&mut self, output: &Tensor, mut node: Node, writes: bool) -> u32 {
         let source = node.inputs.first().map(|&at| &self.nodes[at as usize]);
         // A view of a whole tensor has its figures.
         let is_same = matches!(node.geometry, Geometry::Reshape | Geometry::Permute(_) | Geometry::Flip(_))
@@ -322,7 +328,7 @@ impl Look {
         if node.is_bad() && (from_finite || node.range.nan > 0) && output.dtype.is_float() {
             node.bad_positions = output.positions(MOST_POSITIONS, |value| !value.is_finite());
         }
-        self.enter(output, node)
+        self.enter(output, node, writes)
     }
 
     /// Whether an operation hands on elements of data and makes none of its own.
@@ -351,15 +357,15 @@ impl Look {
         }
     }
 
-    fn enter(&mut self, tensor: &Tensor, node: Node) -> u32 {
+    fn enter(&mut self, tensor: &Tensor, node: Node, writes: bool) -> u32 {
         let at = self.nodes.len() as u32;
         let key = Key::of(tensor);
         let siblings = self.by_storage.entry(key.storage).or_default();
         // Written again: what other views of the memory showed is out of date.
-        if self.newest.contains_key(&key) {
-            self.stale.extend(siblings.iter().filter(|other| **other != key).cloned());
-        } else {
+        if !self.newest.contains_key(&key) {
             siblings.push(key.clone());
+        } else if writes {
+            self.stale.extend(siblings.iter().filter(|other| **other != key).cloned());
         }
         self.stale.remove(&key);
         self.newest.insert(key, at);
@@ -387,7 +393,7 @@ impl Look {
                 let mut node = last.take().expect("it comes once");
                 (node.name, node.call, node.inputs, node.geometry) = (name, call, inputs, part.geometry);
                 node.scalar = part.scalar;
-                return self.insert(output, node);
+                return self.insert(output, node, true);
             };
             let role = if whole.phase == Phase::Optimizer { Role::OptimizerState } else { whole.role };
             let bad = values.iter().enumerate().filter(|(_, value)| !value.is_finite());
@@ -443,7 +449,7 @@ impl Look {
             Some(Known::Parameter(_)) => (Role::Parameter, false),
             Some(Known::Buffer(_)) => (Role::Data, false),
             Some(Known::State) => (Role::OptimizerState, false),
-            Some(Known::Batch(_)) => (Role::Data, true),
+            Some(Known::Batch(..)) => (Role::Data, true),
             // What the optimizer and the backward pass read and nobody made is their own.
             None if seen.phase == Phase::Optimizer => (Role::OptimizerState, false),
             None if seen.phase == Phase::Backward => (Role::Gradient, false),
@@ -459,8 +465,9 @@ impl Look {
             Some(Known::Parameter(slot)) => Some(slot),
             _ => None,
         };
-        if let Some(Known::Batch(place)) = what {
+        if let Some(Known::Batch(place, samples)) = &what {
             node.place = place.or(node.place);
+            node.samples = Some(Arc::clone(samples));
         }
         let is_held = what.is_none() && role == Role::Data && tensor.dtype.is_float();
         node.buffer = match what {
@@ -475,7 +482,7 @@ impl Look {
         if node.is_bad() && tensor.dtype.is_float() {
             node.bad_positions = tensor.positions(MOST_POSITIONS, |value| !value.is_finite());
         }
-        let at = self.enter(tensor, node);
+        let at = self.enter(tensor, node, false);
         if is_held {
             self.arrived.push((at, tensor.clone()));
         }
@@ -501,7 +508,7 @@ impl Look {
         node.geometry =
             if source.shape.first() == tensor.shape.first() { Geometry::Rows } else { Geometry::Whole };
         (node.phase, node.role, node.slot) = (source.phase, source.role, source.slot);
-        self.insert(tensor, node)
+        self.insert(tensor, node, false)
     }
 
     /// The step under way as the record keeps it.
@@ -531,6 +538,15 @@ impl Look {
         let rows = (last - first + 1).max(1);
         Some(Rows { first: first as u64, length: (count / rows).max(1) as u64 })
     }
+}
+
+/// Whether an operation hands out memory of what it reads in another shape.
+fn is_view_of(op: &str, geometry: &Geometry, input: Option<&Tensor>, output: &Tensor) -> bool {
+    let keeps = matches!(
+        geometry,
+        Geometry::Reshape | Geometry::Permute(_) | Geometry::Slice(_) | Geometry::Pick(..)
+    );
+    keeps && !op.ends_with('_') && input.is_some_and(|input| input.storage == output.storage)
 }
 
 fn graph(
@@ -587,6 +603,26 @@ impl producer::Tensors for Look {
             is_new: node.is_new,
             sequence: at.into(),
         }
+    }
+}
+
+impl Look {
+    /// The batches that a tensor was made of, by their samples, in the order in which they were read.
+    pub(crate) fn batches_behind(&self, node: u32) -> Vec<Arc<[Sample]>> {
+        let mut behind = FxHashSet::from_iter([node]);
+        let mut queue = vec![node];
+        while let Some(at) = queue.pop() {
+            queue.extend(self.node(at).inputs.iter().filter(|&&input| behind.insert(input)));
+        }
+        let mut nodes: Vec<u32> = behind.into_iter().collect();
+        nodes.sort_unstable();
+        let mut batches: Vec<Arc<[Sample]>> = Vec::new();
+        for samples in nodes.into_iter().filter_map(|at| self.node(at).samples.as_ref()) {
+            if !batches.contains(samples) {
+                batches.push(Arc::clone(samples));
+            }
+        }
+        batches
     }
 }
 

@@ -22,6 +22,10 @@ from denan._torch.names import call_name, plain_node_name
 COMPOSED = {"multi_head_attention_forward", "apply", "checkpoint"}
 # Operations that say nothing of values.
 IGNORED = {"profiler", "prims"}
+# Operations between ranks.
+COLLECTIVES = "_c10d_functional"
+# What a tensor has in the place of a dispatch of its own.
+PLAIN = torch._C._disabled_torch_dispatch_impl
 
 
 class Look:
@@ -42,6 +46,8 @@ class Look:
         # Of the calls so far: sequence number of the last node of the graph that each made, and what it was.
         self.last_nodes = []
         self.calls = []
+        # Collectives that have not been waited for, by the memory that they write.
+        self.under_way = {}
 
     # Steps
 
@@ -54,6 +60,7 @@ class Look:
             self.core.begin_look()
         was_active, self.is_active = self.is_active, True
         self.last_nodes, self.calls = [], []
+        self.under_way.clear()
         self.phase = "forward"
         self.know_all()
         if not was_active:
@@ -75,6 +82,9 @@ class Look:
                 for parameter in group["params"]:
                     if id(parameter) not in watcher.slots:
                         self.know(parameter, self.core.know_parameter, watcher.slot_of(parameter))
+        for batch in watcher.recent:
+            for tensor, place, samples in batch:
+                self.is_batch(tensor, place, samples)
         self.with_buffers = set()
         for root in watcher.roots:
             self.know_buffers(root)
@@ -101,9 +111,9 @@ class Look:
         modes.leave(operations, _python_dispatch)
         modes.leave(calls, overrides)
 
-    def is_batch(self, tensor, place):
+    def is_batch(self, tensor, place, samples):
         if self.is_active:
-            self.know(tensor, self.core.know_batch, place)
+            self.know(tensor, self.core.know_batch, place, samples)
 
     # Parts of a step
 
@@ -153,6 +163,12 @@ class Look:
         if namespace in IGNORED:
             return
         name = name.split(".")[0]
+        if namespace == COLLECTIVES and isinstance(result, torch.Tensor):
+            if name != "wait_tensor":
+                # Its memory is nobody's to read before it has been waited for.
+                self.under_way[result.data_ptr()] = (name, args)
+                return
+            name, args = self.under_way.pop(result.data_ptr(), (name, args))
         keep = []
         written = [args[at] for at in writes(function) if at < len(args)]
         if isinstance(result, torch.Tensor):
@@ -161,6 +177,7 @@ class Look:
             made = [one for one in result if isinstance(one, torch.Tensor)]
         else:
             made = []
+        made = [one for one in made if type(one).__torch_dispatch__ is PLAIN]
         own = {id(one) for one in made}
         side = []
         for one in written:
@@ -248,10 +265,15 @@ class _Operations(TorchDispatchMode):
         self.look = look
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        special = [kind for kind in types if kind.__torch_dispatch__ is not PLAIN]
+        if any(hasattr(kind, "__tensor_flatten__") for kind in special):
+            # Made of others (a shard, what a collective is at work on): what it does with those is seen instead.
+            return NotImplemented
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
         look = self.look
-        if look.is_active and not look.is_paused and not look.watcher.is_over:
+        # One that has a dispatch and no others inside is a stand-in without memory.
+        if not special and look.is_active and not look.is_paused and not look.watcher.is_over:
             try:
                 look.operation(function, args, kwargs, result)
             except Exception as error:

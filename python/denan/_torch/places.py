@@ -96,7 +96,7 @@ def variables_of(frame):
         holders = dict(frame.f_locals)
         owner = holders.get("self")
         if owner is not None and hasattr(owner, "__dict__"):
-            for name, value in vars(owner).items():
+            for name, value in (vars(owner) | vars(owner).get("_modules", {})).items():
                 names.setdefault(id(value), name)
         for name, value in holders.items():
             if not name.startswith("_"):

@@ -159,6 +159,12 @@ class Screen:
                 self.explain(parent)
             parent = parent.parent
 
+    def forget_gradients(self, optimizer):
+        """Without gradients an optimizer updates nothing."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     # The end
 
     def give_up(self):

@@ -1,5 +1,7 @@
 """What is told of a training, step by step."""
 
+import collections
+import functools
 import gc
 import itertools
 import json
@@ -17,6 +19,12 @@ from denan._torch.places import Places, variables_of
 
 # Gradients that are read in every step, and the elements that one of them has at most.
 PROBES, SMALL = 2, 1024
+# Batches by which a loader may be ahead.
+AHEAD = 4
+# What torch calls the module inside a wrapper of its own.
+WRAPPED = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
+# An update of which nothing has been taken in yet.
+NOT_BEGUN = object()
 
 
 class Watcher:
@@ -72,6 +80,10 @@ class Watcher:
         self.by_hand = None
         # Batches that came since the last backward pass, by the iterator that they came from.
         self.fetched = {}
+        # Samples of the batch that came last without gradients: an evaluation's.
+        self.evaluating = []
+        # Tensors of the last batches, for the close look: a loader may be ahead of the step.
+        self.recent = collections.deque(maxlen=AHEAD)
 
     # The beginning and the end
 
@@ -189,7 +201,7 @@ class Watcher:
 
     def before_module(self, module, args):
         if not self.names_known:
-            self.called[id(module)] = module
+            self.note_called(module)
         if self.may_look:
             self.end_pending_step()
             if self.core is None or self.look is None:
@@ -197,6 +209,19 @@ class Watcher:
             if not self.module_path and self.look is not None:
                 self.look.know_buffers(module)
             self.module_path.append(module)
+
+    def note_called(self, module):
+        """Notes a module that is called, and those in whose methods it is: a network may have a method for a step of its
+        training, and never be called itself."""
+        self.called[id(module)] = module
+        frame = sys._getframe(1)
+        while frame is not None:
+            owner = frame.f_locals.get("self")
+            if owner is not module and issubclass(type(owner), torch.nn.Module):
+                if id(owner) in self.called:
+                    return
+                self.called[id(owner)] = owner
+            frame = frame.f_back
 
     def after_module(self, module, args, output):
         if self.module_path:
@@ -218,8 +243,10 @@ class Watcher:
     def see_evaluation(self, output):
         """What a network has made of a batch in evaluation mode."""
         began = time.perf_counter()
-        fetched = [sample for batches in self.fetched.values() for batch in batches for sample in batch]
-        self.fetched.clear()
+        fetched = self.evaluating
+        if not fetched:
+            fetched = [sample for batches in self.fetched.values() for batch in batches for sample in batch]
+            self.fetched.clear()
         self.end_pending_step()
         for tensor in samples.tensors(output):
             if not tensor.is_floating_point():
@@ -243,7 +270,7 @@ class Watcher:
         if name is None:
             root = self.module_path[0]
             for path, inner in root.named_modules():
-                self.module_names.setdefault(id(inner), path)
+                self.module_names.setdefault(id(inner), plain_path(path))
             name = self.module_names.get(id(module), "")
         return name or None
 
@@ -253,18 +280,20 @@ class Watcher:
         called = list(self.called.values())
         inner = {id(part) for module in called for part in module.modules() if part is not module}
         outer = [module for module in called if id(module) not in inner]
-        roots = self.roots = [module for module in outer if next(module.parameters(), None) is not None]
+        wrapped = [module for module in outer if next(module.parameters(), None) is not None]
+        roots = self.roots = [unwrapped(module) for module in wrapped]
         self.root_ids = {id(root) for root in roots}
         self.called = {}
         variables = variables_of(self.places.frame())
-        for root in roots:
+        for outside, root in zip(wrapped, roots):
             prefix = ""
             if len(roots) > 1:
-                prefix = (variables.get(id(root)) or type(root).__name__.lower()) + "."
+                name = variables.get(id(root)) or variables.get(id(outside)) or type(root).__name__.lower()
+                prefix = name + "."
             for name, parameter in root.named_parameters():
-                self.names[id(parameter)] = prefix + name
+                self.names[id(parameter)] = prefix + plain_path(name)
             for path, part in root.named_modules():
-                self.module_names[id(part)] = (prefix + path).rstrip(".") if path or prefix else ""
+                self.module_names[id(part)] = (prefix + plain_path(path)).rstrip(".")
                 self.tell_window(part)
         for known, slot in self.slots.values():
             self.name(known, slot, variables)
@@ -329,7 +358,9 @@ class Watcher:
             self.begin()
             self.screen.came_from(iterator, batches.taken)
         if not torch.is_grad_enabled():
-            # An evaluation's.
+            self.evaluating = taken
+            if self.look is not None:
+                self.look_at_batch([(tensor, None, taken) for tensor in samples.tensors(data)])
             return
         began = time.perf_counter()
         core = self.begin()
@@ -337,15 +368,22 @@ class Watcher:
         if self.may_look and self.look is None:
             self.enter_look()
         self.fetched.setdefault(iterator, []).append(taken)
-        # Figures of the data are of interest once it is known that something breaks.
-        for number, tensor in enumerate(samples.tensors(data) if self.is_full else ()):
+        came = []
+        for number, tensor in enumerate(samples.tensors(data) if self.is_full or self.look is not None else ()):
             place = self.places.of_batch(number)
-            if tensor.is_floating_point():
+            # Figures of the data are of interest once it is known that something breaks.
+            if self.is_full and tensor.is_floating_point():
                 keep = []
                 core.entered(place, memory.handed(tensor, keep))
-            if self.look is not None:
-                self.look.is_batch(tensor, place)
+            came.append((tensor, place, taken))
+        if self.look is not None:
+            self.look_at_batch(came)
         self.spent += time.perf_counter() - began
+
+    def look_at_batch(self, came):
+        self.recent.append(came)
+        for tensor, place, taken in came:
+            self.look.is_batch(tensor, place, taken)
 
     # The backward pass
 
@@ -364,6 +402,7 @@ class Watcher:
         began = time.perf_counter()
         core = self.begin()
         self.end_pending_step()
+        self.evaluating = []
         if self.look is not None:
             self.look.begin_backward()
         if not self.optimizers and self.updates == 0:
@@ -468,16 +507,52 @@ class Watcher:
         return entry[1]
 
     def before_update(self, optimizer, args, kwargs):
+        """An optimizer steps. Where a closure makes the gradients, its update begins as that has made them."""
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if self.screen is not None and self.screen.is_active:
-            # Without gradients it updates nothing.
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
-            return
+            self.screen.forget_gradients(optimizer)
+        if not callable(closure):
+            self.updating.append(self.begin_update(optimizer))
+            return None
+        at = len(self.updating)
+        self.updating.append(NOT_BEGUN)
+        closure = self.around(closure, optimizer, at)
+        return ((*args[:1], closure, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": closure})
+
+    def around(self, closure, optimizer, at):
+        """A closure, and the update that begins after its first call and goes on after each other one."""
+        from denan._torch.hooks import guarded
+
+        pause, go_on = guarded("pause_update"), guarded("go_on_with_update")
+
+        @functools.wraps(closure)
+        def watched_closure(*args, **kwargs):
+            pause()
+            result = closure(*args, **kwargs)
+            go_on(optimizer, at)
+            return result
+
+        return watched_closure
+
+    def pause_update(self):
+        if self.look is not None:
+            self.look.end_update()
+
+    def go_on_with_update(self, optimizer, at):
+        if self.screen is not None and self.screen.is_active:
+            self.screen.forget_gradients(optimizer)
+        if at < len(self.updating) and self.updating[at] is NOT_BEGUN:
+            self.updating[at] = self.begin_update(optimizer)
+        elif self.look is not None:
+            self.look.begin_update(optimizer)
+
+    def begin_update(self, optimizer):
+        """Takes in what an optimizer is about to use. Its parameters, or None where they are not gone through."""
+        if self.screen is not None and self.screen.is_active:
+            return None
         if not self.is_full and optimizer in self.optimizer_numbers:
             # The gradients that are read are still there after the update.
-            self.updating.append(None)
-            return
+            return None
         began = time.perf_counter()
         core = self.begin()
         number = self.optimizer_numbers.get(optimizer)
@@ -502,10 +577,10 @@ class Watcher:
                     values.append((slot, memory.handed(parameter.detach(), keep)))
                     gradients.append((slot, self.figures(gradient.detach(), keep)))
             core.before_update(number, values, gradients, rate_of(optimizer), carries)
-        self.updating.append(parameters)
         if self.look is not None:
             self.look.begin_update(optimizer)
         self.spent += time.perf_counter() - began
+        return parameters
 
     def probes(self, optimizer):
         """Slots and addresses of a few gradients that can be read at once."""
@@ -539,12 +614,15 @@ class Watcher:
 
     def after_update(self, optimizer, args, kwargs):
         if self.screen is not None and self.screen.is_active:
+            self.updating.clear()
             return
         began = time.perf_counter()
+        parameters = self.updating.pop() if self.updating else NOT_BEGUN
+        if parameters is NOT_BEGUN:
+            parameters = self.begin_update(optimizer)
         self.updates += 1
         if self.look is not None:
             self.look.end_update()
-        parameters = self.updating.pop() if self.updating else self.parameters_of(optimizer)
         if parameters is None:
             self.core.probe(self.optimizer_numbers[optimizer], self.probes(optimizer), rate_of(optimizer))
         else:
@@ -609,3 +687,20 @@ def is_nonzero(gradient):
     """Whether a gradient is there and has an element other than 0."""
     keep = []
     return gradient is not None and _core.Watch.any_nonzero(memory.handed(gradient, keep))
+
+
+def unwrapped(module):
+    """The user's network in what torch puts around it."""
+    while True:
+        if isinstance(module, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
+            module = module.module
+            continue
+        inner = next((module._modules[name] for name in WRAPPED if name in module._modules), None)
+        if inner is None:
+            return module
+        module = inner
+
+
+def plain_path(path):
+    """A path without the parts that torch adds where it wraps a module."""
+    return ".".join(part for part in path.split(".") if part not in WRAPPED)

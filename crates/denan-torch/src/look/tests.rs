@@ -56,6 +56,62 @@ fn a_view_is_read_again_once_its_memory_was_written() {
 }
 
 #[test]
+fn to_take_the_same_view_twice_writes_nothing() {
+    let mut look = Look::default();
+    look.begin(0);
+    let values = [f32::NAN, 2.0];
+    let whole = Arg::Tensor(one(&values));
+    let row = over(&values, &[1, 2], &[2, 1]);
+    look.operation(&operation("exp", &[Arg::Tensor(one(&[0.0]))], &[one(&values)]));
+    for _ in 0..2 {
+        look.operation(&operation("view", std::slice::from_ref(&whole), std::slice::from_ref(&row)));
+    }
+    let result = [f32::NAN, 4.0];
+    let made = look.operation(&operation("mul", std::slice::from_ref(&whole), &[one(&result)]))[0];
+    let read = look.node(made).inputs[0];
+    assert_eq!(&*look.node(read).name, "exp");
+}
+
+#[test]
+fn what_is_copied_into_memory_is_all_that_is_there() {
+    let mut look = Look::default();
+    look.begin(0);
+    let mut held = [1.0f32, 2.0];
+    look.operation(&operation("exp", &[Arg::Tensor(one(&held))], &[one(&[0.0, 0.0])]));
+    let copied = [0.0f32, 2.0];
+    held = copied;
+    let args = [Arg::Tensor(one(&held)), Arg::Tensor(one(&copied))];
+    look.operation(&operation("copy_", &args, &[one(&held)]));
+    let result = [f32::NEG_INFINITY, 0.7];
+    let made = look.operation(&operation("log", &[Arg::Tensor(one(&held))], &[one(&result)]))[0];
+    let read = look.node(made).inputs[0];
+    assert_eq!((&*look.node(read).name, look.node(read).range.zeros), ("clone", 1));
+    assert_eq!(look.node(read).inputs.len(), 1, "nothing of what was there stays");
+}
+
+#[test]
+fn the_samples_are_those_of_the_batch_that_was_read() {
+    let mut look = Look::default();
+    look.begin(0);
+    let (first, second) = ([1.0f32, 2.0], [0.0f32, 4.0]);
+    let samples = [[3, 5], [8, 9]].map(|of| of.map(|index| Sample { index, name: None }));
+    for (batch, of) in [&first, &second].into_iter().zip(&samples) {
+        let tensor = one(batch);
+        look.know(tensor.storage, tensor.pointer, Known::Batch(None, of.as_slice().into()));
+    }
+    let results = [[0.0f32, 0.7], [f32::NEG_INFINITY, 1.4]];
+    let made = [&first, &second].into_iter().zip(&results).map(|(batch, result)| {
+        look.operation(&operation("log", &[Arg::Tensor(one(batch))], &[one(result)]))[0]
+    });
+    let made: Vec<u32> = made.collect();
+    assert_eq!(look.batches_behind(made[1]), [samples[1].as_slice().into()]);
+    let args = [Arg::Tensor(one(&results[0])), Arg::Tensor(one(&results[1]))];
+    let sum = [f32::NEG_INFINITY, 2.1];
+    let both = look.operation(&operation("add", &args, &[one(&sum)]))[0];
+    assert_eq!(look.batches_behind(both).len(), 2);
+}
+
+#[test]
 fn rows_of_a_data_set_in_memory_are_found_by_the_index_that_took_them() {
     let mut look = Look::default();
     look.begin(1);
