@@ -109,7 +109,7 @@ pub fn broke(op: &str, phase: &str, place: Option<&Place>, inputs: &[Value]) -> 
             "inputs": inputs, "output": tensor("float32", 0.0, 1.0),
         },
         "trail": [], "origins": [], "samples": [], "batch_rows": [],
-        "loss_is_bad": true, "parameters_are_bad": false,
+        "loss_is_bad": true, "parameters_are_bad": false, "in_evaluation": false,
     }))
     .expect("the record's own form")
 }
