@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask ward [options]
        cargo xtask overhead [--rounds N]
-       cargo xtask python [options of pytest]
+       cargo xtask python [--torch VERSION] [--with PACKAGES] [options of pytest]
 
 ward runs denan over the trainings of the ward and compares what it finds with what it must find.
 
@@ -30,7 +30,12 @@ overhead measures the steps of three trainings with and without denan, in turns:
 time, memory, and whether the losses are the same to the last bit.
 
 python runs the tests of the Python package. It makes an environment with PyTorch
-below the target folder, or takes that of the interpreter in DENAN_PYTHON.";
+below the target folder, or takes that of the interpreter in DENAN_PYTHON.
+
+options:
+  --torch VERSION   an environment with this version of PyTorch, as in 2.4
+  --with PACKAGES   packages, separated by commas, that are installed there first;
+                    tests of those that are missing are skipped";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,21 +1,60 @@
 //! The environment of Python in which the package is tested: made once, with PyTorch, below the target folder.
 //!
 //! `DENAN_PYTHON` names the interpreter of another one that has PyTorch already; the package is installed there as well.
+//! `--torch` makes one of its own with that version of PyTorch.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What the tests need beside the package.
-const REQUIREMENTS: [&str; 3] = ["torch>=2.4", "numpy", "pytest"];
+/// The versions of PyTorch that denan supports.
+const SUPPORTED: &str = "torch>=2.4";
+
+/// Which environment the tests run in, and what pytest is told.
+#[derive(Default)]
+struct Options {
+    /// A version of PyTorch, as in `2.4`.
+    torch: Option<String>,
+    /// Packages whose tests are skipped where they are missing.
+    with: Vec<String>,
+    pytest: Vec<String>,
+}
+
+impl Options {
+    fn parse(options: &[String]) -> Result<Self, String> {
+        let mut parsed = Self::default();
+        let mut options = options.iter();
+        while let Some(option) = options.next() {
+            let mut value = || options.next().cloned().ok_or_else(|| format!("{option} needs a value"));
+            match option.as_str() {
+                "--torch" => parsed.torch = Some(value()?),
+                "--with" => parsed.with.extend(value()?.split(',').map(ToOwned::to_owned)),
+                _ => parsed.pytest.push(option.clone()),
+            }
+        }
+        Ok(parsed)
+    }
+}
 
 /// `cargo xtask python`: makes the environment and runs the package's tests in it.
 pub fn run(options: &[String]) -> Result<bool, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned);
-    let python = environment(&root)?;
+    let options = Options::parse(options)?;
+    let python = match &options.torch {
+        None => environment(&root)?,
+        Some(version) => {
+            let python = own(&root, Some(version))?;
+            install(&python, &root)?;
+            python
+        }
+    };
+    if !options.with.is_empty() {
+        let packages: Vec<&str> = options.with.iter().map(String::as_str).collect();
+        pip(&python, &packages)?;
+    }
     // From the root: in the folder of the package Python would import the sources, which lack the native half.
     let status = Command::new(&python)
         .args(["-m", "pytest", "--quiet", "python/tests"])
-        .args(options)
+        .args(&options.pytest)
         .current_dir(&root)
         .status()
         .map_err(|error| format!("{} cannot be started: {error}", python.display()))?;
@@ -26,21 +65,31 @@ pub fn run(options: &[String]) -> Result<bool, String> {
 pub fn environment(root: &Path) -> Result<PathBuf, String> {
     let python = match std::env::var_os("DENAN_PYTHON") {
         Some(python) => PathBuf::from(python),
-        None => own(root)?,
+        None => own(root, None)?,
     };
-    let package = root.join("python");
-    pip(&python, &["--no-deps", &package.display().to_string()])?;
+    install(&python, root)?;
     Ok(python)
 }
 
-/// The environment below the target folder.
-fn own(root: &Path) -> Result<PathBuf, String> {
+/// Installs the package as it is now.
+fn install(python: &Path, root: &Path) -> Result<(), String> {
+    let package = root.join("python");
+    pip(python, &["--no-deps", &package.display().to_string()])
+}
+
+/// The environment below the target folder; one for each version of PyTorch that is asked for.
+fn own(root: &Path, torch: Option<&str>) -> Result<PathBuf, String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let folder = target.join("python");
+    let (folder, torch) = match torch {
+        None => (target.join("python"), SUPPORTED.to_owned()),
+        Some(version) => (target.join(format!("python-{version}")), format!("torch=={version}.*")),
+    };
+    // Torch 2.4 compiles with setuptools and does not ask for it.
+    let requirements = [torch.as_str(), "numpy", "pytest", "setuptools"];
     let python = folder.join("bin/python");
     // Written when everything is there: half an environment is made anew.
     let mark = folder.join("requirements");
-    let wanted = REQUIREMENTS.join("\n");
+    let wanted = requirements.join("\n");
     if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
@@ -55,7 +104,7 @@ fn own(root: &Path) -> Result<PathBuf, String> {
             return Err(format!("python3 cannot be started: {error}; the tests need Python 3.10 or newer"));
         }
     }
-    pip(&python, &REQUIREMENTS)?;
+    pip(&python, &requirements)?;
     std::fs::write(&mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))?;
     Ok(python)
 }
