@@ -5,6 +5,7 @@ A failure of a hook is said once and ends the watching, never the training.
 
 import atexit
 import functools
+import operator
 import os
 import sys
 
@@ -26,7 +27,7 @@ def watch(watcher):
     elif not _Current.watcher.is_over:
         _Current.watcher.finish()
     _Current.watcher = watcher
-    watcher.watch_modules()
+    watcher.networks.watch()
     if watcher.looks_at_once:
         watcher.enter_look()
     return watcher
@@ -53,7 +54,7 @@ def _let_go():
 
 def _compiler():
     """Networks that are compiled."""
-    compiles = guarded("compiles")
+    compiles = guarded("networks.compiles")
     compile = torch.compile
 
     @functools.wraps(compile)
@@ -67,7 +68,7 @@ def _compiler():
 
 def _modes():
     """Networks that are set to train or to be evaluated."""
-    mode_set = guarded("mode_set")
+    mode_set = guarded("networks.mode_set")
     train = torch.nn.Module.train
 
     @functools.wraps(train)
@@ -80,14 +81,16 @@ def _modes():
 
 
 def guarded(name):
-    """A hook: the watcher's method of a name. It does nothing once the watching is over, and lets go when it fails."""
+    """A hook: the watcher's method of a name, or of its ``networks``. It does nothing once the watching is over, and lets go
+    when it fails."""
+    method = operator.attrgetter(name)
 
     def call(*args):
         watcher = _Current.watcher
         if watcher is None or watcher.is_over:
             return None
         try:
-            return getattr(watcher, name)(*args)
+            return method(watcher)(*args)
         except Exception as error:
             watcher.let_go()
             print(f"denan: watching failed and let go of the training: {error!r}", file=sys.stderr)

@@ -86,7 +86,7 @@ class Look:
             for tensor, place, samples in batch:
                 self.is_batch(tensor, place, samples)
         self.with_buffers = set()
-        for root in watcher.roots:
+        for root in watcher.networks.roots:
             self.know_buffers(root)
 
     def know_buffers(self, root):
@@ -196,7 +196,7 @@ class Look:
             call, forward_place, module = self.forward_call(node)
         else:
             place = self.places.here()
-            module = self.watcher.module_now()
+            module = self.watcher.networks.module_now()
             if phase == "optimizer":
                 call = self.optimizer
         handed = self.storages.handed
@@ -253,7 +253,7 @@ class _Calls(TorchFunctionMode):
         finally:
             look.call = None
         if look.phase == "forward" and torch.is_grad_enabled():
-            look.made_nodes(name, look.places.here(), look.watcher.module_now(), result)
+            look.made_nodes(name, look.places.here(), look.watcher.networks.module_now(), result)
         return result
 
 

@@ -13,16 +13,15 @@ import weakref
 import torch
 
 from denan import _core
-from denan._torch import autopsy, late, memory, poolings, samples
+from denan._torch import autopsy, late, memory, samples
 from denan._torch.by_hand import ByHand
+from denan._torch.networks import Networks
 from denan._torch.places import Places, variables_of
 
 # Gradients that are read in every step, and the elements that one of them has at most.
 PROBES, SMALL = 2, 1024
 # Batches by which a loader may be ahead.
 AHEAD = 4
-# What torch calls the module inside a wrapper of its own.
-WRAPPED = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
 # An update of which nothing has been taken in yet.
 NOT_BEGUN = object()
 
@@ -39,8 +38,7 @@ class Watcher:
         self.places = None
         self.look = None
         self.may_look = plan.get("look-from") is not None
-        # None before the first step, False after it.
-        self.poolings = None
+        self.networks = Networks(self, model)
         # Parameters by identity, and per optimizer the list of those that it updates.
         self.slots = {}
         # Those of parameters that lie in one piece in the processor's memory.
@@ -62,20 +60,10 @@ class Watcher:
         self.carrying = weakref.WeakKeyDictionary()
         self.batches = weakref.WeakKeyDictionary()
         self.unscaled = {}
-        # Modules that were called, each once, until the parameters have their names.
-        self.called = {id(model): model} if model is not None else {}
-        self.module_path = []
-        self.module_hooks = []
-        self.names_known = False
-        self.names = {}
-        self.roots = []
-        self.root_ids = set()
-        self.module_names = {}
         # Only in a run that is there to go through samples.
         self.screen_plan = plan.get("screen")
         self.screen = None
         self.looks_at_once = plan.get("look-at-once", False)
-        self.is_compiled = False
         # Of a training without an optimizer.
         self.by_hand = None
         # Batches that came since the last backward pass, by the iterator that they came from.
@@ -102,8 +90,7 @@ class Watcher:
 
     def finish(self):
         self.is_over = True
-        self.forget_modules()
-        self.watch_poolings(False)
+        self.networks.forget()
         self.leave_look()
         if self.core is not None:
             self.end_pending_step()
@@ -122,29 +109,11 @@ class Watcher:
             values = [(slot, memory.handed(known.detach(), keep)) for known, slot in self.slots.values()]
             self.core.last_values(values)
 
-    def watch_modules(self):
-        """Looks at the modules that are called: the networks, by which parameters have names."""
-        from denan._torch.hooks import guarded
-
-        if self.module_hooks:
-            return
-        module = torch.nn.modules.module
-        self.module_hooks = [
-            module.register_module_forward_pre_hook(guarded("before_module")),
-            module.register_module_forward_hook(guarded("after_module"), always_call=True),
-        ]
-
-    def forget_modules(self):
-        for hook in self.module_hooks:
-            hook.remove()
-        self.module_hooks = []
-        self.module_path.clear()
-
     def let_go(self):
         """Ends the watching, not the training."""
         self.is_over = True
         self.core = None
-        self.watch_poolings(False)
+        self.networks.watch_poolings(False)
         if self.look is not None:
             self.look.is_paused = True
 
@@ -178,17 +147,6 @@ class Watcher:
         else:
             self.leave_look()
 
-    def watch_poolings(self, is_wanted):
-        """Sees the calls of the first step; none while something is compiled, which would be compiled with it."""
-        if is_wanted and self.poolings is None and self.updates == 0 and not self.is_compiled and not self.may_look:
-            from denan._torch.hooks import guarded
-
-            self.poolings = poolings.Poolings(guarded("pooling_called"))
-            self.poolings.__enter__()
-        elif not is_wanted and self.poolings not in (None, False):
-            self.poolings.leave()
-            self.poolings = False
-
     def leave_look(self):
         if self.look is not None:
             self.look.leave()
@@ -197,48 +155,7 @@ class Watcher:
         if self.look is not None:
             self.look.is_paused = is_paused
 
-    # Modules
-
-    def before_module(self, module, args):
-        if not self.names_known:
-            self.note_called(module)
-        if self.may_look:
-            self.end_pending_step()
-            if self.core is None or self.look is None:
-                self.enter_look()
-            if not self.module_path and self.look is not None:
-                self.look.know_buffers(module)
-            self.module_path.append(module)
-
-    def note_called(self, module):
-        """Notes a module that is called, and those in whose methods it is: a network may have a method for a step of its
-        training, and never be called itself."""
-        self.called[id(module)] = module
-        frame = sys._getframe(1)
-        while frame is not None:
-            owner = frame.f_locals.get("self")
-            if owner is not module and issubclass(type(owner), torch.nn.Module):
-                if id(owner) in self.called:
-                    return
-                self.called[id(owner)] = owner
-            frame = frame.f_back
-
-    def after_module(self, module, args, output):
-        if self.module_path:
-            self.module_path.pop()
-        if id(module) in self.root_ids and not module.training and not torch.is_grad_enabled():
-            self.see_evaluation(output)
-
     # Evaluation
-
-    def mode_set(self, module):
-        """A network is to train or to be evaluated. Its calls are of interest in an evaluation alone."""
-        if id(module) not in self.root_ids or self.is_compiled or self.may_look:
-            return
-        if module.training:
-            self.forget_modules()
-        else:
-            self.watch_modules()
 
     def see_evaluation(self, output):
         """What a network has made of a batch in evaluation mode."""
@@ -260,78 +177,6 @@ class Watcher:
         if self.look is not None and self.look.is_active:
             self.look.know_all()
         self.spent += time.perf_counter() - began
-
-    def module_now(self):
-        """Path of the innermost module that is being called, as far as it has a name."""
-        if not self.module_path:
-            return None
-        module = self.module_path[-1]
-        name = self.module_names.get(id(module))
-        if name is None:
-            root = self.module_path[0]
-            for path, inner in root.named_modules():
-                self.module_names.setdefault(id(inner), plain_path(path))
-            name = self.module_names.get(id(module), "")
-        return name or None
-
-    def learn_names(self):
-        """Names of parameters, once the networks have been called."""
-        self.names_known = True
-        called = list(self.called.values())
-        inner = {id(part) for module in called for part in module.modules() if part is not module}
-        outer = [module for module in called if id(module) not in inner]
-        wrapped = [module for module in outer if next(module.parameters(), None) is not None]
-        roots = self.roots = [unwrapped(module) for module in wrapped]
-        self.root_ids = {id(root) for root in roots}
-        self.called = {}
-        variables = variables_of(self.places.frame())
-        for outside, root in zip(wrapped, roots):
-            prefix = ""
-            if len(roots) > 1:
-                name = variables.get(id(root)) or variables.get(id(outside)) or type(root).__name__.lower()
-                prefix = name + "."
-            for name, parameter in root.named_parameters():
-                self.names[id(parameter)] = prefix + plain_path(name)
-            for path, part in root.named_modules():
-                self.module_names[id(part)] = (prefix + plain_path(path)).rstrip(".")
-                self.tell_window(part)
-        for known, slot in self.slots.values():
-            self.name(known, slot, variables)
-        if not self.may_look:
-            self.forget_modules()
-
-    def tell_window(self, module):
-        """Kernel and stride of a pooling that may not have been called yet, or not by Python."""
-        name = type(module).__name__
-        if "Pool" in name and hasattr(module, "kernel_size") and hasattr(module, "stride"):
-            dims = name[-2:] if name.endswith("d") else ""
-            op = f"{'avg' if 'Avg' in name else 'max'}_pool{dims}"
-            self.pooling(op, module.kernel_size, module.stride, None)
-
-    def pooling(self, op, kernel, stride, place):
-        # Without a stride of its own a pooling moves by its kernel.
-        kernel, stride = (poolings.sizes(op, size) for size in (kernel, kernel if stride in (None, []) else stride))
-        if kernel is not None and stride is not None:
-            self.core.pooling(op, kernel, stride, place)
-
-    def pooling_called(self, op, kernel, stride):
-        self.begin()
-        self.pooling(op, kernel, stride, self.places.here())
-
-    def name(self, parameter, slot, variables):
-        name = self.names.get(id(parameter)) or variables.get(id(parameter))
-        if name is not None:
-            self.core.name_parameter(slot, name)
-
-    def compiles(self, model):
-        """A network is about to be compiled. Its hooks would be compiled with it, so there are none from now on."""
-        model = getattr(model, "__self__", model)
-        if isinstance(model, torch.nn.Module) and not self.names_known:
-            self.called[id(model)] = model
-        self.is_compiled = True
-        self.watch_poolings(False)
-        if not self.may_look:
-            self.forget_modules()
 
     # Batches
 
@@ -410,7 +255,7 @@ class Watcher:
             if self.by_hand.begin_backward(losses):
                 self.end_step()
         if self.is_full:
-            self.watch_poolings(False)
+            self.networks.watch_poolings(False)
             self.note_carried()
         if self.fetched:
             for batches in self.fetched.values():
@@ -474,7 +319,7 @@ class Watcher:
     def optimizer_made(self, optimizer):
         self.optimizers.add(optimizer)
         self.by_hand = None
-        self.watch_poolings(True)
+        self.networks.watch_poolings(True)
         if self.may_look and self.look is None:
             self.enter_look()
 
@@ -502,8 +347,8 @@ class Watcher:
             self.slots[id(parameter)] = entry
             if local is parameter and memory.is_readable(local) and local.is_contiguous():
                 self.plain_slots.add(entry[1])
-            if self.names_known:
-                self.name(*entry, variables_of(self.places.frame()))
+            if self.networks.are_known:
+                self.networks.name(*entry, variables_of(self.places.frame()))
         return entry[1]
 
     def before_update(self, optimizer, args, kwargs):
@@ -563,8 +408,8 @@ class Watcher:
         parameters = self.parameters_of(optimizer)
         if self.updates == 0:
             core.optimizer(type(optimizer).__name__, self.places.here())
-        if not self.names_known:
-            self.learn_names()
+        if not self.networks.are_known:
+            self.networks.learn_names()
         carries = self.carrying.get(optimizer)
         at = self.addresses(parameters)
         if at is not None:
@@ -687,20 +532,3 @@ def is_nonzero(gradient):
     """Whether a gradient is there and has an element other than 0."""
     keep = []
     return gradient is not None and _core.Watch.any_nonzero(memory.handed(gradient, keep))
-
-
-def unwrapped(module):
-    """The user's network in what torch puts around it."""
-    while True:
-        if isinstance(module, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
-            module = module.module
-            continue
-        inner = next((module._modules[name] for name in WRAPPED if name in module._modules), None)
-        if inner is None:
-            return module
-        module = inner
-
-
-def plain_path(path):
-    """A path without the parts that torch adds where it wraps a module."""
-    return ".".join(part for part in path.split(".") if part not in WRAPPED)
