@@ -35,26 +35,37 @@ class Batches:
         indices = index if isinstance(index, (list, tuple)) else [index]
         if not all(isinstance(one, int) or hasattr(one, "__index__") for one in indices):
             return label([(number, str(one)) for number, one in enumerate(indices)], data)
-        return label([resolve(dataset, int(one)) for one in indices], data)
+        return label(resolve_all(dataset, [int(one) for one in indices]), data)
 
 
 def resolve(dataset, index):
     """Index and name in the data set that the user made, below any subset of it."""
+    return resolve_all(dataset, [index])[0]
+
+
+def resolve_all(dataset, indices):
     while isinstance(dataset, Subset):
-        index = int(dataset.indices[index])
+        indices = [int(dataset.indices[index]) for index in indices]
         dataset = dataset.dataset
-    return index, name_of(dataset, index)
+    names = names_of(dataset)
+    if not names:
+        return [(index, None) for index in indices]
+    return [(index, named(names[index], dataset) if index < len(names) else None) for index in indices]
 
 
 def name_of(dataset, index):
-    """What the data set calls a sample: of a list of its own with an entry for each sample, known ones first."""
+    """What the data set calls a sample."""
+    return resolve(dataset, index)[1]
+
+
+def names_of(dataset):
+    """What the data set calls its samples: a list of its own with an entry for each sample, known ones first."""
     if isinstance(dataset, (torch.Tensor, list, tuple, dict)):
-        return None
+        return []
     known = _names.get(id(dataset))
     if known is None or known[0] is not dataset:
         known = _names[id(dataset)] = (dataset, _find_names(dataset))
-    names = known[1]
-    return named(names[index], dataset) if index < len(names) else None
+    return known[1]
 
 
 # By identity: data sets may compare in ways of their own. They live as long as their loader does anyway.

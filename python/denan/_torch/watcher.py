@@ -514,6 +514,9 @@ class Watcher:
 
 def rank():
     """Number and count of the processes that train together, as launchers tell them; None where there is one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        number, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return (number, count) if count > 1 else None
     number, count = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
     if not number.isdigit() or not count.isdigit() or int(count) < 2:
         return None
