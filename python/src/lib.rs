@@ -232,6 +232,17 @@ impl Watch {
         py.detach(|| self.lock().loss(&loss.0));
     }
 
+    /// As `loss`, for a number at an address. `False`, and nothing is taken in, if it is not finite.
+    fn plain_loss(&self, pointer: usize, dtype: &str) -> bool {
+        // SAFETY: the hooks hold on to the loss, a tensor of this type without dimensions, until the call returns.
+        let loss = unsafe { Tensor::new(0, pointer, Dtype::named(dtype), Vec::new(), Vec::new(), None) };
+        let is_finite = loss.dtype.is_float() && loss.range().nonfinite() == 0;
+        if is_finite {
+            self.lock().loss(&loss);
+        }
+        is_finite
+    }
+
     /// The network has made this of a batch in evaluation mode, of these samples and before a step.
     fn evaluated(&self, output: Handed, samples: Vec<(u64, Option<String>)>, step: Option<u64>) {
         let samples = samples.into_iter().map(|(index, name)| Sample { index, name }).collect();

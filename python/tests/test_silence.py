@@ -120,3 +120,18 @@ def test_a_close_look_changes_no_bit(plain, tmp_path, what):
     )
     assert done.returncode == 0 and "denan" not in done.stderr, done.stderr
     assert done.stdout == plain(HEALTHY[what])
+
+
+def test_nothing_stays_on_the_stack_of_modes_after_the_first_step(run):
+    text = """
+    import torch
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.MaxPool2d(2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(3):
+        loss = model(torch.rand(1, 1, 8, 8)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        print(step, torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack())
+    """
+    assert run(text).printed == "0 0 0\n1 0 0\n2 0 0\n"

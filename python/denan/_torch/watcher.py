@@ -48,6 +48,7 @@ class Watcher:
         self.optimizer_numbers = weakref.WeakKeyDictionary()
         # Whether all gradients and values of the step are handed over, or a few gradients.
         self.is_full = True
+        self.is_plain = False
         # Seconds that the hooks have taken of the step.
         self.spent = 0.0
         self.late = None
@@ -123,6 +124,8 @@ class Watcher:
         spent, self.spent = self.spent, 0.0
         following = self.core.end_step(spent)
         self.is_full = following != "light"
+        # Nothing but what each step has is asked of this one.
+        self.is_plain = not (self.is_full or self.may_look or self.screen or self.by_hand)
         if following == "end" and not self.is_over:
             self.finish()
             sys.stdout.flush()
@@ -240,7 +243,9 @@ class Watcher:
         """`tensors` are the losses; None where gradients are asked for and nothing is a loss."""
         self.backward_depth += 1
         if self.backward_depth > 1 or tensors is None:
-            return
+            return None
+        if self.is_plain and type(tensors) is torch.Tensor and self.is_plain_loss(tensors):
+            return None
         losses = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
         if self.screen is not None and self.screen.is_active:
             return "skip" if self.screen.takes(losses) else None
@@ -255,13 +260,8 @@ class Watcher:
             if self.by_hand.begin_backward(losses):
                 self.end_step()
         if self.is_full:
-            self.networks.watch_poolings(False)
             self.note_carried()
-        if self.fetched:
-            for batches in self.fetched.values():
-                for batch in batches:
-                    core.batch(batch)
-            self.fetched.clear()
+        self.use_fetched()
         is_looking = self.look is not None and self.look.is_active
         self.late.tell(all=is_looking)
         for tensor in losses:
@@ -277,6 +277,27 @@ class Watcher:
         self.unscaled.clear()
         self.spent += time.perf_counter() - began
         return "skip" if self.screen is not None and self.screen.takes(losses) else None
+
+    def is_plain_loss(self, loss):
+        """Takes a loss in with as little as that can be done with: a finite number in the processor's memory, in a step
+        that is not gone through. `False` if it is another."""
+        if loss.dim() != 0 or not loss.is_cpu or self.unscaled:
+            return False
+        began = time.perf_counter()
+        self.end_pending_step()
+        if self.fetched or self.evaluating:
+            self.evaluating = []
+            self.use_fetched()
+        is_taken = self.core.plain_loss(loss.data_ptr(), memory.NAMES.get(loss.dtype, "other"))
+        self.spent += time.perf_counter() - began
+        return is_taken
+
+    def use_fetched(self):
+        """The batches that came since the last backward pass are those of this one."""
+        for batches in self.fetched.values():
+            for batch in batches:
+                self.core.batch(batch)
+        self.fetched.clear()
 
     def examine(self, loss, keep):
         """A loss is bad and its graph still there."""
@@ -400,6 +421,7 @@ class Watcher:
             return None
         began = time.perf_counter()
         core = self.begin()
+        self.networks.watch_poolings(False)
         number = self.optimizer_numbers.get(optimizer)
         if number is None:
             number = self.optimizer_numbers[optimizer] = len(self.optimizer_numbers)
@@ -469,7 +491,9 @@ class Watcher:
         if self.look is not None:
             self.look.end_update()
         if parameters is None:
-            self.core.probe(self.optimizer_numbers[optimizer], self.probes(optimizer), rate_of(optimizer))
+            rate = optimizer.param_groups[0].get("lr")
+            rate = rate if type(rate) is float else rate_of(optimizer)
+            self.core.probe(self.optimizer_numbers[optimizer], self.probes(optimizer), rate)
         else:
             self.see_update(parameters)
             self.carrying[optimizer] = None
