@@ -180,7 +180,7 @@ class Screen:
         bad = dict(self.bad)
         self.core.screened(
             min(self.checked, len(self.iterator._dataset)) if self.is_active else 0,
-            [(*name(position), loss) for position, loss in sorted(bad.items())],
+            sorted((*name(position), loss) for position, loss in bad.items()),
             [[name(position) for position in group] for group in self.together],
             gave_up,
         )

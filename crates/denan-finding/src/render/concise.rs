@@ -1,16 +1,29 @@
-//! One line a finding: `file:line:column: rule(confidence): summary [step 8, forward, log]`; and one an
-//! overflow that is near.
+//! One line a finding: `file:line:column: rule(confidence): summary [step 8, forward, log]`; one an overflow that is
+//! near, and one a sample that a screen has found.
 
 use super::Style;
 use super::words::{blamed_place, file_line_column, kind, operation};
 use crate::escape::escape;
 use crate::finding::{Outcome, RunResult};
-use denan_record::model::{Break, Forecast};
+use crate::number::float;
+use denan_record::model::{Break, Forecast, Sample};
 
 /// The rule that stands for a break without any cause.
 const UNKNOWN: &str = "unknown";
 
 pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
+    ended(result, style) + &screened(result)
+}
+
+fn screened(result: &RunResult) -> String {
+    let line = |(sample, loss): &(Sample, f64)| {
+        let name = sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index));
+        format!("{}\n", escape(&format!("{name}: screen: its loss is {}", float(*loss))))
+    };
+    result.screened.iter().flat_map(|screened| &screened.bad).map(line).collect()
+}
+
+fn ended(result: &RunResult, style: &Style<'_>) -> String {
     match (result.outcome, &result.first_break) {
         (_, Some(broken)) => findings(result, broken, style),
         (Outcome::Healthy, None) => forecasts(result, style),

@@ -120,10 +120,9 @@ fn samples(page: &mut Page, samples: &[BlamedSample]) {
 fn screened(page: &mut Page, result: &RunResult) {
     let Some(screened) = &result.screened else { return };
     let samples = counted(screened.samples, "sample", "samples");
-    let found = match screened.bad.len() as u64 {
+    let found = match screened.bad.len() {
         0 => format!("none of {samples} has a loss that is not finite by itself"),
-        1 => format!("1 of {samples} has a loss that is not finite by itself:"),
-        bad => format!("{bad} of {samples} have a loss that is not finite by themselves:"),
+        bad => format!("the loss of {bad} of {samples} is not finite by itself:"),
     };
     let ink = if screened.bad.is_empty() { Ink::Plain } else { Ink::Error };
     let ended = screened

@@ -7,7 +7,7 @@ use crate::parts::{
 use denan_finding::{
     BlamedSample, Cure, Outcome, Overhead, Replay, ReplayVerdict, ReplayedNode, RunResult, Verdict,
 };
-use denan_record::model::{Forecast, Kind, Phase, Role, Sample, TensorSeen};
+use denan_record::model::{Forecast, Kind, Phase, Rank, Role, Sample, Screened, TensorSeen};
 use serde_json::json;
 
 /// Two boxes without area: log of 0 in the forward pass.
@@ -353,6 +353,23 @@ pub fn replayed_with_a_change() -> RunResult {
     result
 }
 
+/// An evaluation of one of two ranks, and a data set that was gone through.
+pub fn screened() -> RunResult {
+    let mut result = learning_rate();
+    result.rank = Some(Rank { number: 1, of: 2 });
+    if let Some(broken) = &mut result.first_break {
+        broken.in_evaluation = true;
+    }
+    let sample = |index: u64, name: Option<&str>| Sample { index, name: name.map(str::to_owned) };
+    result.screened = Some(Screened {
+        samples: 90,
+        bad: vec![(sample(7, Some("scan-7.png")), f64::NAN), (sample(12, None), f64::INFINITY)],
+        together: vec![vec![sample(3, None), sample(4, None)]],
+        gave_up: None,
+    });
+    result
+}
+
 /// One of each kind.
 pub fn all() -> Vec<RunResult> {
     vec![
@@ -367,5 +384,6 @@ pub fn all() -> Vec<RunResult> {
         replayed_with_a_change(),
         no_training(),
         child_failed(),
+        screened(),
     ]
 }

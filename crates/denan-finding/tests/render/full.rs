@@ -1,6 +1,7 @@
 use crate::fixtures;
 use crate::parts::FakeSources;
 use denan_finding::{Format, NoSources, RunResult, Style, Verdict, render};
+use denan_record::model::Screened;
 
 fn full(result: &RunResult) -> String {
     render(result, Format::Full, &Style::plain(&FakeSources))
@@ -94,4 +95,21 @@ fn colors_are_those_of_rustc() {
     let style = Style { color: true, ..Style::plain(&FakeSources) };
     let colored = render(&fixtures::degenerate_box(), Format::Full, &style);
     insta::assert_snapshot!(colored.replace('\u{1b}', "␛"));
+}
+
+#[test]
+fn a_rank_an_evaluation_and_a_screen_are_told() {
+    let text = full(&fixtures::screened());
+    assert!(text.contains("the evaluation before step 11 broke on rank 1 of 2"), "{text}");
+    assert!(text.contains("screen: the loss of 2 of 90 samples is not finite by itself:"), "{text}");
+    assert!(text.contains("\n    scan-7.png (index 7): NaN\n    sample 12: inf\n"), "{text}");
+    assert!(text.contains("only together: 3, 4"), "{text}");
+    let mut result = fixtures::healthy();
+    result.screened = fixtures::screened().screened.map(|screened| Screened {
+        bad: Vec::new(),
+        gave_up: Some("the program ended before".to_owned()),
+        ..screened
+    });
+    let text = full(&result).replace('\n', " ");
+    assert!(text.contains("not all of the data set was gone through: the program ended before"), "{text}");
 }
