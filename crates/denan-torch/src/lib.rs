@@ -15,7 +15,9 @@
 
 mod breaking;
 pub mod describe;
+mod forecasting;
 mod inner;
+mod late;
 pub mod look;
 mod pace;
 pub mod tensor;

@@ -7,16 +7,18 @@
 //!
 //! The loss of a device comes later ([`Watch::loss_later`]): a step is told when its losses are there.
 
+use crate::forecasting::Figure;
+use crate::late::Waiting;
 use crate::look::{Known, Look, Seen};
 use crate::pace::Pace;
 use crate::tensor::{Dtype, Tensor, summaries};
 use denan_numerics::{Range, Summary};
 use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
-use denan_record::forecast::{Forecaster, Outlook, largest_power};
+use denan_record::forecast::Forecaster;
 use denan_record::model::{
-    Batch, Ending, Forecast, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role,
-    Sample, Screened, Step, StepGraph, TensorSeen, Window, most_telling,
+    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role, Sample,
+    Screened, Step, StepGraph, TensorSeen, Window, most_telling,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -52,8 +54,8 @@ pub(crate) enum Noticed<'a> {
 
 /// A parameter, and what is kept of it from call to call.
 #[derive(Default)]
-struct Tracked {
-    told: Parameter,
+pub(crate) struct Tracked {
+    pub told: Parameter,
     /// Its elements before the update under way, or those that stand for them.
     before: Vec<f64>,
     gradient: Option<Summary>,
@@ -75,23 +77,15 @@ pub(crate) struct StepFigures {
     operations: u64,
     largest: f64,
     /// The optimizer has run.
-    is_updated: bool,
+    pub(crate) is_updated: bool,
     /// Numbers of the optimizers that have had their part in it.
     optimizers: Vec<u32>,
     /// All gradients and values have been gone through.
     is_full: bool,
     /// Losses that come later.
-    losses_to_come: u32,
+    pub(crate) losses_to_come: u32,
     pub(crate) samples: Vec<Sample>,
     batches: Vec<Batch>,
-}
-
-/// What is followed from step to step, to tell an overflow beforehand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Figure {
-    Loss,
-    Gradient(u32),
-    Value(u32),
 }
 
 /// What the graph of a bad loss tells of its producer.
@@ -101,13 +95,6 @@ pub(crate) struct Examined {
     pub made: Option<TensorSeen>,
 }
 
-/// A step that is over and waits for its losses.
-struct Waiting {
-    told: Step,
-    samples: Vec<Sample>,
-    losses_to_come: u32,
-}
-
 /// Follows one training.
 pub struct Watch {
     pub(crate) plan: Plan,
@@ -115,7 +102,7 @@ pub struct Watch {
     /// Whether other processes train together with this one.
     is_one_of_several: bool,
     began: Instant,
-    tracked: Vec<Tracked>,
+    pub(crate) tracked: Vec<Tracked>,
     pub(crate) places: Vec<Place>,
     place_numbers: FxHashMap<(String, u32, u32), u32>,
     pub(crate) look: Look,
@@ -126,16 +113,16 @@ pub struct Watch {
     pub(crate) step: StepFigures,
     pub(crate) steps_done: u64,
     /// Steps that wait for their losses, and those after them.
-    waiting: VecDeque<Waiting>,
+    pub(crate) waiting: VecDeque<Waiting>,
     pace: Pace,
     /// Steps before this one were found clean when they were gone through.
     pub(crate) clean_before: u64,
     /// The first break was that of an evaluation; one of the training counts more.
     pub(crate) is_evaluations: bool,
     /// The loss is there in every step, gradients and values in those that are gone through.
-    forecasters: [Forecaster<Figure>; 2],
+    pub(crate) forecasters: [Forecaster<Figure>; 2],
     /// Numbers of the figures of which an overflow was told.
-    forecasts: FxHashMap<Figure, u32>,
+    pub(crate) forecasts: FxHashMap<Figure, u32>,
     /// When the step before this one ended.
     step_began: Duration,
     /// What it took to put the step before this one together.
@@ -422,55 +409,6 @@ impl Watch {
         }
     }
 
-    /// The backward pass begins at a loss that a device is still at work on; [`late_loss`](Self::late_loss) follows.
-    pub fn loss_later(&mut self) {
-        if self.step.is_updated {
-            self.finish_step();
-        }
-        self.step.losses_to_come += 1;
-    }
-
-    /// The first of the losses that were to come is there.
-    pub fn late_loss(&mut self, loss: &Tensor) {
-        let Some(at) = self.waiting.iter().position(|step| step.losses_to_come > 0) else {
-            // Of the step under way.
-            if self.step.losses_to_come > 0 {
-                self.step.losses_to_come -= 1;
-                self.loss(loss);
-            }
-            return;
-        };
-        let range = loss.range();
-        let value = most_telling(&range);
-        let step = &mut self.waiting[at];
-        step.losses_to_come -= 1;
-        if step.told.loss.is_none() || !value.is_finite() {
-            step.told.loss = Some(value);
-            step.told.loss_bits = loss.bits().or(Some(value.to_bits()));
-        }
-        if range.nonfinite() > 0 {
-            let number = step.told.step;
-            // What is told of a break is told of the step that it was in.
-            let under_way = StepFigures {
-                loss_is_bad: true,
-                samples: std::mem::take(&mut step.samples),
-                ..StepFigures::default()
-            };
-            let under_way = std::mem::replace(&mut self.step, under_way);
-            self.broke(Noticed::Loss(loss), number);
-            self.step = under_way;
-        }
-        self.tell_waiting();
-    }
-
-    /// Tells the steps that wait for nothing more.
-    fn tell_waiting(&mut self) {
-        while self.waiting.front().is_some_and(|step| step.losses_to_come == 0) {
-            let Some(step) = self.waiting.pop_front() else { break };
-            self.teller.tell(Event::Step(step.told));
-        }
-    }
-
     /// An optimizer begins its part of the step. One that comes again has begun the next one.
     fn begin_update(&mut self, optimizer: u32, rate: Option<f64>) {
         if self.step.is_updated && self.step.optimizers.contains(&optimizer) {
@@ -646,7 +584,7 @@ impl Watch {
         self.step.watching += time;
     }
 
-    fn finish_step(&mut self) {
+    pub(crate) fn finish_step(&mut self) {
         let began = Instant::now();
         let number = self.steps_done;
         let mut step = std::mem::take(&mut self.step);
@@ -725,63 +663,6 @@ impl Watch {
         let figures = told.parameters.iter().flat_map(|row| [row.gradient, row.value]).flatten();
         let largest = figures.fold(largest, |most, summary| most.max(summary.abs_max()));
         told.largest_value = (largest > 0.0).then_some(largest);
-    }
-
-    /// Whether the loss, a gradient or a parameter is about to overflow.
-    fn look_ahead(&mut self, step: &Step) {
-        if self.first_break.is_some() {
-            return;
-        }
-        let [of_loss, of_parameters] = &mut self.forecasters;
-        let has_loss = step.loss.is_some() && of_loss.is_due(step.step);
-        let has_parameters = !step.parameters.is_empty() && of_parameters.is_due(step.step);
-        let rows = step.parameters.iter().filter(|_| has_parameters).flat_map(|row| {
-            [(Figure::Gradient(row.slot), row.gradient), (Figure::Value(row.slot), row.value)]
-        });
-        let figures = rows.filter_map(|(figure, summary)| {
-            let summary = summary?;
-            Some((figure, if summary.is_finite() { summary.abs_max() } else { 0.0 }))
-        });
-        let loss = step.loss.filter(|_| has_loss).map(|loss| (Figure::Loss, loss.abs()));
-        for (figure, largest) in loss.into_iter().chain(figures) {
-            // A loss has the type of the parameters that it is made of.
-            let (slot, at) = match figure {
-                Figure::Loss => (0, 0),
-                Figure::Gradient(slot) | Figure::Value(slot) => (slot, 1),
-            };
-            let Some(parameter) = self.tracked.get(slot as usize).map(|tracked| &tracked.told) else {
-                continue;
-            };
-            let Some(limit) = largest_power(&parameter.dtype) else { continue };
-            let event = match self.forecasters[at].sample(figure, step.step, largest, limit) {
-                Some(Outlook::Near(overflow)) => {
-                    let known = self.forecasts.len() as u32;
-                    let (op, phase) = match figure {
-                        Figure::Loss => ("loss".to_owned(), Phase::Loss),
-                        Figure::Gradient(slot) => (self.parameter_name(slot), Phase::Backward),
-                        Figure::Value(slot) => (self.parameter_name(slot), Phase::Parameter),
-                    };
-                    Event::Forecast(Forecast {
-                        tensor: *self.forecasts.entry(figure).or_insert(known),
-                        op,
-                        phase,
-                        place: None,
-                        dtype: parameter.dtype.clone(),
-                        at: step.step,
-                        largest: overflow.largest,
-                        powers_left: overflow.powers_left,
-                        powers_per_step: overflow.powers_per_step,
-                        step: overflow.step,
-                    })
-                }
-                Some(Outlook::Averted(figure)) => match self.forecasts.get(&figure) {
-                    Some(&tensor) => Event::Averted(tensor),
-                    None => continue,
-                },
-                None => continue,
-            };
-            self.teller.tell(event);
-        }
     }
 
     /// Says once that the break has reached the parameters.
