@@ -1,6 +1,7 @@
 use super::*;
 use crate::tensor::tests::over;
 use denan_record::origin::{Elements, data_behind};
+use denan_record::producer;
 use std::collections::BTreeSet;
 
 fn operation<'a>(op: &'a str, args: &'a [Arg], outputs: &'a [Tensor]) -> Seen<'a> {
