@@ -112,7 +112,8 @@ pub struct Step {
     pub loss_bits: Option<u64>,
     /// Rate in force, when it could be read off the optimizer's operations.
     pub learning_rate: Option<f64>,
-    /// Euclidean norm over the gradients of all parameters.
+    /// Euclidean norm over the gradients of all parameters; none, like the next three, in a step that was not gone
+    /// through.
     pub gradient_norm: Option<f64>,
     /// Euclidean norm over all parameters after the update.
     pub weight_norm: Option<f64>,

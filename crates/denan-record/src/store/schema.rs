@@ -52,7 +52,7 @@ CREATE TABLE step ( -- optimizer steps; older ones are thinned out evenly
   loss, -- value the backward pass started from
   loss_bits INTEGER, -- bits of the loss in its own dtype: equal bits mean the same step
   learning_rate, -- rate in force, or null if it could not be read off
-  gradient_norm, -- Euclidean norm over the gradients of all parameters
+  gradient_norm, -- Euclidean norm over the gradients of all parameters; this and the next three are null in a step that was not gone through
   weight_norm, -- Euclidean norm over all parameters after the update
   update_norm, -- Euclidean norm over all updates
   largest_value, -- largest finite magnitude of any value made in the step
