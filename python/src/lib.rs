@@ -271,6 +271,21 @@ impl Watch {
         self.lock().late_loss(&loss.0);
     }
 
+    /// An optimizer is about to update its parameters, whose figures come later.
+    fn begin_late_update(&self, optimizer: u32, rate: Option<f64>, carries: Option<bool>) {
+        self.lock().begin_late_update(optimizer, rate, carries);
+    }
+
+    /// Figures of the step under way will come.
+    fn figures_later(&self) {
+        self.lock().figures_later();
+    }
+
+    /// The first of the figures that were to come are there: largest magnitudes, and behind them Euclidean norms.
+    fn late_figures(&self, of_gradients: bool, slots: Vec<u32>, figures: Handed) {
+        self.lock().late_figures(of_gradients, &slots, &figures.0);
+    }
+
     /// Whether a tensor has an element that is not finite.
     #[staticmethod]
     fn any_bad(tensor: Handed) -> bool {

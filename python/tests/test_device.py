@@ -69,3 +69,43 @@ def test_a_bad_late_evaluation_is_noticed_before_the_step_after_it(device):
         train(evaluate_badly=True)
     found = watching.result.document["break"]
     assert (found["step"], found.get("evaluation")) == (21, True)
+
+
+@pytest.fixture
+def without_reading(device, monkeypatch):
+    """Parameters and gradients that are never read in their memory."""
+    from denan._torch.watcher import Watcher
+
+    monkeypatch.setattr(Watcher, "addresses", lambda self, parameters: None)
+
+
+def lose(bad):
+    """A gradient that is NaN under a finite loss."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(40):
+        loss = model(torch.rand(8, 4)).pow(2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        if step == bad:
+            model.weight.grad[0, 2] = float("nan")
+        optimizer.step()
+        model.weight.data.nan_to_num_(0.0)
+    return model
+
+
+def test_late_figures_are_those_of_their_step(without_reading):
+    with denan.watch() as watching:
+        lose(bad=None)
+    document = watching.result.document
+    assert (document["outcome"], document["steps"]) == ("healthy", 40)
+
+
+@pytest.mark.parametrize("bad", [3, 9])
+def test_a_bad_late_gradient_is_noticed_in_its_step(without_reading, bad):
+    with denan.watch() as watching:
+        lose(bad=bad)
+    found = watching.result.document["break"]
+    assert (found["step"], found["phase"]) == (bad, "backward")
+    assert found["producer"]["parameter"] == "weight"

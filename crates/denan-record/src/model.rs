@@ -134,6 +134,19 @@ pub struct Step {
     pub parameters: Vec<ParameterStep>,
 }
 
+impl Step {
+    /// Fills in the norms over all parameters, from those of each.
+    pub fn add_norms(&mut self) {
+        let norm = |of: fn(&ParameterStep) -> Option<Summary>| {
+            let norms = self.parameters.iter().filter_map(|row| of(row).map(|summary| summary.l2_norm()));
+            let squares: Vec<f64> = norms.map(|norm| norm * norm).collect();
+            (!squares.is_empty()).then(|| squares.iter().sum::<f64>().sqrt())
+        };
+        let norms = [norm(|row| row.gradient), norm(|row| row.value), norm(|row| row.update)];
+        [self.gradient_norm, self.weight_norm, self.update_norm] = norms;
+    }
+}
+
 /// Gradient, value and update of one parameter in one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParameterStep {

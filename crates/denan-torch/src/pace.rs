@@ -70,8 +70,9 @@ impl Pace {
         step < FIRST || step >= self.next || self.always_from.is_some_and(|from| step >= from)
     }
 
-    /// A step is over, of which `watching` went into what denan did.
-    pub fn ended(&mut self, step: u64, whole: Duration, watching: Duration) {
+    /// A step is over, of which `watching` went into what denan did. The next one that is gone through is at least `least`
+    /// steps away.
+    pub fn ended(&mut self, step: u64, whole: Duration, watching: Duration, least: u64) {
         // The first step resolves names and lines; its time says nothing of the others.
         if step == 0 {
             return;
@@ -87,7 +88,7 @@ impl Pace {
         let budget = SHARE * self.bare.0.unwrap_or(0.0);
         let interval = if cost <= budget { 1.0 } else { cost / budget };
         // A budget of nothing makes this infinite, which the cast brings to the largest number.
-        self.next = step + (interval.ceil() as u64).clamp(1, LONGEST);
+        self.next = step + (interval.ceil() as u64).clamp(least, LONGEST);
     }
 }
 
@@ -105,7 +106,7 @@ mod tests {
             } else {
                 light
             };
-            pace.ended(step, Duration::from_micros(bare + watching), Duration::from_micros(watching));
+            pace.ended(step, Duration::from_micros(bare + watching), Duration::from_micros(watching), 1);
         }
         found
     }
@@ -129,7 +130,7 @@ mod tests {
         for step in 0..1000 {
             let is_first_light = step == FIRST + 10;
             let watching = if pace.is_full(step) || is_first_light { 110 } else { 10 };
-            pace.ended(step, Duration::from_micros(1000 + watching), Duration::from_micros(watching));
+            pace.ended(step, Duration::from_micros(1000 + watching), Duration::from_micros(watching), 1);
         }
         assert!(!pace.is_full(pace.next - 1), "{pace:?}");
     }

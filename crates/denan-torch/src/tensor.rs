@@ -147,6 +147,17 @@ impl Tensor {
         }
     }
 
+    /// One of its elements, by its position in one that lies in one piece.
+    pub(crate) fn element(&self, at: usize) -> Self {
+        assert!(at < self.count() && self.is_dense(), "an element of the tensor");
+        let size = match self.dtype {
+            Dtype::Float64 => 8,
+            _ => 4,
+        };
+        let pointer = self.readable().0 + at * size;
+        Self { storage: 0, pointer, dtype: self.dtype, shape: Vec::new(), strides: Vec::new(), memory: None }
+    }
+
     /// Number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()

@@ -31,6 +31,9 @@ const WHOLE_UPDATE: usize = 1 << 16;
 /// Elements of one parameter that stand for it in a large network.
 const PART: usize = 256;
 
+/// Steps from one that a device goes through to the next, at least.
+const LEAST_LATE: u64 = 8;
+
 /// What the training is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -59,10 +62,10 @@ pub(crate) struct Tracked {
     /// Its elements before the update under way, or those that stand for them.
     before: Vec<f64>,
     gradient: Option<Summary>,
-    value: Option<Summary>,
+    pub value: Option<Summary>,
     update: Option<Summary>,
     /// Whether it was non-finite when it was last gone through.
-    is_bad: bool,
+    pub is_bad: bool,
 }
 
 /// Figures of the step under way.
@@ -72,7 +75,7 @@ pub(crate) struct StepFigures {
     loss_bits: Option<u64>,
     pub(crate) loss_is_bad: bool,
     learning_rate: Option<f64>,
-    carries_gradients: Option<bool>,
+    pub(crate) carries_gradients: Option<bool>,
     watching: Duration,
     operations: u64,
     largest: f64,
@@ -82,8 +85,10 @@ pub(crate) struct StepFigures {
     optimizers: Vec<u32>,
     /// All gradients and values have been gone through.
     is_full: bool,
+    /// Figures of them come later.
+    pub(crate) is_late: bool,
     /// Losses that come later.
-    pub(crate) losses_to_come: u32,
+    pub(crate) values_to_come: u32,
     pub(crate) samples: Vec<Sample>,
     batches: Vec<Batch>,
 }
@@ -410,7 +415,7 @@ impl Watch {
     }
 
     /// An optimizer begins its part of the step. One that comes again has begun the next one.
-    fn begin_update(&mut self, optimizer: u32, rate: Option<f64>) {
+    pub(crate) fn begin_update(&mut self, optimizer: u32, rate: Option<f64>) {
         if self.step.is_updated && self.step.optimizers.contains(&optimizer) {
             self.finish_step();
         }
@@ -547,7 +552,7 @@ impl Watch {
     }
 
     /// Whether the training itself has broken.
-    fn has_broken(&self) -> bool {
+    pub(crate) fn has_broken(&self) -> bool {
         self.first_break.is_some() && !self.is_evaluations
     }
 
@@ -607,11 +612,11 @@ impl Watch {
         for batch in step.batches.drain(..) {
             self.teller.tell(Event::Batch(Batch { step: number, ..batch }));
         }
-        if step.losses_to_come == 0 && self.waiting.is_empty() {
+        if step.values_to_come == 0 && self.waiting.is_empty() {
             self.teller.tell(Event::Step(told));
         } else {
-            let StepFigures { losses_to_come, samples, .. } = step;
-            self.waiting.push_back(Waiting { told, samples, losses_to_come });
+            let StepFigures { values_to_come, samples, .. } = step;
+            self.waiting.push_back(Waiting { told, samples, values_to_come });
         }
         if !self.looks && number == 0 && !self.pools.is_empty() {
             let nodes = std::mem::take(&mut self.pools);
@@ -631,7 +636,9 @@ impl Watch {
             }
         }
         let now = self.began.elapsed();
-        self.pace.ended(number, now - self.step_began, step.watching);
+        // What a device does for it takes no time of the program's, but some of the device's.
+        let least = if step.is_late { LEAST_LATE } else { 1 };
+        self.pace.ended(number, now - self.step_began, step.watching, least);
         self.step_began = now;
         self.ending = began.elapsed();
     }
@@ -649,24 +656,14 @@ impl Watch {
                 told.parameters.push(row);
             }
         }
-        let norm = |of: fn(&ParameterStep) -> Option<Summary>| {
-            let squares: Vec<f64> = told
-                .parameters
-                .iter()
-                .filter_map(|row| of(row).map(|summary| summary.l2_norm().powi(2)))
-                .collect();
-            (!squares.is_empty()).then(|| squares.iter().sum::<f64>().sqrt())
-        };
-        told.gradient_norm = norm(|row| row.gradient);
-        told.weight_norm = norm(|row| row.value);
-        told.update_norm = norm(|row| row.update);
+        told.add_norms();
         let figures = told.parameters.iter().flat_map(|row| [row.gradient, row.value]).flatten();
         let largest = figures.fold(largest, |most, summary| most.max(summary.abs_max()));
         told.largest_value = (largest > 0.0).then_some(largest);
     }
 
     /// Says once that the break has reached the parameters.
-    fn tell_loss_of_parameters(&mut self) {
+    pub(crate) fn tell_loss_of_parameters(&mut self) {
         if self.has_broken() && !self.has_told_loss_of_parameters && self.has_lost_parameters() {
             self.has_told_loss_of_parameters = true;
             self.teller.tell(Event::ParametersLost);

@@ -1,5 +1,6 @@
 """Values that a device is still at work on: copied without waiting, and told when they are there."""
 
+import functools
 from collections import deque
 
 import torch
@@ -11,7 +12,7 @@ MOST = 8
 
 
 class Late:
-    """Losses of a training on a device, and what it made in evaluations, in their order."""
+    """Losses of a training on a device, figures of its parameters, and what it made in evaluations, in their order."""
 
     def __init__(self, core):
         self.core = core
@@ -20,26 +21,51 @@ class Late:
     def put(self, loss):
         """Begins the copy of a loss."""
         self.core.loss_later()
-        self.waiting.append((*copy_of(loss.detach()), None))
+        self.waiting.append((*copy_of(loss.detach()), self.core.late_loss))
 
     def put_output(self, output, samples):
         """Begins the copy of one value of an output: NaN if there is a NaN in it."""
         output = output.detach()
         value = torch.where(output.isnan().any(), torch.nan, 0.0)
-        self.waiting.append((*copy_of(value), (samples, self.core.step_number())))
+        step = self.core.step_number()
+        self.waiting.append((*copy_of(value), lambda handed: self.core.evaluated(handed, samples, step)))
+
+    def put_figures(self, of_gradients, slots, tensors):
+        """Begins the copy of largest magnitudes and norms of gradients, or of parameters after their update."""
+        by_device = {}
+        for slot, tensor in zip(slots, tensors):
+            by_device.setdefault((tensor.device, tensor.dtype), ([], []))
+            for some, one in zip(by_device[tensor.device, tensor.dtype], (slot, tensor.detach())):
+                some.append(one)
+        for slots, tensors in by_device.values():
+            with torch.no_grad():
+                # A norm may overflow where no value has, in half precision above all.
+                largest, norms = (norms_of(tensors, order) for order in (float("inf"), 2))
+                figures = torch.stack([norm.float() for norm in (*largest, *norms)])
+            self.core.figures_later()
+            tell = functools.partial(self.core.late_figures, of_gradients, slots)
+            self.waiting.append((*copy_of(figures), tell))
 
     def tell(self, *, all=False):
         """Tells the values that are there; with `all` those that are not, too, once they are."""
         while self.waiting:
-            host, done, evaluated = self.waiting[0]
+            host, done, tell = self.waiting[0]
             if not all and len(self.waiting) <= MOST and not done.query():
                 return
             done.synchronize()
             self.waiting.popleft()
-            if evaluated is None:
-                self.core.late_loss(memory.handed(host, []))
-            else:
-                self.core.evaluated(memory.handed(host, []), *evaluated)
+            tell(memory.handed(host, []))
+
+
+def norms_of(tensors, order):
+    """The norm of each of some tensors of one type, all together on their device."""
+    if tensors[0].dtype in (torch.float16, torch.bfloat16):
+        try:
+            return torch._foreach_norm(tensors, order, torch.float32)
+        except TypeError:
+            # A version of torch that knows no type of the result.
+            pass
+    return torch._foreach_norm(tensors, order)
 
 
 def is_late(tensor):

@@ -38,6 +38,8 @@ class Watcher:
         self.places = None
         self.look = None
         self.may_look = plan.get("look-from") is not None
+        # A second run has every value there when it is made.
+        self.may_be_late = not self.may_look and plan.get("check-from") is None
         self.networks = Networks(self, model)
         # Parameters by identity, and per optimizer the list of those that it updates.
         self.slots = {}
@@ -324,6 +326,8 @@ class Watcher:
         One that finds none since its last step sets them to zero; where all find some, they pile up.
         """
         for optimizer in self.carrying:
+            if self.is_late(self.parameters_of(optimizer)):
+                continue
             if self.carrying[optimizer] is not False:
                 self.carrying[optimizer] = any(
                     is_nonzero(parameter.grad) for _, parameter in self.parameters_of(optimizer)
@@ -434,7 +438,10 @@ class Watcher:
             self.networks.learn_names()
         carries = self.carrying.get(optimizer)
         at = self.addresses(parameters)
-        if at is not None:
+        if at is None and self.is_late(parameters):
+            core.begin_late_update(number, rate_of(optimizer), carries)
+            self.put_figures(True, [(slot, parameter.grad) for slot, parameter in parameters])
+        elif at is not None:
             core.before_update_at(number, at, rate_of(optimizer), carries)
         else:
             values, gradients, keep = [], [], []
@@ -458,6 +465,16 @@ class Watcher:
             if gradient is not None and gradient.is_contiguous() and not gradient.is_sparse:
                 at.append((slot, gradient.data_ptr()))
         return at
+
+    def is_late(self, parameters):
+        """Whether to read gradients and values would wait for a device, in a run that has other things to do."""
+        gradients = [parameter.grad for _, parameter in parameters if parameter.grad is not None]
+        dense = (type(one) is torch.Tensor and one.layout is torch.strided for one in gradients)
+        return self.may_be_late and any(late.is_late(one) for one in gradients) and all(dense)
+
+    def put_figures(self, of_gradients, entries):
+        entries = [(slot, tensor) for slot, tensor in entries if tensor is not None]
+        self.late.put_figures(of_gradients, *zip(*entries))
 
     def addresses(self, parameters):
         """Slots and addresses of values and gradients, where all of them can be read as they lie; else None."""
@@ -505,7 +522,10 @@ class Watcher:
 
     def see_update(self, parameters):
         at = self.addresses(parameters)
-        if at is not None:
+        if at is None and self.is_late(parameters):
+            self.core.skipped()
+            self.put_figures(False, [entry for entry in parameters if entry[1].grad is not None])
+        elif at is not None:
             self.core.after_update_at([(slot, value) for slot, value, _ in at])
         else:
             keep = []
