@@ -45,7 +45,7 @@ def test_a_class_for_each_sample_is_no_name():
     del data.imgs
     data.imgs = None
     data.__class__ = type("Labels", (Files,), {"__len__": lambda self: 4})
-    assert samples.name_of(data, 2) is None
+    assert samples.resolve(data, 2) == (2, None)
 
 
 def test_subsets_lead_to_the_data_set_below():

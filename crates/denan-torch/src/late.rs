@@ -2,10 +2,10 @@
 //! step is told once its values are there.
 
 use crate::tensor::Tensor;
-use crate::watch::{Noticed, StepFigures, Watch};
+use crate::watch::{Noticed, StepFigures, Watch, take_loss};
 use denan_numerics::Summary;
 use denan_record::event::Event;
-use denan_record::model::{ParameterStep, Sample, Step, most_telling};
+use denan_record::model::{ParameterStep, Sample, Step};
 
 /// A step that is over and waits for its values.
 pub(crate) struct Waiting {
@@ -33,15 +33,9 @@ impl Watch {
             }
             return;
         };
-        let range = loss.range();
-        let value = most_telling(&range);
         let step = &mut self.waiting[at];
         step.values_to_come -= 1;
-        if step.told.loss.is_none() || !value.is_finite() {
-            step.told.loss = Some(value);
-            step.told.loss_bits = loss.bits().or(Some(value.to_bits()));
-        }
-        if range.nonfinite() > 0 {
+        if take_loss(&mut step.told.loss, &mut step.told.loss_bits, loss) {
             let number = step.told.step;
             // What is told of a break is told of the step that it was in.
             let mut of_break = StepFigures::default();
@@ -83,15 +77,14 @@ impl Watch {
                 rows.push(ParameterStep { slot, gradient: None, value: None, update: None });
                 rows.len() - 1
             });
-            let mut was_bad = false;
-            if of_gradients {
+            let is_bad = if of_gradients {
                 rows[row].gradient = Some(summary);
+                !summary.is_finite()
             } else {
                 rows[row].value = Some(summary);
-                tracked.value = Some(summary);
-                was_bad = std::mem::replace(&mut tracked.is_bad, !summary.is_finite());
-            }
-            if !summary.is_finite() && !was_bad && bad.is_none() {
+                tracked.is_lost_with(summary)
+            };
+            if is_bad && bad.is_none() {
                 bad = Some((slot, figures.element(at)));
             }
         }

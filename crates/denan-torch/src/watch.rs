@@ -62,10 +62,19 @@ pub(crate) struct Tracked {
     /// Its elements before the update under way, or those that stand for them.
     before: Vec<f64>,
     gradient: Option<Summary>,
-    pub value: Option<Summary>,
+    value: Option<Summary>,
     update: Option<Summary>,
     /// Whether it was non-finite when it was last gone through.
-    pub is_bad: bool,
+    is_bad: bool,
+}
+
+impl Tracked {
+    /// Takes in figures of its value. Whether it is non-finite and was not before.
+    pub fn is_lost_with(&mut self, summary: Summary) -> bool {
+        self.value = Some(summary);
+        let was_bad = std::mem::replace(&mut self.is_bad, !summary.is_finite());
+        self.is_bad && !was_bad
+    }
 }
 
 /// Figures of the step under way.
@@ -401,14 +410,7 @@ impl Watch {
         if self.step.is_updated {
             self.finish_step();
         }
-        let range = loss.range();
-        let value = most_telling(&range);
-        // Of several losses in a step the first is told; a bad one in any case.
-        if self.step.loss.is_none() || !value.is_finite() {
-            self.step.loss = Some(value);
-            self.step.loss_bits = loss.bits().or(Some(value.to_bits()));
-        }
-        if range.nonfinite() > 0 {
+        if take_loss(&mut self.step.loss, &mut self.step.loss_bits, loss) {
             self.step.loss_is_bad = true;
             self.broke(Noticed::Loss(loss), self.steps_done);
         }
@@ -482,9 +484,8 @@ impl Watch {
     /// have been updated since the one before it: if not, its gradients add up to those that come.
     pub fn after_update_by_hand(&mut self, values: &[(u32, Tensor)]) -> bool {
         let lost = self.see_values(values);
-        let has_changed = self.tracked.iter().any(|tracked| {
-            tracked.update.is_some_and(|update| update.abs_max() > 0.0 || !update.is_finite())
-        });
+        let has_changed =
+            self.tracked.iter().any(|tracked| tracked.update.is_some_and(|update| moves(&update)));
         if has_changed {
             self.is_gone_through(lost);
         } else if std::mem::take(&mut self.looks_ahead) {
@@ -517,15 +518,13 @@ impl Watch {
             }
             tracked.update = Some(update);
             // With a rate of 0 it is as good as frozen.
-            if tracked.told.first_update.is_none() && (update.abs_max() > 0.0 || !update.is_finite()) {
+            if tracked.told.first_update.is_none() && moves(&update) {
                 tracked.told.first_update = Some(self.steps_done);
                 self.teller.tell(Event::Parameter(tracked.told.clone()));
             }
-            let was_bad = std::mem::replace(&mut tracked.is_bad, !summary.is_finite());
-            if tracked.is_bad && !was_bad && lost.is_none() {
+            if tracked.is_lost_with(summary) && lost.is_none() {
                 lost = Some((*slot, value));
             }
-            tracked.value = Some(summary);
         }
         lost
     }
@@ -533,13 +532,10 @@ impl Watch {
     /// These are the parameters after the last step, of which they have not been gone through.
     pub fn last_values(&mut self, values: &[(u32, Tensor)]) {
         let Some(last) = self.steps_done.checked_sub(1) else { return };
-        for (slot, value) in values {
+        let figures = summaries(values.iter().map(|(_, value)| value));
+        for ((slot, value), summary) in values.iter().zip(figures) {
             let Some(tracked) = self.tracked.get_mut(*slot as usize) else { continue };
-            let summary = value.summary();
-            let was_bad = std::mem::replace(&mut tracked.is_bad, !summary.is_finite());
-            let is_lost = tracked.is_bad && !was_bad;
-            tracked.value = Some(summary);
-            if is_lost {
+            if tracked.is_lost_with(summary) {
                 self.broke(Noticed::Value(*slot, value), last);
             }
         }
@@ -709,6 +705,21 @@ pub(crate) fn seen_alone(tensor: &Tensor, role: Role) -> TensorSeen {
         parameter: None,
         made_by: None,
     }
+}
+
+/// Takes in a loss of a step: of several the first is told, a bad one in any case. Whether it is bad.
+pub(crate) fn take_loss(told: &mut Option<f64>, bits: &mut Option<u64>, loss: &Tensor) -> bool {
+    let range = loss.range();
+    let value = most_telling(&range);
+    if told.is_none() || !value.is_finite() {
+        (*told, *bits) = (Some(value), loss.bits().or(Some(value.to_bits())));
+    }
+    range.nonfinite() > 0
+}
+
+/// Whether an update changes anything.
+fn moves(update: &Summary) -> bool {
+    update.abs_max() > 0.0 || !update.is_finite()
 }
 
 /// What a phase is called by the hooks.

@@ -53,11 +53,6 @@ def resolve_all(dataset, indices):
     return [(index, named(names[index], dataset) if index < len(names) else None) for index in indices]
 
 
-def name_of(dataset, index):
-    """What the data set calls a sample."""
-    return resolve(dataset, index)[1]
-
-
 def names_of(dataset):
     """What the data set calls its samples: a list of its own with an entry for each sample, known ones first."""
     if isinstance(dataset, (torch.Tensor, list, tuple, dict)):

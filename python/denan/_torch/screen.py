@@ -100,11 +100,10 @@ class Screen:
         if self.judge(loss):
             self.end()
         for optimizer in self.watcher.optimizers:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    # What the program does with gradients finds some.
-                    if parameter.grad is None:
-                        parameter.grad = torch.zeros_like(parameter)
+            for parameter in parameters_of(optimizer):
+                # What the program does with gradients finds some.
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
         return True
 
     def begin(self, iterator, index):
@@ -161,9 +160,8 @@ class Screen:
 
     def forget_gradients(self, optimizer):
         """Without gradients an optimizer updates nothing."""
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+        for parameter in parameters_of(optimizer):
+            parameter.grad = None
 
     # The end
 
@@ -190,6 +188,10 @@ class Screen:
         self.tell(gave_up)
         self.watcher.finish()
         os._exit(0)
+
+
+def parameters_of(optimizer):
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 def as_list(index):

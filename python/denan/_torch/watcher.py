@@ -139,7 +139,15 @@ class Watcher:
         if self.may_look and not self.is_over and self.by_hand is None:
             self.enter_look()
 
-    # The close look
+    # The close look, and a screen
+
+    @property
+    def is_looking(self):
+        return self.look is not None and self.look.is_active
+
+    @property
+    def is_screening(self):
+        return self.screen is not None and self.screen.is_active
 
     def enter_look(self, *, ahead=0):
         """Begins to look at each operation, if the step that begins is one to be looked at."""
@@ -173,13 +181,12 @@ class Watcher:
         for tensor in samples.tensors(output):
             if not tensor.is_floating_point():
                 continue
-            is_looking = self.look is not None and self.look.is_active
-            if late.is_late(tensor) and not is_looking:
+            if late.is_late(tensor) and not self.is_looking:
                 self.late.put_output(tensor, fetched)
             else:
                 keep = []
                 self.core.evaluated(self.figures(tensor.detach(), keep), fetched, None)
-        if self.look is not None and self.look.is_active:
+        if self.is_looking:
             self.look.know_all()
         self.spent += time.perf_counter() - began
 
@@ -249,7 +256,7 @@ class Watcher:
         if self.is_plain and type(tensors) is torch.Tensor and self.is_plain_loss(tensors):
             return None
         losses = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
-        if self.screen is not None and self.screen.is_active:
+        if self.is_screening:
             return "skip" if self.screen.takes(losses) else None
         began = time.perf_counter()
         core = self.begin()
@@ -264,7 +271,7 @@ class Watcher:
         if self.is_full:
             self.note_carried()
         self.use_fetched()
-        is_looking = self.look is not None and self.look.is_active
+        is_looking = self.is_looking
         self.late.tell(all=is_looking)
         for tensor in losses:
             loss = self.unscaled[id(tensor)][1] if id(tensor) in self.unscaled else tensor
@@ -379,7 +386,7 @@ class Watcher:
     def before_update(self, optimizer, args, kwargs):
         """An optimizer steps. Where a closure makes the gradients, its update begins as that has made them."""
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if self.screen is not None and self.screen.is_active:
+        if self.is_screening:
             self.screen.forget_gradients(optimizer)
         if not callable(closure):
             self.updating.append(self.begin_update(optimizer))
@@ -409,7 +416,7 @@ class Watcher:
             self.look.end_update()
 
     def go_on_with_update(self, optimizer, at):
-        if self.screen is not None and self.screen.is_active:
+        if self.is_screening:
             self.screen.forget_gradients(optimizer)
         if at < len(self.updating) and self.updating[at] is NOT_BEGUN:
             self.updating[at] = self.begin_update(optimizer)
@@ -418,7 +425,7 @@ class Watcher:
 
     def begin_update(self, optimizer):
         """Takes in what an optimizer is about to use. Its parameters, or None where they are not gone through."""
-        if self.screen is not None and self.screen.is_active:
+        if self.is_screening:
             return None
         if not self.is_full and optimizer in self.optimizer_numbers:
             # The gradients that are read are still there after the update.
@@ -478,7 +485,7 @@ class Watcher:
 
     def addresses(self, parameters):
         """Slots and addresses of values and gradients, where all of them can be read as they lie; else None."""
-        if self.look is not None and self.look.is_active:
+        if self.is_looking:
             return None
         at = []
         for slot, parameter in parameters:
@@ -492,12 +499,12 @@ class Watcher:
 
     def figures(self, tensor, keep):
         """A tensor by which a break may be noticed: the close look knows it by its storage."""
-        if self.look is not None and self.look.is_active:
+        if self.is_looking:
             return self.look.storages.handed(tensor, keep)
         return memory.handed(tensor, keep)
 
     def after_update(self, optimizer, args, kwargs):
-        if self.screen is not None and self.screen.is_active:
+        if self.is_screening:
             self.updating.clear()
             return
         began = time.perf_counter()
@@ -508,9 +515,7 @@ class Watcher:
         if self.look is not None:
             self.look.end_update()
         if parameters is None:
-            rate = optimizer.param_groups[0].get("lr")
-            rate = rate if type(rate) is float else rate_of(optimizer)
-            self.core.probe(self.optimizer_numbers[optimizer], self.probes(optimizer), rate)
+            self.core.probe(self.optimizer_numbers[optimizer], self.probes(optimizer), rate_of(optimizer))
         else:
             self.see_update(parameters)
             self.carrying[optimizer] = None
@@ -547,7 +552,7 @@ class Watcher:
 
     def begin_scaled_update(self):
         """A scaler has nothing to unscale where nothing was run backward."""
-        return "skip" if self.screen is not None and self.screen.is_active else None
+        return "skip" if self.is_screening else None
 
     def end_scaled_step(self):
         """A loss scaler has stepped; if no optimizer ran, it skipped the step on purpose."""
