@@ -30,12 +30,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
     let typed = Launch::typed(&arguments.command)?;
     let seed = common.seed.unwrap_or_else(random_seed);
-    let launch = match cargo::watched(&typed, host, &|text| terminal.say(text))? {
+    let burn = cargo::watched(&typed, host, &|text| terminal.say(text))?;
+    let can_screen = burn.is_none();
+    let launch = match burn {
         Some(launch) => launch,
         None => python::watched(typed, host, seed)?,
     };
-    let screened = if arguments.screen { Some(screen::whole(&launch, seed, terminal)?) } else { None };
     let mut notes = Vec::new();
+    let screened = match arguments.screen {
+        true if can_screen => Some(screen::whole(&launch, seed, terminal)?),
+        true => {
+            // The program would train to its end, twice.
+            notes.push("the data set was not gone through: --screen is for PyTorch trainings".to_owned());
+            None
+        }
+        false => None,
+    };
     let record = record_path(arguments.record.as_deref());
     let mut records = match Records::create(record) {
         Ok(records) => Some(records),
