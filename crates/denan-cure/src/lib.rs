@@ -16,7 +16,7 @@ pub mod patch;
 pub mod verdict;
 
 /// Ids of all interventions there are.
-pub const INTERVENTIONS: [&str; 21] = [
+pub const INTERVENTIONS: [&str; 22] = [
     "drop-samples",
     "clamp-inputs",
     "normalize-inputs",
@@ -29,6 +29,7 @@ pub const INTERVENTIONS: [&str; 21] = [
     "insert-norm",
     "freeze-batch-norm",
     "replace-anchors",
+    "zero-grad",
     "lower-learning-rate",
     "constant-learning-rate",
     "warm-up",

@@ -1,6 +1,6 @@
 //! What denan asks of an adapter: handed to the training in one environment variable.
 
-use crate::model::Birth;
+use crate::model::{Birth, Parameter};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -140,7 +140,12 @@ pub enum Intervention {
         values: Vec<f64>,
     },
     /// What is cast to float16 stays float32.
-    Float32,
+    Float32 {
+        /// One call alone, which gets its arguments in float32; else all that is cast.
+        only: Option<CallAt>,
+    },
+    /// The optimizer's gradients are set to zero before the first backward pass of each step.
+    ZeroGrad,
     /// The backward pass starts from this factor instead of 1, and the optimizer reads the gradients
     /// divided by it.
     ScaleLoss {
@@ -173,7 +178,7 @@ pub enum Intervention {
         /// In which way.
         how: BatchNormFreeze,
         /// Weights and biases of the layers, whose updates are held back.
-        parameters: Vec<Birth>,
+        parameters: Vec<Chosen>,
     },
     /// The rate stays what it is, whatever the schedule says.
     ConstantLearningRate {
@@ -200,12 +205,12 @@ pub enum Intervention {
     /// A part that was released stays frozen.
     FreezeReleased {
         /// Its parameters.
-        parameters: Vec<Birth>,
+        parameters: Vec<Chosen>,
     },
     /// A part that was released gets a lower rate than the rest.
     LowerReleasedRate {
         /// Its parameters.
-        parameters: Vec<Birth>,
+        parameters: Vec<Chosen>,
         /// Its rate over the rest's.
         factor: f64,
     },
@@ -218,6 +223,9 @@ pub struct Entrance {
     pub file: String,
     /// Line.
     pub line: u32,
+    /// Column, which tells the tensors of one batch apart; 0 where it is not known.
+    #[serde(default)]
+    pub column: u32,
 }
 
 /// A call at a line of the program.
@@ -229,6 +237,27 @@ pub struct CallAt {
     pub file: String,
     /// Line.
     pub line: u32,
+    /// Path in the model of the layer that it is part of, where that is known: a line may call several.
+    #[serde(default)]
+    pub module: Option<String>,
+}
+
+/// A parameter, by all that another run of the same program may know it by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Chosen {
+    /// Position in the optimizer's order of updates, see [`Parameter::slot`].
+    pub slot: u32,
+    /// Path in the model.
+    pub name: Option<String>,
+    /// Which operation made it, where the engine counts them.
+    pub birth: Option<Birth>,
+}
+
+impl From<&Parameter> for Chosen {
+    fn from(parameter: &Parameter) -> Self {
+        Self { slot: parameter.slot, name: parameter.name.clone(), birth: parameter.birth }
+    }
 }
 
 /// What a clip bounds.
@@ -263,8 +292,10 @@ pub enum BatchNormFreeze {
 pub enum OtherOptimizer {
     /// Gradient descent.
     Sgd,
-    /// Adam (Kingma and Ba 2015) with betas 0.9 and 0.999 and epsilon 1e-5, burn's defaults.
+    /// Adam (Kingma and Ba 2015) with betas 0.9 and 0.999 and the engine's epsilon: 1e-5 in burn, 1e-8 in PyTorch.
     Adam,
+    /// Adam with a decay of the weights that its gradients do not see (Loshchilov and Hutter 2019); not in burn.
+    AdamW,
     /// Adam that never forgets a large second moment (Reddi et al. 2018).
     AmsGrad,
 }
@@ -272,8 +303,8 @@ pub enum OtherOptimizer {
 /// A parameter and the values it begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewValues {
-    /// Which operation made it.
-    pub birth: Birth,
+    /// Which parameter.
+    pub parameter: Chosen,
     /// Its shape, so that another tensor is never overwritten.
     pub shape: Vec<u64>,
     /// How it is filled.
@@ -360,7 +391,8 @@ impl Intervention {
             Self::ClampInputs { .. } => "clamp-inputs",
             Self::NormalizeInputs { .. } => "normalize-inputs",
             Self::ReplaceAnchors { .. } => "replace-anchors",
-            Self::Float32 => "float32",
+            Self::Float32 { .. } => "float32",
+            Self::ZeroGrad => "zero-grad",
             Self::ScaleLoss { .. } => "scale-loss",
             Self::MeanLoss { .. } => "mean-loss",
             Self::SmallerBatch { .. } => "smaller-batch",

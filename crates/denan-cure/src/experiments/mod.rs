@@ -205,7 +205,7 @@ fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64
         Intervention::ClampInputs { .. }
         | Intervention::NormalizeInputs { .. }
         | Intervention::ReplaceAnchors { .. }
-        | Intervention::Float32
+        | Intervention::Float32 { .. }
         | Intervention::Reinitialize { .. }
         | Intervention::InsertNorm { .. }
         | Intervention::SmallerBatch { .. } => again.intervened_at.unwrap_or(0),
@@ -220,6 +220,7 @@ fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64
         | Intervention::RaiseEpsilon { .. }
         | Intervention::ScaleLoss { .. }
         | Intervention::MeanLoss { .. }
+        | Intervention::ZeroGrad
         | Intervention::ConstantLearningRate { .. }
         | Intervention::WarmUp { .. }
         | Intervention::ChangeOptimizer { .. }

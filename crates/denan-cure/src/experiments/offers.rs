@@ -3,9 +3,9 @@
 use super::number::two_digits;
 use denan_anchors::kmeans;
 use denan_diagnose::facts;
-use denan_record::model::{Birth, DataSeen, Node, Parameter, Phase, Run};
+use denan_record::model::{DataSeen, Node, Parameter, Phase, Run};
 use denan_record::plan::{
-    BatchNormFreeze, CallAt, ClipBy, Entrance, Initializer, Intervention, NewValues, OtherOptimizer,
+    BatchNormFreeze, CallAt, Chosen, ClipBy, Entrance, Initializer, Intervention, NewValues, OtherOptimizer,
     exponent_limit,
 };
 
@@ -51,7 +51,7 @@ pub(super) fn offer(recorded: &Run, rule: &str, id: &str) -> Result<Offer, Strin
         "clamp-inputs" => in_turn(clamps(recorded)?),
         "normalize-inputs" => in_turn(vec![normalisation(recorded)?]),
         "replace-anchors" => in_turn(vec![anchors(recorded)?]),
-        "float32" => in_turn(vec![Intervention::Float32]),
+        "float32" => in_turn(vec![Intervention::Float32 { only: None }]),
         "scale-loss" => in_turn(SCALES.map(|factor| Intervention::ScaleLoss { factor }).to_vec()),
         "mean-loss" => {
             let (elements, _) = facts::summed_loss(recorded).ok_or("the loss is no sum of many elements")?;
@@ -174,7 +174,7 @@ fn clips(recorded: &Run) -> Result<Offer, String> {
 
 fn entrance(data: &DataSeen) -> Option<Entrance> {
     let place = data.place.as_ref()?;
-    Some(Entrance { file: place.file.clone(), line: place.line })
+    Some(Entrance { file: place.file.clone(), line: place.line, column: place.column })
 }
 
 /// The data with the value furthest from what is typical, kept within some multiple of that.
@@ -252,7 +252,7 @@ fn anchors(recorded: &Run) -> Result<Intervention, String> {
             })
             .collect(),
     };
-    let at = Entrance { file: table.place.file, line: table.place.line };
+    let at = Entrance { file: table.place.file, line: table.place.line, column: table.place.column };
     Ok(Intervention::ReplaceAnchors { at, values })
 }
 
@@ -308,7 +308,7 @@ fn initialisers(recorded: &Run, rule: &str) -> Result<Vec<Intervention>, String>
             let new = weights.iter().filter_map(|parameter| {
                 let (fan_in, fan_out) = facts::fans(recorded, parameter)?;
                 Some(NewValues {
-                    birth: parameter.birth?,
+                    parameter: Chosen::from(*parameter),
                     shape: parameter.shape.clone(),
                     initializer: fill(parameter, fan_in as f64, fan_out as f64),
                     only_non_finite: false,
@@ -333,7 +333,7 @@ fn non_finite(recorded: &Run) -> Result<Vec<Intervention>, String> {
         .filter(|parameter| parameter.initial.is_some_and(|initial| !initial.is_finite()));
     let norms = facts::batch_norm_parameters(recorded);
     let parameters: Vec<NewValues> = bad
-        .filter_map(|parameter| {
+        .map(|parameter| {
             let name = parameter.name.as_deref().unwrap_or_default();
             // Weight 1 and bias 0 of a normalisation layer; biases 0.
             let is_scale = name.ends_with("gamma") || name.ends_with("running_var");
@@ -345,7 +345,7 @@ fn non_finite(recorded: &Run) -> Result<Vec<Intervention>, String> {
                 None => Initializer::Constant { value: 0.0 },
             };
             let shape = parameter.shape.clone();
-            Some(NewValues { birth: parameter.birth?, shape, initializer, only_non_finite: true })
+            NewValues { parameter: Chosen::from(parameter), shape, initializer, only_non_finite: true }
         })
         .collect();
     if parameters.is_empty() {
@@ -359,7 +359,7 @@ fn norm(recorded: &Run) -> Result<Intervention, String> {
     let layers = facts::layers(recorded);
     let call = |layer: &facts::LayerCall| {
         let place = layer.place.as_ref()?;
-        Some(CallAt { op: layer.op.clone(), file: place.file.clone(), line: place.line })
+        Some(CallAt { op: layer.op.clone(), file: place.file.clone(), line: place.line, module: None })
     };
     let last = layers.last().and_then(call);
     let mut after: Vec<CallAt> = Vec::new();
@@ -380,7 +380,7 @@ fn norm(recorded: &Run) -> Result<Intervention, String> {
 }
 
 fn batch_norms(recorded: &Run, rule: &str) -> Vec<Intervention> {
-    let parameters = births(recorded, &facts::batch_norm_parameters(recorded));
+    let parameters = chosen(recorded, &facts::batch_norm_parameters(recorded));
     let ways = if rule == "batch-norm-shift" {
         [BatchNormFreeze::Recompute, BatchNormFreeze::Affine]
     } else {
@@ -423,12 +423,12 @@ fn other_optimizers(recorded: &Run) -> Vec<Intervention> {
     }
 }
 
-fn released(recorded: &Run) -> Result<Vec<Birth>, String> {
-    let parameters = births(recorded, &facts::released(recorded));
+fn released(recorded: &Run) -> Result<Vec<Chosen>, String> {
+    let parameters = chosen(recorded, &facts::released(recorded));
     if parameters.is_empty() { Err("no parameters were released".to_owned()) } else { Ok(parameters) }
 }
 
-fn births(recorded: &Run, slots: &[u32]) -> Vec<Birth> {
+fn chosen(recorded: &Run, slots: &[u32]) -> Vec<Chosen> {
     let own = recorded.parameters.iter().filter(|parameter| slots.contains(&parameter.slot));
-    own.filter_map(|parameter| parameter.birth).collect()
+    own.map(Chosen::from).collect()
 }

@@ -45,7 +45,8 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             format!("normalise the data: {}", counted(means.len() as u64, "column", "columns"))
         }
         Intervention::ReplaceAnchors { .. } => "anchors by k-means over the boxes of the batch".to_owned(),
-        Intervention::Float32 => "compute in float32 what is cast to float16".to_owned(),
+        Intervention::Float32 { .. } => "compute in float32 what is cast to float16".to_owned(),
+        Intervention::ZeroGrad => "set the gradients to zero in every step".to_owned(),
         Intervention::ScaleLoss { factor } => format!("scale the loss by {}", float(*factor)),
         Intervention::MeanLoss { elements } => {
             format!("average the loss over its {} elements", float(*elements as f64))
@@ -80,6 +81,7 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             let name = match to {
                 OtherOptimizer::Sgd => "SGD",
                 OtherOptimizer::Adam => "Adam",
+                OtherOptimizer::AdamW => "AdamW",
                 OtherOptimizer::AmsGrad => "AMSGrad",
             };
             format!("{name} with a learning rate of {}", float(*rate))

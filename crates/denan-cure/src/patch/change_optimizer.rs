@@ -16,6 +16,7 @@ pub(super) fn patch(
     let (config, setter) = match to {
         OtherOptimizer::Sgd => ("SgdConfig", ""),
         OtherOptimizer::Adam => ("AdamConfig", ""),
+        OtherOptimizer::AdamW => ("AdamWConfig", ""),
         OtherOptimizer::AmsGrad => ("AdamConfig", ".with_amsgrad(true)"),
     };
     let by_hand = format!(

@@ -31,7 +31,7 @@ pub(super) fn reinitialize(
         all.iter().flat_map(|source| layers(source).into_iter().map(move |layer| (source, layer))).collect();
     let mut edits: Vec<(&Source, Edit)> = Vec::new();
     for value in values {
-        let parameter = parameters.iter().find(|parameter| parameter.birth == Some(value.birth));
+        let parameter = parameters.iter().find(|parameter| parameter.slot == value.parameter.slot);
         let name = parameter.and_then(|parameter| parameter.name.as_deref());
         // `encoder.hidden.0.weight` is the weight of a layer in the field `hidden`.
         let field = name.and_then(|name| {

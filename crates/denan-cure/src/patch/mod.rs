@@ -88,7 +88,11 @@ pub fn patch(
             inputs::normalize(at, *axis, means, stds, sources)
         }
         Intervention::ReplaceAnchors { at, values } => inputs::anchors(at, values, sources),
-        Intervention::Float32 => float32::patch(sources),
+        Intervention::Float32 { .. } => float32::patch(sources),
+        Intervention::ZeroGrad => Err(NoPatch::new(
+            "burn's gradients belong to one backward pass",
+            "take the gradients of each backward pass anew",
+        )),
         Intervention::ScaleLoss { factor } => loss::scaled(*factor, sources),
         Intervention::MeanLoss { elements } => {
             let place = context.run.and_then(facts::summed_loss).and_then(|(_, place)| place);

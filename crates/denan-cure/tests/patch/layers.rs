@@ -3,8 +3,8 @@
 use crate::program::{Known, Program, broke, dedent};
 use denan_cure::patch::NoPatch;
 use denan_finding::Patch;
-use denan_record::model::{Birth, Parameter, Run};
-use denan_record::plan::{BatchNormFreeze, CallAt, Initializer, Intervention, NewValues};
+use denan_record::model::{Parameter, Run};
+use denan_record::plan::{BatchNormFreeze, CallAt, Chosen, Initializer, Intervention, NewValues};
 
 const NET: &str = "
     impl Net {
@@ -28,19 +28,18 @@ fn patch(intervention: &Intervention, names: &[&str]) -> Result<Patch, NoPatch> 
     let parameter = |(slot, name): (usize, &&str)| Parameter {
         slot: slot as u32,
         name: Some((*name).to_owned()),
-        birth: Some(birth(slot)),
         ..Parameter::default()
     };
     known.run = Run { parameters: names.iter().enumerate().map(parameter).collect(), ..Run::default() };
     known.patch(&program, intervention)
 }
 
-fn birth(slot: usize) -> Birth {
-    Birth { thread: 0, operation: slot as u64 }
+fn chosen(slot: usize) -> Chosen {
+    Chosen { slot: slot as u32, ..Chosen::default() }
 }
 
 fn values(slot: usize, shape: &[u64], initializer: Initializer) -> NewValues {
-    NewValues { birth: birth(slot), shape: shape.to_vec(), initializer, only_non_finite: false }
+    NewValues { parameter: chosen(slot), shape: shape.to_vec(), initializer, only_non_finite: false }
 }
 
 #[test]
@@ -81,7 +80,8 @@ fn a_checkpoint_is_not_mended_in_the_source() {
 
 #[test]
 fn a_norm_goes_around_the_call_of_the_layer() {
-    let after = vec![CallAt { op: "linear".to_owned(), file: "src/main.rs".to_owned(), line: 11 }];
+    let after =
+        vec![CallAt { op: "linear".to_owned(), file: "src/main.rs".to_owned(), line: 11, module: None }];
     let norm = patch(&Intervention::InsertNorm { after }, &[]).unwrap();
     assert_eq!(norm.after, "        relu(denan_burn::remedies::layer_norm(self.encoder.forward(x)))");
 }

@@ -22,7 +22,7 @@ fn check(line: &str, intervention: &Intervention, after: &str) {
 }
 
 fn line_2() -> Entrance {
-    Entrance { file: "src/main.rs".to_owned(), line: 2 }
+    Entrance { file: "src/main.rs".to_owned(), line: 2, column: 0 }
 }
 
 #[test]
@@ -78,9 +78,13 @@ fn anchors_are_replaced_where_they_are_written_out() {
 
 #[test]
 fn casts_to_float16_are_undone_if_there_is_one() {
-    check("let y = x.cast(FloatDType::F16);", &Intervention::Float32, "let y = x.cast(FloatDType::F32);");
+    check(
+        "let y = x.cast(FloatDType::F16);",
+        &Intervention::Float32 { only: None },
+        "let y = x.cast(FloatDType::F32);",
+    );
     let two = "fn main() {\n    x.cast(FloatDType::F16);\n    y.cast(FloatDType::F16);\n}\n";
-    assert!(patch(two, &Intervention::Float32).unwrap_err().why.contains("there are 2 casts"));
+    assert!(patch(two, &Intervention::Float32 { only: None }).unwrap_err().why.contains("there are 2 casts"));
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Intervene {
                 self.acted |= facts.phase == Phase::Optimizer;
                 updates::raise_epsilon(op, *epsilon, facts)
             }
-            Some(Intervention::Float32) => self.in_float32(op),
+            Some(Intervention::Float32 { .. }) => self.in_float32(op),
             Some(Intervention::FreezeBatchNorm { how, .. }) => {
                 let (op, acted) = self.norms.freeze(engine, op, *how, facts);
                 self.acted |= acted;
@@ -232,7 +232,7 @@ impl Intervene {
             Intervention::ClampInputs { .. }
             | Intervention::NormalizeInputs { .. }
             | Intervention::ReplaceAnchors { .. } => data::replaced(self.intervention.as_ref()?, made, facts),
-            Intervention::Float32 if made.dtype() == DType::F16 => Some(element::in_float32(made)),
+            Intervention::Float32 { .. } if made.dtype() == DType::F16 => Some(element::in_float32(made)),
             Intervention::ScaleLoss { factor } => gradients::start(made, *factor, facts),
             Intervention::MeanLoss { elements } => gradients::start(made, 1.0 / *elements as f64, facts),
             Intervention::Reinitialize { parameters } => start::replaced(parameters, made, facts),
@@ -254,7 +254,7 @@ impl Intervene {
 
     /// What the program gets when it reads a tensor that it takes for float16.
     pub fn as_read(&self, engine: &mut Engine, tensor: &TensorIr) -> Option<FlexTensor> {
-        if !matches!(self.intervention, Some(Intervention::Float32)) || tensor.dtype != DType::F16 {
+        if !matches!(self.intervention, Some(Intervention::Float32 { .. })) || tensor.dtype != DType::F16 {
             return None;
         }
         float_handle(engine, tensor).map(|tensor| element::in_float16(&tensor))

@@ -7,13 +7,13 @@ use real_flex::FlexTensor;
 
 /// What to put in the place of a parameter that has just been made.
 pub fn replaced(parameters: &[NewValues], made: &FlexTensor, facts: &Facts<'_>) -> Option<FlexTensor> {
-    let new = parameters.iter().find(|new| new.birth == facts.birth)?;
+    let new = parameters.iter().find(|new| new.parameter.birth == Some(facts.birth))?;
     let shape: Vec<u64> = made.layout().shape().as_slice().iter().map(|&size| size as u64).collect();
     // Another tensor than the one on the record: the program took another way.
     if shape != new.shape || !element::is_float(made) {
         return None;
     }
-    let draw = std::cell::RefCell::new(Draw::new(new.birth.operation));
+    let draw = std::cell::RefCell::new(Draw::new(facts.birth.operation));
     Some(element::mapped(made, |old| {
         let value = draw.borrow_mut().of(new.initializer);
         if new.only_non_finite && old.is_finite() { old } else { value }

@@ -9,7 +9,7 @@ use crate::element;
 use crate::watch::float_handle;
 use burn_ir::{BinaryOpIr, HandleKind, NumericOperationIr, OperationIr, ScalarIr, TensorId, TensorStatus};
 use denan_record::model::{Birth, Phase};
-use denan_record::plan::{Intervention, OtherOptimizer};
+use denan_record::plan::{Chosen, Intervention, OtherOptimizer};
 use real_flex::FlexTensor;
 use rustc_hash::FxHashMap;
 
@@ -112,7 +112,9 @@ impl Updating {
         let Some(delta) = float_handle(engine, &sub.rhs) else { return false };
         let birth = facts.updated.map(|(birth, _)| birth);
         let rate = facts.inputs.get(1).and_then(|&delta| facts.graph.node(delta).scalar);
-        let is_of = |parameters: &[Birth]| birth.is_some_and(|birth| parameters.contains(&birth));
+        let is_of = |parameters: &[Chosen]| {
+            birth.is_some() && parameters.iter().any(|parameter| parameter.birth == birth)
+        };
         let new = match intervention {
             Intervention::LowerLearningRate { factor } => Some(element::mapped(&delta, |x| x * factor)),
             Intervention::WarmUp { steps } => {
