@@ -421,6 +421,11 @@ impl Watch {
         self.lock().screened(Screened { samples, bad, together, gave_up });
     }
 
+    /// The intervention of the plan has changed something for the first time.
+    fn intervened(&self) {
+        self.lock().intervened();
+    }
+
     /// Something that a user should know of the watching.
     fn note(&self, text: &str) {
         self.lock().note(text);

@@ -35,7 +35,7 @@ impl<F: Fn(&Intervention) -> bool> Rerun for Rules<F> {
 
     fn blamed(&self, run: &Run) -> Vec<BlamedSample> {
         let left_out = match self.reruns.last() {
-            Some(Intervention::DropSamples { indices }) => indices.clone(),
+            Some(Intervention::DropSamples { indices, .. }) => indices.clone(),
             _ => Vec::new(),
         };
         let next = self.bad.iter().find(|index| !left_out.contains(index));
@@ -187,11 +187,11 @@ fn the_smallest_margin_that_survives_is_found_from_the_mildest_on() {
 #[test]
 fn samples_that_come_up_later_are_left_out_as_well() {
     let mut rules = Rules::new(
-        |intervention| matches!(intervention, Intervention::DropSamples { indices } if indices.len() == 3),
+        |intervention| matches!(intervention, Intervention::DropSamples { indices, .. } if indices.len() == 3),
     );
     rules.bad = vec![5, 2, 8];
     let found = experiment(&training(false, 100), &cause(&["drop-samples"]), &[blamed(5)], None, &mut rules);
-    assert_eq!(found[0].intervention, Some(Intervention::DropSamples { indices: vec![5, 2, 8] }));
+    assert_eq!(found[0].intervention, Some(Intervention::DropSamples { indices: vec![5, 2, 8], rows: None }));
     assert_eq!(found[0].cure.verdict, Verdict::Survived);
 }
 

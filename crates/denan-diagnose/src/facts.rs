@@ -7,7 +7,7 @@ use crate::causes::sum_reduction;
 use crate::causes::unfrozen_backbone;
 use crate::evidence::Evidence;
 use crate::evidence::view::View;
-use denan_record::model::{Parameter, Place, Run};
+use denan_record::model::{Node, Parameter, Phase, Place, Role, Run};
 
 /// A layer with weights, as its call is on the record.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +82,19 @@ pub fn released(run: &Run) -> Vec<u32> {
             Some(unfrozen_backbone::released(&evidence, unfrozen_backbone::released_at(&evidence)?))
         })
         .unwrap_or_default()
+}
+
+/// Rows of the tensors that the program takes its batches out of, where it holds the data set in memory.
+pub fn rows_in_memory(run: &Run) -> Option<u64> {
+    let graph = run.graphs.last()?;
+    let is_data = |node: &&Node| node.role == Role::Data && node.inputs.is_empty() && node.shape.len() > 1;
+    let read_by = |name: &str| {
+        let first = |node: &Node| node.inputs.first().and_then(|&at| graph.nodes.get(at as usize));
+        let readers = graph.nodes.iter().filter(|node| node.op == name && node.phase == Phase::Forward);
+        readers.filter_map(first).find(is_data).map(|node| node.shape[0])
+    };
+    // An index names rows; a part in one piece may be of anything.
+    read_by("select").or_else(|| read_by("slice"))
 }
 
 /// Elements that the loss adds up instead of averaging, and the line of the sum, if it is one sum alone. Where each

@@ -36,6 +36,13 @@ pub struct Run {
     pub ending: Option<Ending>,
 }
 
+impl Run {
+    /// Whether it is a training of PyTorch.
+    pub fn is_of_torch(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.engine.starts_with("torch"))
+    }
+}
+
 /// What was run: engine, process and the seed that was handed to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {

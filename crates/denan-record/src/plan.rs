@@ -81,6 +81,9 @@ pub enum Intervention {
     DropSamples {
         /// Data-set indices, as in [`crate::model::Sample::index`].
         indices: Vec<u64>,
+        /// Rows of the tensors that hold the data set, where the program takes its batches out of them by itself.
+        #[serde(default)]
+        rows: Option<u64>,
     },
     /// One call, at one line, gets its argument moved away from the edge of its domain, an exponential one its
     /// argument kept between minus [`exponent_limit`] and the margin, a product an infinite factor bounded by it.

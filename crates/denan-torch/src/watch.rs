@@ -671,6 +671,11 @@ impl Watch {
         self.teller.tell(Event::Screened(Box::new(screened)));
     }
 
+    /// The intervention of the plan has changed something for the first time.
+    pub fn intervened(&mut self) {
+        self.teller.tell(Event::Intervened(self.steps_done));
+    }
+
     /// Something that a user should know of the watching.
     pub fn note(&mut self, text: &str) {
         self.teller.tell(Event::Note(text.to_owned()));

@@ -28,6 +28,8 @@ def watch(watcher):
         _Current.watcher.finish()
     _Current.watcher = watcher
     watcher.networks.watch()
+    if watcher.intervention is not None:
+        watcher.intervention.begin()
     if watcher.looks_at_once:
         watcher.enter_look()
     return watcher
@@ -92,7 +94,7 @@ def guarded(name):
         try:
             return method(watcher)(*args)
         except Exception as error:
-            watcher.let_go()
+            watcher.failed(error)
             print(f"denan: watching failed and let go of the training: {error!r}", file=sys.stderr)
             if os.environ.get("DENAN_DEBUG"):
                 raise
@@ -105,7 +107,7 @@ def guarded(name):
 
 def _backward():
     """Around the backward pass, whichever call begins it."""
-    begin, end = guarded("begin_backward"), guarded("end_backward")
+    begin, end, intervene = guarded("begin_backward"), guarded("end_backward"), guarded("intervene_backward")
     backward = torch.autograd.backward
     grad = torch.autograd.grad
 
@@ -114,6 +116,7 @@ def _backward():
         if begin(tensors) == "skip":
             end()
             return None
+        args, kwargs = intervene(tensors, args, kwargs) or (args, kwargs)
         try:
             return backward(tensors, *args, **kwargs)
         finally:
@@ -135,6 +138,7 @@ def _loader():
     """What a loader asks for and what comes of it."""
     iterator = dataloader._BaseDataLoaderIter
     choose, ask, begin, end = (guarded(name) for name in ("choose", "asked", "begin_fetch", "end_fetch"))
+    intervene, intervene_batch = guarded("intervene_indices"), guarded("intervene_batch")
     next_index = iterator._next_index
     next_batch = iterator.__next__
 
@@ -144,6 +148,12 @@ def _loader():
         chosen = choose(self)
         if chosen is None:
             index = next_index(self)
+            while (changed := intervene(self, index)) is not None:
+                # A batch of which nothing is left is none.
+                if changed != []:
+                    index = changed
+                    break
+                index = next_index(self)
         elif chosen:
             index = chosen[0]
         else:
@@ -157,6 +167,8 @@ def _loader():
         data = None
         try:
             data = next_batch(self)
+            changed = intervene_batch(self, data)
+            data = data if changed is None else changed
             return data
         finally:
             end(self, data)

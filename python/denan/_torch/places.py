@@ -9,12 +9,11 @@ import sys
 import sysconfig
 
 
-class Places:
-    """Numbers of lines, as the native half knows them."""
+class Lines:
+    """Finds the user's line on the stack."""
 
-    def __init__(self, core):
-        self.core = core
-        self.numbers = {}
+    def __init__(self):
+        self.known = {}
         self.is_users = {}
         self.start = os.getcwd()
         self.libraries = _libraries()
@@ -23,23 +22,32 @@ class Places:
         self.program = os.path.dirname(os.path.abspath(main)) + os.sep if main else None
 
     def here(self):
-        """Number of the user's line that is being carried out; None if there is none on the stack."""
+        """File, line, column (0 if it is not known) and function of the user's line that is being carried out; None if
+        there is none on the stack."""
         frame = self.frame()
-        return None if frame is None else self._number(frame.f_code, frame.f_lasti, frame.f_lineno)
+        if frame is None:
+            return None
+        code = frame.f_code
+        key = (code, frame.f_lasti)
+        place = self.known.get(key)
+        if place is None:
+            line, column = self._position(code, frame.f_lasti, frame.f_lineno)
+            place = self.known[key] = self._place(code, line, column)
+        return place
 
     def of_batch(self, number):
-        """Number of the line at which a batch came out of its loader, by its tensors: those of one batch differ in the
-        column, which is that of the variable where they are taken apart at once."""
+        """The line at which a batch came out of its loader, by its tensors: those of one batch differ in the column, which
+        is that of the variable where they are taken apart at once."""
         frame = self.frame()
         if frame is None:
             return None
         code, line = frame.f_code, frame.f_lineno
         key = (code, frame.f_lasti, "batch", number)
-        place = self.numbers.get(key)
+        place = self.known.get(key)
         if place is None:
             columns = variables_of_loop(code.co_filename, line)
             column = columns[number] if number < len(columns) else number + 1
-            place = self.numbers[key] = self._place(code, line, column)
+            place = self.known[key] = self._place(code, line, column)
         return place
 
     def frame(self):
@@ -66,27 +74,42 @@ class Places:
             return True
         return not path.startswith(self.libraries)
 
-    def _number(self, code, instruction, line):
-        key = (code, instruction)
-        number = self.numbers.get(key)
-        if number is None:
-            column = 0
-            if hasattr(code, "co_positions"):
-                position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
-                if position is not None and position[0] is not None:
-                    line = position[0]
-                    column = (position[2] or 0) + 1
-            number = self.numbers[key] = self._place(code, line, column)
-        return number
+    def _position(self, code, instruction, line):
+        if hasattr(code, "co_positions"):
+            position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+            if position is not None and position[0] is not None:
+                return position[0], (position[2] or 0) + 1
+        return line, 0
 
     def _place(self, code, line, column):
         name = getattr(code, "co_qualname", code.co_name)
         function = None if name == "<module>" else name
-        return self.core.place(self._shown(code.co_filename), line, column, function)
+        return self._shown(code.co_filename), line, column, function
 
     def _shown(self, file):
         path = os.path.abspath(file)
         return os.path.relpath(path, self.start) if path.startswith(self.start + os.sep) else path
+
+
+class Places(Lines):
+    """Numbers of lines, as the native half knows them."""
+
+    def __init__(self, core):
+        super().__init__()
+        self.core = core
+        self.numbers = {}
+
+    def here(self):
+        return self._number(super().here())
+
+    def of_batch(self, number):
+        return self._number(super().of_batch(number))
+
+    def _number(self, place):
+        number = self.numbers.get(place)
+        if number is None and place is not None:
+            number = self.numbers[place] = self.core.place(*place)
+        return number
 
 
 def variables_of(frame):

@@ -35,6 +35,7 @@ class Watcher:
         self.ends_at_once = plan.get("stop-at-step") is not None or plan.get("look-from") is not None
         self.is_over = False
         self.core = None
+        self.intervention = None
         self.places = None
         self.look = None
         self.may_look = plan.get("look-from") is not None
@@ -75,6 +76,10 @@ class Watcher:
         self.evaluating = []
         # Tensors of the last batches, for the close look: a loader may be ahead of the step.
         self.recent = collections.deque(maxlen=AHEAD)
+        if plan.get("intervention") is not None:
+            from denan._torch import interventions
+
+            self.intervention = interventions.of(plan["intervention"], self)
 
     # The beginning and the end
 
@@ -117,8 +122,16 @@ class Watcher:
         self.is_over = True
         self.core = None
         self.networks.watch_poolings(False)
+        if self.intervention is not None:
+            self.intervention.is_paused = True
         if self.look is not None:
             self.look.is_paused = True
+
+    def failed(self, error):
+        """A hook has failed: the watching ends, and an experiment has proven nothing."""
+        if self.intervention is not None and self.core is not None:
+            self.core.note(f"the change failed: {error!r}")
+        self.let_go()
 
     def end_step(self):
         """The step is over; the training may be, too."""
@@ -167,6 +180,19 @@ class Watcher:
     def pause_look(self, is_paused):
         if self.look is not None:
             self.look.is_paused = is_paused
+
+    # The intervention of an experiment, where it acts on what calls of torch are given
+
+    def intervene_indices(self, iterator, indices):
+        return None if self.intervention is None else self.intervention.indices(iterator, indices)
+
+    def intervene_batch(self, iterator, data):
+        return None if self.intervention is None else self.intervention.batch(iterator, data)
+
+    def intervene_backward(self, tensors, args, kwargs):
+        if self.intervention is None or self.backward_depth != 1:
+            return None
+        return self.intervention.backward(tensors, args, kwargs)
 
     # Evaluation
 
@@ -350,6 +376,8 @@ class Watcher:
 
     def optimizer_made(self, optimizer):
         self.optimizers.add(optimizer)
+        if self.intervention is not None:
+            self.intervention.optimizer_made(optimizer)
         self.by_hand = None
         self.networks.watch_poolings(True)
         if self.may_look and self.look is None:
@@ -425,6 +453,14 @@ class Watcher:
 
     def begin_update(self, optimizer):
         """Takes in what an optimizer is about to use. Its parameters, or None where they are not gone through."""
+        if self.intervention is None:
+            return self.see_gradients(optimizer)
+        self.intervention.before_update(optimizer)
+        parameters = self.see_gradients(optimizer)
+        self.intervention.update(optimizer)
+        return parameters
+
+    def see_gradients(self, optimizer):
         if self.is_screening:
             return None
         if not self.is_full and optimizer in self.optimizer_numbers:
@@ -508,6 +544,8 @@ class Watcher:
             self.updating.clear()
             return
         began = time.perf_counter()
+        if self.intervention is not None:
+            self.intervention.after_update(optimizer)
         parameters = self.updating.pop() if self.updating else NOT_BEGUN
         if parameters is NOT_BEGUN:
             parameters = self.begin_update(optimizer)

@@ -5,6 +5,7 @@ mod offers;
 mod words;
 
 use crate::verdict::{Judgement, judge, steps_to_outlive};
+use denan_diagnose::facts;
 use denan_finding::{BlamedSample, Cure, Finding, Verdict};
 use denan_record::model::{Run, Sample};
 use denan_record::plan::{BatchNormFreeze, Intervention};
@@ -181,10 +182,26 @@ fn run_all(
     let runs = rerun.rerun(&interventions, planned);
     let judged = interventions.into_iter().zip(runs).map(|(intervention, again)| {
         let again = again?;
+        if let Some(reason) = is_no_experiment(recorded, &again) {
+            return Err(reason);
+        }
         let judgement = judge(recorded, &again, matters_from(&intervention, recorded, &again), planned);
         Ok((intervention, judgement, again))
     });
     judged.collect()
+}
+
+/// Why a re-run has proven nothing: what was to be different in it was not.
+fn is_no_experiment(recorded: &Run, again: &Run) -> Option<String> {
+    const FAILED: &str = "the change failed: ";
+    let failed = again.notes.iter().find_map(|note| note.strip_prefix(FAILED));
+    match failed {
+        Some(reason) => Some(format!("denan's own change failed: {reason}")),
+        None if recorded.is_of_torch() && again.intervened_at.is_none() => {
+            Some("nothing was found in the re-run that it could change".to_owned())
+        }
+        None => None,
+    }
 }
 
 /// The first step whose loss an intervention may change: before it, the re-run has to repeat the record bit by bit.
@@ -193,7 +210,7 @@ fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64
     match intervention {
         // The batches that are still on the record tell when a sample first came up. One that came up
         // before those was no harm then.
-        Intervention::DropSamples { indices } => recorded
+        Intervention::DropSamples { indices, .. } => recorded
             .batches
             .iter()
             .filter(|batch| batch.samples.iter().any(|sample| indices.contains(&sample.index)))
@@ -240,13 +257,13 @@ fn drop_samples(
 ) -> Attempt {
     add_samples(dropped, blamed);
     if dropped.is_empty() {
-        return Err("the samples of the batch are not known; wrap the data set with \
-                    denan_burn::data::watched(dataset, name) and the batcher with WatchedBatcher::new(batcher)"
-            .to_owned());
+        return Err(format!("the samples of the batch are not known; {}", batches_from(recorded)));
     }
     for _ in 0..MOST_DROPS {
         let indices = dropped.iter().map(|sample| sample.index).collect();
-        let intervention = Intervention::DropSamples { indices };
+        // A loader is asked for others; without one the program takes rows of its own.
+        let rows = if recorded.batches.is_empty() { facts::rows_in_memory(recorded) } else { None };
+        let intervention = Intervention::DropSamples { indices, rows };
         rerun.progress(&words::in_words(&intervention, recorded, dropped));
         let (intervention, judgement, again) = run_one(recorded, rerun, planned, intervention)?;
         let found_more = add_samples(dropped, &rerun.blamed(&again));
@@ -255,6 +272,16 @@ fn drop_samples(
         }
     }
     Err(format!("more than {MOST_DROPS} bad samples came up one after another; clean the data first"))
+}
+
+/// What makes an engine tell of its batches.
+fn batches_from(recorded: &Run) -> &'static str {
+    if recorded.is_of_torch() {
+        "take the batches from a torch.utils.data.DataLoader"
+    } else {
+        "wrap the data set with denan_burn::data::watched(dataset, name) and the batcher with \
+         WatchedBatcher::new(batcher)"
+    }
 }
 
 /// Adds the samples that are not among them yet; tells whether there were any.

@@ -82,7 +82,7 @@ pub fn patch(
         Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
         Intervention::ClipGradients { by, limit } => clip_gradients::patch(*by, *limit, context, sources),
         Intervention::RaiseEpsilon { epsilon } => raise_epsilon::patch(*epsilon, context, sources),
-        Intervention::DropSamples { indices } => drop_samples::patch(indices, context, sources),
+        Intervention::DropSamples { indices, .. } => drop_samples::patch(indices, context, sources),
         Intervention::ClampInputs { at, low, high } => inputs::clamp(at, *low, *high, sources),
         Intervention::NormalizeInputs { at, axis, means, stds } => {
             inputs::normalize(at, *axis, means, stds, sources)

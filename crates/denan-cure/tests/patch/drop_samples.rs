@@ -12,7 +12,7 @@ fn drop(program: &str, names: &[Option<&str>]) -> Result<Patch, NoPatch> {
         |(index, name): (usize, &Option<&str>)| Sample { index: index as u64, name: name.map(str::to_owned) };
     known.dropped = names.iter().enumerate().map(sample).collect();
     let indices = (0..names.len() as u64).collect();
-    known.patch(&Program::new(program), &Intervention::DropSamples { indices })
+    known.patch(&Program::new(program), &Intervention::DropSamples { indices, rows: None })
 }
 
 #[track_caller]
@@ -76,7 +76,7 @@ fn of_several_watched_data_sets_the_one_beside_the_training_is_changed() {
     known.dropped = vec![Sample { index: 3, name: Some("a.xml".to_owned()) }];
     let program = Program::new("fn main() {\n    denan_burn::data::watched(d);\n    step();\n}\n")
         .and("src/evaluate.rs", "fn evaluate() {\n    denan_burn::data::watched(e);\n}\n");
-    let intervention = Intervention::DropSamples { indices: vec![3] };
+    let intervention = Intervention::DropSamples { indices: vec![3], rows: None };
     let refused = known.patch(&program, &intervention).expect_err("which of the two is not known");
     assert!(refused.why.contains("several data sets"), "{refused}");
     known.step_place = Some(program.place("step()"));

@@ -54,7 +54,7 @@ impl Cause for MissingZeroGrad {
                 ),
                 "if micro-batches are to add up, set them to zero after each step of the optimizer".to_owned(),
             ],
-            interventions: Vec::new(),
+            interventions: vec!["zero-grad".to_owned()],
             ..self.finding(
                 confidence,
                 "gradients are never set to zero, so that each step also takes all earlier ones again".to_owned(),

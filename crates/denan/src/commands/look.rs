@@ -13,28 +13,34 @@ use denan_record::plan::Plan;
 /// Steps that a close look may take in: each takes two to three times as long as it does otherwise.
 const MOST_LOOKED_AT: u64 = 32;
 
-/// Whether a break was noticed whose operations are to be looked for in another run.
-pub fn is_asked_for(run: &Run) -> bool {
-    run.header.as_ref().is_some_and(|header| header.engine.starts_with("torch"))
+/// What a second run has shown besides where the first one broke.
+pub struct Looked {
+    /// It, if it was the same training.
+    pub again: Option<Run>,
+    /// Whether the training repeats itself, as far as that was tried.
+    pub repeats: bool,
 }
 
-/// Looks for the producer of a break that was only noticed, puts what was found into the run and on the record, and
-/// returns the second run.
+/// Looks for the producer of a break that was only noticed, and puts what was found into the run and on the record.
 pub fn closely(
     told: &mut Collected,
     rank: u32,
     rerunner: &Rerunner<'_>,
     records: Option<&mut Records>,
     notes: &mut Vec<String>,
-) -> Option<Run> {
+) -> Looked {
     let run = &mut told.run;
-    let noticed = run.first_break.clone().filter(|_| is_asked_for(run))?;
+    let Some(noticed) = run.first_break.clone().filter(|_| run.is_of_torch()) else {
+        return Looked { again: None, repeats: true };
+    };
     let since = told.noticed_since.unwrap_or(noticed.step);
-    let again =
-        if is_seen(run, &noticed) { None } else { look(run, rank, (since, noticed.step), rerunner, notes) };
+    let looked = match is_seen(run, &noticed) {
+        true => Looked { again: None, repeats: true },
+        false => look(run, rank, (since, noticed.step), rerunner, notes),
+    };
     if let (Some(records), Some(found)) = (records, &run.first_break) {
         // The steps again, with the figures that the second run has added.
-        let steps = run.steps.iter().filter(|step| again.is_some() && step.step <= found.step);
+        let steps = run.steps.iter().filter(|step| looked.again.is_some() && step.step <= found.step);
         let steps = steps.map(|step| Event::Step(step.clone()));
         let graphs = run.graphs.iter().map(|graph| Event::Graph(Box::new(graph.clone())));
         let events = [Event::Data(run.data.clone()), Event::Break(Box::new(found.clone()))];
@@ -42,7 +48,7 @@ pub fn closely(
             records.tell(rank, event);
         }
     }
-    again
+    looked
 }
 
 /// Whether the operations of the breaking step are known.
@@ -57,7 +63,7 @@ fn look(
     between: (u64, u64),
     rerunner: &Rerunner<'_>,
     notes: &mut Vec<String>,
-) -> Option<Run> {
+) -> Looked {
     let (since, step) = narrow(between, rank, rerunner);
     rerunner.terminal.say(&format!("running it again up to step {step}, to see each operation"));
     let plan = Plan {
@@ -69,13 +75,13 @@ fn look(
         Ok(watched) => watched.of_rank(rank).run,
         Err(reason) => {
             notes.push(format!("where it broke is not known more closely: {reason}"));
-            return None;
+            return Looked { again: None, repeats: true };
         }
     };
     let differs = first_difference(run, &again, step);
     if differs.is_none() && again.first_break.is_none() {
         // Not even a close look finds anything: the machine, which a cause will say.
-        return Some(again);
+        return Looked { again: Some(again), repeats: true };
     }
     let Some(differs) = differs else {
         if !adopt(run, &again) {
@@ -85,7 +91,7 @@ fn look(
                     .to_owned(),
             );
         }
-        return Some(again);
+        return Looked { again: Some(again), repeats: true };
     };
     notes.push(format!(
         "the training does not repeat itself (its losses differ from step {differs} on): what is told of the break is \
@@ -114,7 +120,7 @@ fn look(
         }
         Err(reason) => notes.push(format!("where it broke is not known more closely: {reason}")),
     }
-    None
+    Looked { again: None, repeats: false }
 }
 
 /// The first step that may have been the breaking one and the last, in fewer steps than are dear to look at: another run

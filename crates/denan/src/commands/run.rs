@@ -85,13 +85,14 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
     let mut rerunner = Rerunner {
         launch: &launch,
+        rank,
         seed,
         annotations: &annotations,
         deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
         terminal,
         jobs: common.jobs.into(),
     };
-    let again = look::closely(&mut told, rank, &rerunner, records.as_mut(), &mut notes);
+    let looked = look::closely(&mut told, rank, &rerunner, records.as_mut(), &mut notes);
     let run = &told.run;
     let record = records.as_ref().and_then(|records| records.path_of(rank));
     if let Some(error) = records.and_then(Records::finish) {
@@ -99,7 +100,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     }
 
     let status = status.filter(|_| run.ending.is_none_or(|_| run.first_break.is_none()));
-    let mut result = result::of_run(run, &annotations, again.as_ref(), status);
+    let mut result = result::of_run(run, &annotations, looked.again.as_ref(), status);
     result.notes.extend(notes);
     result.screened = screened;
     screen::halve(&mut result, run, rank, &rerunner);
@@ -109,16 +110,32 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     }
     let sources = SourceFiles::of(&launch.source);
     if result.outcome == Outcome::Broke && arguments.cure != CureChoice::Off {
-        if look::is_asked_for(run) {
-            result.notes.push(
-                "cures are not tried on PyTorch trainings yet: what stands under help is advice".to_owned(),
-            );
-        } else {
-            cure(&mut result, run, &arguments.cure, &mut rerunner, &sources);
+        if !run.is_of_torch() {
+            run_again(&mut result, run, &rerunner);
+        }
+        match looked.repeats {
+            false => {
+                result.notes.push("cures are not tried: no re-run would be the same training".to_owned())
+            }
+            true => cure(&mut result, run, &arguments.cure, &mut rerunner, &sources),
         }
     }
     result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
+}
+
+/// Runs the training once more as it is: what differs from run to run is a cause by itself, and the breaking step goes on
+/// the record.
+fn run_again(result: &mut RunResult, run: &Run, rerunner: &Rerunner<'_>) {
+    match rerunner.again(run) {
+        Ok((again, tape)) => {
+            keep_tape(result, run, &again, tape.as_deref());
+            let context = Context { annotations: rerunner.annotations, again: Some(&again) };
+            result.causes = diagnose(run, &context);
+            result.samples = blamed_samples(run, &context);
+        }
+        Err(reason) => result.notes.push(format!("the training was not run again: {reason}")),
+    }
 }
 
 fn cure(
@@ -132,15 +149,6 @@ fn cure(
         CureChoice::Only(ids) => Some(ids.as_slice()),
         _ => None,
     };
-    match rerunner.again(run) {
-        Ok((again, tape)) => {
-            keep_tape(result, run, &again, tape.as_deref());
-            let context = Context { annotations: rerunner.annotations, again: Some(&again) };
-            result.causes = diagnose(run, &context);
-            result.samples = blamed_samples(run, &context);
-        }
-        Err(reason) => result.notes.push(format!("the training was not run again: {reason}")),
-    }
     let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
     experiments::follow(&mut result.causes, &experiments);
     for Experiment { intervention, dropped, mut cure } in experiments {
@@ -184,6 +192,8 @@ fn keep_tape(result: &mut RunResult, run: &Run, again: &Run, tape: Option<&Tape>
 /// Runs the training again for the experiments.
 pub(super) struct Rerunner<'a> {
     launch: &'a Launch,
+    /// The process whose break is explained, of several that train together.
+    rank: u32,
     seed: u64,
     annotations: &'a AnnotationFiles,
     deadline: Instant,
@@ -197,7 +207,7 @@ impl Rerunner<'_> {
         let last = run.first_break.as_ref().map_or(0, |first| first.step);
         self.terminal.say("running it again as it is");
         let plan = Plan { tape_step: Some(last), ..self.plan(last + 1) };
-        let told = self.rerun_one(plan)?.of_rank(0);
+        let told = self.rerun_one(plan)?.of_rank(self.rank);
         Ok((told.run, told.tape))
     }
 
@@ -232,7 +242,7 @@ impl Rerun for Rerunner<'_> {
                 .iter()
                 .map(|intervention| {
                     let plan = Plan { intervention: Some(intervention.clone()), ..this.plan(steps) };
-                    scope.spawn(move || this.rerun_one(plan).map(|watched| watched.of_rank(0).run))
+                    scope.spawn(move || this.rerun_one(plan).map(|watched| watched.of_rank(this.rank).run))
                 })
                 .collect();
             let joined = running.into_iter().map(|run| run.join());

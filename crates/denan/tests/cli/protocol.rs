@@ -32,7 +32,7 @@ fn training() {
         rank: None,
     }));
     let drops =
-        matches!(&plan.intervention, Some(Intervention::DropSamples { indices }) if indices == &[337]);
+        matches!(&plan.intervention, Some(Intervention::DropSamples { indices, .. }) if indices == &[337]);
     let breaks_at = if what == "breaks" && !drops { 12 } else { u64::MAX };
     for number in 0..plan.stop_at_step.unwrap_or(40) {
         if number == breaks_at {
