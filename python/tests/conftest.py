@@ -28,9 +28,10 @@ class Ran:
 
 @pytest.fixture
 def run(tmp_path):
-    """`run(text)` writes a script and runs `denan run` on it; `command` replaces the script's name."""
+    """`run(text)` writes a script and runs `denan run` on it; `command` replaces the script's name. Cures take several runs
+    more, and are tried where `cure` names them."""
 
-    def run(text, command=("train.py",), files=None, environment=None):
+    def run(text, command=("train.py",), files=None, environment=None, cure="off"):
         (tmp_path / "train.py").write_text(textwrap.dedent(text))
         for name, content in (files or {}).items():
             path = tmp_path / name
@@ -40,7 +41,7 @@ def run(tmp_path):
         result = tmp_path / f"{number}.json"
         done = subprocess.run(
             [sys.executable, "-m", "denan", "run", "--format", "json", "--output", result, "--color", "never"]
-            + ["--record", tmp_path / f"{number}.db", *command],
+            + ["--record", tmp_path / f"{number}.db", "--cure", cure, *command],
             cwd=tmp_path,
             capture_output=True,
             text=True,

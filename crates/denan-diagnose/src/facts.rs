@@ -84,6 +84,23 @@ pub fn released(run: &Run) -> Vec<u32> {
         .unwrap_or_default()
 }
 
+/// Lines of the first step that add what a branch has made to what it was made of, each once.
+pub fn residual_sums(run: &Run) -> Vec<Place> {
+    let Some(graph) = run.graphs.first() else { return Vec::new() };
+    let made = |&at: &u32| graph.nodes.get(at as usize).filter(|node| node.role == Role::Activation);
+    let is_residual = |node: &&Node| {
+        let of_shape = |at: &u32| made(at).is_some_and(|input| input.shape == node.shape);
+        let is_sum = node.op == "add" && node.phase == Phase::Forward && node.shape.len() > 1;
+        is_sum && node.inputs.len() == 2 && node.inputs.iter().all(of_shape)
+    };
+    let mut places: Vec<Place> = Vec::new();
+    for node in graph.nodes.iter().filter(is_residual) {
+        let place = node.place.and_then(|at| graph.places.get(at as usize));
+        places.extend(place.filter(|place| !places.contains(place)).cloned());
+    }
+    places
+}
+
 /// Rows of the tensors that the program takes its batches out of, where it holds the data set in memory.
 pub fn rows_in_memory(run: &Run) -> Option<u64> {
     let graph = run.graphs.last()?;

@@ -275,7 +275,7 @@ pub enum ClipBy {
     Value,
 }
 
-/// The ways to freeze a BatchNorm layer.
+/// The ways to do without a BatchNorm layer's statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchNormFreeze {
@@ -287,6 +287,8 @@ pub enum BatchNormFreeze {
     /// In evaluation mode it normalises with the batch's statistics in the place of the running ones, which
     /// do not fit the data.
     Recompute,
+    /// It normalises each sample by itself, in groups of channels (Wu and He 2018); not in burn.
+    Group,
 }
 
 /// Optimizers that can take over.

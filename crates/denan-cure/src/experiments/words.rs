@@ -16,9 +16,31 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             "exp" => {
                 format!("keep the argument of exp between -{} and {margin}", exponent_limit(dtype(recorded)))
             }
+            "softplus" if recorded.is_of_torch() => "write log(exp(x) + 1) as softplus(x)".to_owned(),
             "softplus" => "write log(exp(x) + 1) as softplus(x, 1.0)".to_owned(),
             "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
-            "softmax" | "log_softmax" => format!("mask with -{} instead of -inf", float(*margin)),
+            "log_softmax" => "write log(softmax(x)) as log_softmax(x)".to_owned(),
+            "logsigmoid" => "write log(sigmoid(x)) as logsigmoid(x)".to_owned(),
+            "logsumexp" => "write log(sum(exp(x))) as logsumexp(x)".to_owned(),
+            "log1p" => format!("keep the argument of log1p at least {} above -1", float(*margin)),
+            "std" | "var" => format!("divide the {op} by the count, and not by one less"),
+            "mean"
+            | "cross_entropy"
+            | "nll_loss"
+            | "mse_loss"
+            | "l1_loss"
+            | "smooth_l1_loss"
+            | "huber_loss"
+            | "binary_cross_entropy"
+            | "binary_cross_entropy_with_logits" => {
+                format!("let {op} over nothing be 0")
+            }
+            "ctc_loss" => "let ctc_loss be 0 where no alignment is possible".to_owned(),
+            "layer_norm" | "group_norm" | "instance_norm" | "batch_norm" | "rms_norm" | "normalize"
+            | "cosine_similarity" => format!("an eps of at least {} for {op}", float(*margin)),
+            "softmax" | "scaled_dot_product_attention" => {
+                format!("mask with -{} instead of -inf", float(*margin))
+            }
             "mul" => format!("keep the factor of mul at most {}", float(*margin)),
             "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
             "acos" | "asin" | "atanh" => {
@@ -69,6 +91,7 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             BatchNormFreeze::Statistics => {
                 "freeze the BatchNorm layers: momentum 0, no statistics of the batch".to_owned()
             }
+            BatchNormFreeze::Group => "GroupNorm in the place of BatchNorm".to_owned(),
             BatchNormFreeze::Recompute => {
                 "statistics of the batch in the BatchNorm layers instead of the running ones".to_owned()
             }

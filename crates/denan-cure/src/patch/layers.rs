@@ -203,7 +203,11 @@ pub(super) fn freeze_batch_norm(how: BatchNormFreeze, sources: &dyn SourceTree) 
             "let the layers use the batch's statistics: do not freeze them, or run some batches through them in \
              training mode first"
         }
+        BatchNormFreeze::Group => "a GroupNorm in the place of each BatchNorm",
     };
+    if how == BatchNormFreeze::Group {
+        return Err(NoPatch::new("it takes another layer", by_hand));
+    }
     if how == BatchNormFreeze::Recompute {
         return Err(NoPatch::new("the statistics are loaded, not written in the source", by_hand));
     }

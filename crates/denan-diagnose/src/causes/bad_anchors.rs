@@ -225,7 +225,7 @@ impl BadAnchors {
                 "leave a box without an anchor that overlaps it out of the loss".to_owned(),
                 "check that what is learnt is relative to the anchors, and not the box itself".to_owned(),
             ],
-            interventions: vec!["replace-anchors".to_owned()],
+            interventions: ["replace-anchors", "lower-learning-rate", "clip-gradients"].map(str::to_owned).to_vec(),
             ..self.finding(
                 confidence,
                 format!(

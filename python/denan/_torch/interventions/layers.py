@@ -136,7 +136,8 @@ def normalised(output, is_convolution):
 
 def freeze_batch_norm(watcher, plan):
     """Weights and biases, or statistics."""
-    return HeldAffine(watcher, plan) if plan["how"] == "affine" else OtherStatistics(watcher, plan)
+    kinds = {"affine": HeldAffine, "group": Grouped}
+    return kinds.get(plan["how"], OtherStatistics)(watcher, plan)
 
 
 class HeldAffine(Intervention):
@@ -151,6 +152,22 @@ class HeldAffine(Intervention):
             if slot in self.slots and parameter.grad is not None:
                 self.acts()
                 parameter.grad = None
+
+
+class Grouped(Intervention):
+    """A GroupNorm in the place of each BatchNorm: as many groups of four channels or more as divide them, 32 at most."""
+
+    def begin(self):
+        intervention = self
+
+        @functools.wraps(F.batch_norm)
+        def grouped(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+            intervention.acts()
+            channels = input.shape[1]
+            groups = next(count for count in range(max(1, min(32, channels // 4)), 0, -1) if channels % count == 0)
+            return F.group_norm(input, groups, weight, bias, eps)
+
+        F.batch_norm = grouped
 
 
 class OtherStatistics(Intervention):

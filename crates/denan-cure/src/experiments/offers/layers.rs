@@ -2,7 +2,7 @@
 
 use super::chosen;
 use denan_diagnose::facts;
-use denan_record::model::{Parameter, Run};
+use denan_record::model::{Parameter, Phase, Run};
 use denan_record::plan::{BatchNormFreeze, CallAt, Chosen, Initializer, Intervention, NewValues};
 
 /// All ways to fill the weights in question, the ones that fit the network's activations first.
@@ -91,25 +91,39 @@ fn non_finite(recorded: &Run) -> Result<Vec<Intervention>, String> {
     Ok(vec![Intervention::Reinitialize { parameters }])
 }
 
-/// A buffer that the breaking operation read, which no optimizer updates.
+/// A buffer that is not finite, which no optimizer updates.
 fn buffer(recorded: &Run) -> Option<NewValues> {
-    let read = &recorded.first_break.as_ref()?.producer.inputs;
-    let of_parameters =
-        |name: &str| recorded.parameters.iter().any(|parameter| parameter.name.as_deref() == Some(name));
-    let bad = read.iter().find(|tensor| {
-        tensor.range.nonfinite() > 0 && tensor.parameter.as_deref().is_some_and(|name| !of_parameters(name))
-    })?;
-    let value = if bad.parameter.as_ref()?.ends_with("running_var") { 1.0 } else { 0.0 };
+    let found = &recorded.first_break.as_ref()?.producer;
+    let name = found.parameter.clone().filter(|_| found.phase == Phase::Parameter)?;
+    if recorded.parameters.iter().any(|parameter| parameter.name.as_ref() == Some(&name)) {
+        return None;
+    }
+    let value = if name.ends_with("running_var") { 1.0 } else { 0.0 };
     Some(NewValues {
-        parameter: Chosen { slot: u32::MAX, name: bad.parameter.clone(), birth: None },
-        shape: bad.shape.clone(),
+        parameter: Chosen { slot: u32::MAX, name: Some(name), birth: None },
+        shape: found.output.shape.clone(),
         initializer: Initializer::Constant { value },
         only_non_finite: true,
     })
 }
 
+/// Behind layers, and in PyTorch behind the sums of residual branches as well.
+pub(super) fn norms(recorded: &Run) -> Result<Vec<Intervention>, String> {
+    let behind_layers = norm(recorded);
+    let of_sums = if recorded.is_of_torch() { facts::residual_sums(recorded) } else { Vec::new() };
+    let calls = of_sums.into_iter();
+    let after: Vec<CallAt> = calls
+        .map(|place| CallAt { op: "add".to_owned(), file: place.file, line: place.line, module: None })
+        .collect();
+    let behind_sums = (!after.is_empty()).then_some(Intervention::InsertNorm { after });
+    match (behind_layers, behind_sums) {
+        (Err(reason), None) => Err(reason),
+        (behind_layers, behind_sums) => Ok(behind_layers.into_iter().chain(behind_sums).collect()),
+    }
+}
+
 /// A layer behind every layer with weights but the last, whose output is the network's answer.
-pub(super) fn norm(recorded: &Run) -> Result<Intervention, String> {
+fn norm(recorded: &Run) -> Result<Intervention, String> {
     let layers = facts::layers(recorded);
     let call = |layer: &facts::LayerCall| {
         let place = layer.place.as_ref()?;
@@ -142,15 +156,19 @@ fn module_of(recorded: &Run, slot: u32) -> Option<String> {
 
 pub(super) fn batch_norms(recorded: &Run, rule: &str) -> Vec<Intervention> {
     let parameters = chosen(recorded, &facts::batch_norm_parameters(recorded));
-    let ways = if rule == "batch-norm-shift" {
-        [BatchNormFreeze::Recompute, BatchNormFreeze::Affine]
+    let mut ways = if rule == "batch-norm-shift" {
+        vec![BatchNormFreeze::Recompute, BatchNormFreeze::Affine]
     } else {
-        [BatchNormFreeze::Statistics, BatchNormFreeze::Affine]
+        vec![BatchNormFreeze::Statistics, BatchNormFreeze::Affine]
     };
+    if recorded.is_of_torch() {
+        ways.push(BatchNormFreeze::Group);
+    }
     let freeze = |how| {
         // With its own statistics it trains its weight and bias as before.
-        let parameters = if how == BatchNormFreeze::Recompute { Vec::new() } else { parameters.clone() };
+        let trains = matches!(how, BatchNormFreeze::Recompute | BatchNormFreeze::Group);
+        let parameters = if trains { Vec::new() } else { parameters.clone() };
         Intervention::FreezeBatchNorm { how, parameters }
     };
-    ways.map(freeze).to_vec()
+    ways.into_iter().map(freeze).collect()
 }

@@ -17,6 +17,8 @@ const LOWEST_RATE_EXPONENT: i32 = 12;
 const EPSILONS: [f64; 7] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 /// Clips that are tried, loosest first, as multiples of the median gradient norm before the break.
 const CLIPS: [f64; 7] = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
+/// And where gradients are so large that none of these is small: what people clip to.
+const USUAL_CLIPS: [f64; 2] = [1.0, 0.1];
 /// Factors of a scaled loss, mildest first: the first lifts gradients by three orders of magnitude, the second is
 /// with which loss scalers begin.
 const SCALES: [f64; 3] = [1024.0, 65_536.0, 16_777_216.0];
@@ -55,7 +57,7 @@ pub(super) fn offer(recorded: &Run, rule: &str, id: &str) -> Result<Offer, Strin
         }
         "smaller-batch" => ordered(smaller_batches(recorded)?),
         "reinitialize" => in_turn(layers::initialisers(recorded, rule)?),
-        "insert-norm" => in_turn(vec![layers::norm(recorded)?]),
+        "insert-norm" => in_turn(layers::norms(recorded)?),
         "freeze-batch-norm" => in_turn(layers::batch_norms(recorded, rule)),
         "constant-learning-rate" => in_turn(constant_rates(recorded)),
         "warm-up" => ordered(WARM_UPS.map(|steps| Intervention::WarmUp { steps }).to_vec()),
@@ -119,8 +121,10 @@ fn clips(recorded: &Run) -> Result<Offer, String> {
         let Some(typical) = typical.filter(|_| by != ClipBy::Norm || !recorded.is_of_torch()) else {
             continue;
         };
-        let clip = |multiple| Intervention::ClipGradients { by, limit: two_digits(typical * multiple) };
-        all.push(CLIPS.map(clip).to_vec());
+        let of_typical = CLIPS.map(|multiple| two_digits(typical * multiple));
+        let usual = USUAL_CLIPS.into_iter().filter(|limit| *limit < of_typical[CLIPS.len() - 1]);
+        let limits = of_typical.into_iter().chain(usual);
+        all.push(limits.map(|limit| Intervention::ClipGradients { by, limit }).collect());
     }
     if all.is_empty() { Err("no finite gradient was seen before the break".to_owned()) } else { Ok(all) }
 }

@@ -42,6 +42,8 @@ fn margins(op: &str, dtype: &str) -> Option<Vec<f64>> {
             return Some([limit, 20.0, 5.0].into_iter().filter(|&margin| margin <= limit).collect());
         }
         "exp2" => return Some(vec![limit / std::f64::consts::LN_2, 20.0]),
+        // With 1 it is 0, where the logarithm of what is counted begins.
+        "log1p" if !half => &[1e-7, 1e-3, 1.0],
         "sqrt" | "rsqrt" | "pow" | "powf" | "float_power" if !half => &[1e-12, 1e-8, 1e-4],
         "log" | "log1p" | "log2" | "log10" | "div" | "true_divide" | "recip" | "reciprocal" | "sqrt"
         | "rsqrt" | "pow" | "powf" | "acos" | "arccos" | "asin" | "arcsin" | "atanh" | "arctanh"
