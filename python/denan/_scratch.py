@@ -24,7 +24,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 
 # Bytes from which on something made before the training began is a data set.
 DATA_BYTES = 64 * 1024
@@ -88,7 +87,8 @@ class Scratch:
             # A variable that names all of the home, or `/`, names no cache.
             if folder not in ("/", home, os.path.realpath(home)):
                 self.zones.setdefault(folder, "left alone")
-        for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
+        for folder in [*named, "/tmp", "/var/tmp"]:
             self.zones.setdefault(os.path.realpath(folder), "temporary")
         self.real_folders = {}
         self.of_first_run = {}
@@ -115,7 +115,7 @@ class Scratch:
                 folder = _readlink(f"/proc/self/fd/{folder}")
             path = os.path.join(folder, path)
         path = self.told(path)
-        if path.startswith(self.folder):
+        if path == self.folder or path.startswith(self.folder + os.sep):
             return None
         above, name = os.path.split(path.rstrip("/") or "/")
         if name in ("", ".", ".."):
@@ -142,17 +142,33 @@ class Scratch:
             result = os.path.dirname(self.real_folder(above, depth))
         else:
             result = os.path.join(self.real_folder(above, depth), name)
-            try:
-                target = _readlink(result) if depth < 40 else None
-            except OSError:
-                target = None
+            target = self.target(result) if depth < 40 else None
             if target is not None:
                 target = self.told(os.path.join(os.path.dirname(result), target))
                 result = self.real_folder(target, depth + 1)
         if len(self.real_folders) > 10000:
             self.real_folders.clear()
-        self.real_folders[path] = result
+        if self.zone(path) != "stood for":
+            # Links of this run's own come and go.
+            self.real_folders[path] = result
         return result
+
+    def target(self, seen):
+        """What a path is a link to, for this run; None if it is no link."""
+        if self.zone(seen) == "stood for":
+            place = self.root + seen
+            try:
+                target = _readlink(place)
+            except OSError:
+                target = None
+            if target is not None and target != seen:
+                return target
+            if target is None and _is_there(place):
+                return None
+        try:
+            return _readlink(seen)
+        except OSError:
+            return None
 
     def zone(self, seen):
         best, zone = 0, "elsewhere"
@@ -162,11 +178,40 @@ class Scratch:
         return zone
 
     def is_mirrored(self, seen):
-        """Whether the folder that a path is in is a real one of the scratch folder."""
+        """Whether the folder that a path is in would be a real one of the scratch folder, and no link."""
         if self.zone(seen) != "stood for":
             return False
-        above = self.root + os.path.dirname(seen)
-        return os.path.realpath(above, **_STRICTLY_NOT) == above and _is_folder(above)
+        above = os.path.dirname(seen)
+        while above != "/":
+            if self.is_linked(above):
+                return False
+            if above in self.zones:
+                return True
+            above = os.path.dirname(above)
+        return False
+
+    def is_linked(self, seen):
+        """Whether a path's place in the scratch folder is a link."""
+        try:
+            return stat.S_ISLNK(_lstat(self.root + seen).st_mode)
+        except OSError:
+            return False
+
+    def is_own_folder(self, seen):
+        """Whether a real folder of the scratch folder, no link, stands for one."""
+        try:
+            return stat.S_ISDIR(_lstat(self.root + seen).st_mode)
+        except OSError:
+            return False
+
+    def as_given(self, path, folder, place):
+        """A place, by the path that was given where that leads there."""
+        given = path if folder is None else self.absolute(path, folder)
+        text = os.fspath(given)
+        text = os.fsdecode(text) if isinstance(text, bytes) else text
+        if ".." not in text and os.path.normpath(os.path.join(_getcwd(), text)) == place:
+            return given
+        return place
 
     # Reading
 
@@ -174,7 +219,14 @@ class Scratch:
         """Where to read a path. The path itself where this module has no say."""
         seen = self.seen(path, folder, follow)
         if seen is None:
-            return path
+            return path if folder is None else self.absolute(path, folder)
+        place = self.place_to_read(path, folder, seen)
+        if follow and place == seen and self.zone(seen) == "stood for":
+            # The link leads there.
+            return self.as_given(path, folder, self.root + seen) if self.is_mirrored(seen) else place
+        return self.as_given(path, folder, place)
+
+    def place_to_read(self, path, folder, seen):
         zone = self.zone(seen)
         if zone == "left alone":
             return path if folder is None else self.absolute(path, folder)
@@ -279,7 +331,7 @@ class Scratch:
             place = self.root + seen
             if not is_new:
                 self.break_link(place, keeps)
-            return place
+            return self.as_given(path, folder, place)
         place = self.outside + seen
         if _is_there(place):
             return place
@@ -309,8 +361,8 @@ class Scratch:
             target = os.path.join(os.path.dirname(place), _readlink(place))
         except OSError:
             return
-        real = os.path.realpath(target)
-        if real.startswith(self.folder + "/") or _is_folder(real):
+        real = self.real_folder(self.told(target))
+        if target.startswith(self.folder + "/") or real.startswith(self.folder + "/") or _is_folder(real):
             return
         status = _status(real)
         if status is not None and not stat.S_ISREG(status.st_mode):
@@ -344,7 +396,7 @@ class Scratch:
         if zone == "left alone":
             return plain
         if zone == "stood for" and (seen in self.zones or self.is_mirrored(seen)):
-            return self.root + seen
+            return self.as_given(path, folder, self.root + seen)
         place = self.outside + seen
         if _is_there(place):
             return place
@@ -432,40 +484,38 @@ class Scratch:
 
     def move(self, old, new, call, old_folder=None, new_folder=None):
         """Moves a file or folder; of the user's, a link to it."""
-        seen = self.seen(old, old_folder, follow=False)
-        source = self.to_read(old, old_folder, follow=False)
-        seen_new = self.seen(new, new_folder, follow=False)
-        if seen_new is not None and self.zone(seen_new) == "stood for" and self.is_mirrored(seen_new):
-            target = self.root + seen_new
+        seen, to = self.seen(old, old_folder, follow=False), self.seen(new, new_folder, follow=False)
+        source = self.absolute(old, old_folder) if seen is None else self.place_to_read(old, old_folder, seen)
+        source = os.path.join(_getcwd(), os.fsdecode(os.fspath(source)))
+        if to is not None and self.is_mirrored(to):
+            target = self.root + to
         else:
             target = self.to_write(new, new_folder)
-        is_own = seen is None or self.is_this_runs(seen, source)
-        if is_own:
+        target = os.path.join(_getcwd(), os.fsdecode(os.fspath(target)))
+        is_inside = target.startswith(self.folder + "/")
+        if not is_inside and self.zone(to) not in ("left alone", "temporary"):
+            # A folder of the user's is in the way.
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(new))
+        if seen is None or self.is_this_runs(seen, source):
             try:
                 call(source, target)
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if error.errno != errno.EXDEV or _is_folder(source):
                     raise
                 _copy(source, target)
                 _unlink(source)
             return
-        status = _lstat(source)
-        place = self.root + seen
-        if _is_there(target):
-            if stat.S_ISDIR(status.st_mode):
-                call(source, target) if not _is_folder(target) else _rmdir(target)
-            else:
-                _unlink(target)
+        _lstat(source)
+        if is_inside and _is_there(target):
+            _rmdir(target) if stat.S_ISDIR(_lstat(target).st_mode) else _unlink(target)
         _symlink(seen, target)
-        if self.zone(seen) == "stood for" and self.is_mirrored(seen):
-            _unlink(place)
+        if self.is_mirrored(seen):
+            _unlink(self.root + seen)
         else:
             self.forget(seen)
 
     def is_this_runs(self, seen, source):
         """Whether what a path leads to was made by this run, or is none of this module's business."""
-        source = os.fspath(source)
-        source = os.fsdecode(source) if isinstance(source, bytes) else source
         zone = self.zone(seen)
         if source.startswith(self.folder + "/") or zone == "left alone":
             return True
@@ -485,7 +535,8 @@ class Scratch:
         if _is_folder(seen) and not self.is_gone(seen):
             with _scandir(seen) as entries:
                 theirs = {entry.name: entry for entry in entries}
-        if zone == "stood for" and _is_folder(inside) and os.path.realpath(inside) == inside:
+        is_mirrored = zone == "stood for" and (seen in self.zones or self.is_mirrored(seen))
+        if is_mirrored and self.is_own_folder(seen):
             with _scandir(inside) as entries:
                 own = {entry.name: entry for entry in entries}
             theirs = {name: entry for name, entry in theirs.items() if name in own}
@@ -573,18 +624,21 @@ def _patch(scratch):
         setattr(module, name, wrapped)
 
     def place(find, path, *args, **options):
-        """Where, or the path as it is where that is in doubt."""
+        """Where, or the path as it is where it names no file."""
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         try:
             found = find(path, *args, **options)
-            return os.fsencode(found) if isinstance(path, bytes) and isinstance(found, str) else found
-        except (FileNotFoundError, FileExistsError, PermissionError):
+        except (OSError, ValueError):
             raise
         except Exception:
-            if os.environ.get("DENAN_DEBUG"):
+            # In doubt a file is read where it is, and never written there.
+            if find not in reading or os.environ.get("DENAN_DEBUG"):
                 raise
             return path
+        return os.fsencode(found) if isinstance(path, bytes) and isinstance(found, str) else found
+
+    reading = (scratch.to_read, scratch.seen)
 
     def opened(path, mode):
         if not isinstance(mode, str) or not set(mode) & set("wax+"):
@@ -664,6 +718,9 @@ def _patch(scratch):
     def os_symlink(src, dst, target_is_directory=False, *, dir_fd=None):
         return _symlink(src, place(scratch.to_make, dst, dir_fd), target_is_directory, dir_fd=dir_fd)
 
+    def os_link(src, dst, *, src_dir_fd=None, dst_dir_fd=None, follow_symlinks=True):
+        return _copy(place(scratch.to_read, src, src_dir_fd), place(scratch.to_make, dst, dst_dir_fd))
+
     def os_unlink(path, *, dir_fd=None):
         return scratch.remove(path, dir_fd, _unlink)
 
@@ -685,6 +742,10 @@ def _patch(scratch):
 
         return call
 
+    def asking(original):
+        """A call that asks something of a file."""
+        return lambda path=".", *args, **options: original(place(scratch.to_read, path), *args, **options)
+
     def changed(path, dir_fd=None):
         found = scratch.to_read(path, dir_fd)
         return scratch.to_write(path, dir_fd, keeps=True) if not _is_folder(found) else found
@@ -702,7 +763,6 @@ def _patch(scratch):
                 raise
             handle(rmtree, path, error if options.get("onexc") else sys.exc_info())
             return None
-        # The folder's path comes back where this module could not tell.
         return None if is_done else rmtree(path, ignore_errors, *args, **options)
 
     shutil_rmtree.avoids_symlink_attacks = getattr(rmtree, "avoids_symlink_attacks", False)
@@ -724,10 +784,16 @@ def _patch(scratch):
     put(os, "rmdir", os_rmdir)
     put(os, "rename", os_rename)
     put(os, "replace", os_replace)
-    for name in ("chmod", "chown", "utime", "truncate", "setxattr"):
+    for name in ("chmod", "chown", "utime", "truncate", "setxattr", "removexattr"):
         if hasattr(os, name):
             put(os, name, changing(getattr(os, name)))
+    for name in ("listxattr", "getxattr", "statvfs"):
+        if hasattr(os, name):
+            put(os, name, asking(getattr(os, name)))
+    put(os, "link", os_link)
     put(shutil, "rmtree", shutil_rmtree)
+    if hasattr(sys.modules.get("bz2"), "_builtin_open"):
+        sys.modules["bz2"]._builtin_open = builtins.open
     scratch.opened = opened
 
 
@@ -744,9 +810,10 @@ def _enter(scratch):
     def stand_in(path):
         if not isinstance(path, str) or not os.path.isabs(path):
             return path
-        place = scratch.root + path
-        is_ours = scratch.zone(path) == "stood for" and _is_folder(place) and os.path.realpath(place) == place
-        return place if is_ours else path
+        path = scratch.real_folder(os.path.normpath(path))
+        is_ours = path in scratch.zones or scratch.is_mirrored(path)
+        is_ours = is_ours and scratch.zone(path) == "stood for" and scratch.is_own_folder(path)
+        return scratch.root + path if is_ours else path
 
     here = _getcwd()
     if stand_in(here) != here:
@@ -841,13 +908,10 @@ def _wrap(module, name, mode, position=0, keyword="f"):
 # The file system as it is
 
 
-_STRICTLY_NOT = {}
-
-
 def _status(path):
     try:
         return _stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
