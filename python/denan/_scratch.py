@@ -11,8 +11,8 @@ calls by which Python opens, makes, moves and removes files see to it that
 - what the user's own run has made is not there, as it was not when that run began,
 - links look like the files that they stand for, and folders list their files in the user's order.
 
-Temporary folders keep what was in them before; caches, installed packages and devices are left alone. Two names for a
-path: `seen` is the one that the user's own run would know, `place` where this run finds or puts it.
+What is new in a temporary folder is made there, and what was in it before is kept. Caches, installed packages and
+devices are left alone. Two names for a path: `seen` is the one that the user's own run would know, `place` where this run finds or puts it.
 """
 
 import builtins
@@ -31,6 +31,8 @@ DATA_BYTES = 64 * 1024
 MOST_ENTRIES = 2000
 # Folders that this run writes as the user's own does: what is in them is made again whenever it is missing.
 CACHES = ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR")
+# The same in temporary folders, by how the names begin.
+TEMPORARY_CACHES = ("torchinductor", "torch_extensions", "triton", "ray", "pymp-", ".")
 # Trackers that would otherwise begin a second run online.
 OFFLINE = {
     "WANDB_MODE": "disabled",
@@ -90,6 +92,7 @@ class Scratch:
         named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
         for folder in [*named, "/tmp", "/var/tmp"]:
             self.zones.setdefault(os.path.realpath(folder), "temporary")
+        self.zones_of_temporary = {}
         self.real_folders = {}
         self.of_first_run = {}
 
@@ -175,6 +178,21 @@ class Scratch:
         for folder, of_folder in self.zones.items():
             if len(folder) > best and (seen == folder or seen.startswith(folder.rstrip("/") + "/")):
                 best, zone = len(folder), of_folder
+        if zone == "temporary" and len(seen) > best:
+            top = seen[: best + 1] + seen[best + 1 :].split(os.sep, 1)[0]
+            return self.zone_of_temporary(top)
+        return zone
+
+    def zone_of_temporary(self, top):
+        """How something in a temporary folder is treated: a folder that was there before this run is like any other."""
+        zone = self.zones_of_temporary.get(top)
+        if zone is None:
+            birth = _birth(top)
+            is_cache = os.path.basename(top).startswith(TEMPORARY_CACHES)
+            is_old = birth is not None and birth < self.began and stat.S_ISDIR(_lstat(top).st_mode)
+            zone = "left alone" if is_cache else "elsewhere" if is_old else "temporary"
+            if birth is not None:
+                self.zones_of_temporary[top] = zone
         return zone
 
     def is_mirrored(self, seen):
