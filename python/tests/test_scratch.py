@@ -70,7 +70,9 @@ WAYS = {
     "elsewhere": ("OUT/out.txt", "open(OUT / 'out.txt', 'w').write(ME)"),
     "elsewhere over a file": ("OUT/old.txt", "(OUT / 'old.txt').write_text(ME)"),
     "elsewhere over a checkpoint": ("OUT/old.txt", "torch.save(ME, OUT / 'old.txt')"),
-    "elsewhere into a new folder": ("OUT/a/out.pt", "(OUT / 'a').mkdir(exist_ok=True); torch.save(ME, OUT / 'a/out.pt')"),
+    "elsewhere into a new folder": (
+        "OUT/a/out.pt", "(OUT / 'a').mkdir(exist_ok=True); torch.save(ME, OUT / 'a/out.pt')",
+    ),
     "through a link": ("OUT/old.txt", "open('linked/old.txt', 'w').write(ME)"),
     "over a file in a folder of many": ("many/7.txt", "open('many/7.txt', 'w').write(ME)"),
 }
@@ -101,7 +103,8 @@ def test_only_the_first_run_writes(train, tmp_path, outside, way):
 def test_a_log_is_appended_to_once(train, tmp_path, outside, where):
     folder = {"HERE": tmp_path, "OUT": outside}[where]
     (folder / "log.txt").write_text("before\n")
-    ran = train(f"import logging; logging.basicConfig(filename={where} / 'log.txt', format='%(message)s')", "logging.warning(ME.strip())")
+    begin = f"import logging; logging.basicConfig(filename={where} / 'log.txt', format='%(message)s')"
+    ran = train(begin, "logging.warning(ME.strip())")
     assert (folder / "log.txt").read_text() == "before\n" + 2 * ran.printed
 
 
