@@ -3,6 +3,7 @@
 Each script writes the number of its process, and prints it: only what the first run prints is shown.
 """
 
+import importlib.util
 import pathlib
 import shutil
 import sys
@@ -31,6 +32,11 @@ for step in range(start, start + 5):
     optimizer.step()
     EACH
 """
+
+
+def needs(*packages):
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 @pytest.fixture
@@ -229,3 +235,98 @@ def test_what_the_first_run_has_changed_is_said(train, tmp_path):
 def test_the_script_is_that_of_the_first_run(train, tmp_path):
     # Edited while it runs.
     train("if not IS_AGAIN: pathlib.Path('train.py').write_text('raise SystemExit(5)')")
+
+
+LIGHTNING = """
+import os, pathlib, torch, lightning
+from lightning.pytorch.loggers import CSVLogger
+HERE, OUT = pathlib.Path(os.environ["HERE"]), pathlib.Path(os.environ["OUT"])
+print(f"{os.getpid()}", flush=True)
+lightning.seed_everything(0, verbose=False)
+x = torch.rand(64, 4) + 0.1
+x[37, 2] = 0
+
+class Regression(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Linear(4, 1)
+
+    def training_step(self, batch, number):
+        loss = self.body(batch[0].log()).pow(2).mean()
+        self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+saving = lightning.pytorch.callbacks.ModelCheckpoint(OUT / "checkpoints", every_n_train_steps=1, save_last=True)
+trainer = lightning.Trainer(
+    max_epochs=2, accelerator="cpu", logger=CSVLogger("logs", flush_logs_every_n_steps=1), callbacks=[saving],
+    log_every_n_steps=1, enable_progress_bar=False, enable_model_summary=False,
+)
+last = OUT / "checkpoints/last.ckpt"
+data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), batch_size=8)
+trainer.fit(Regression(), data, ckpt_path=last if last.exists() else None)
+"""
+
+
+@needs("lightning")
+def test_lightning_logs_and_saves_once(run, tmp_path, outside):
+    ran = run(LIGHTNING, environment={"HERE": str(tmp_path), "OUT": str(outside)})
+    assert ran.code == 1 and ran.producer["op"] == "log", ran.said
+    assert not any("repeat" in note or "closely" in note for note in ran.result["notes"]), ran.result["notes"]
+    assert [path.name for path in (tmp_path / "logs/lightning_logs").iterdir()] == ["version_0"]
+    rows = (tmp_path / "logs/lightning_logs/version_0/metrics.csv").read_text().splitlines()
+    steps = [row.split(",")[-1] for row in rows]
+    assert len(steps) == len(set(steps)) and not list(outside.glob("checkpoints/*-v1*"))
+
+
+@needs("transformers", "accelerate")
+def test_transformers_saves_once(run, tmp_path, outside):
+    text = """
+        import os, pathlib, torch
+        from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainingArguments, set_seed
+        from transformers.trainer_utils import get_last_checkpoint
+
+        HERE, OUT = os.environ["HERE"], os.environ["OUT"]
+        set_seed(0)
+
+        class Rows(torch.utils.data.Dataset):
+            def __init__(self):
+                self.x = torch.rand(64, 4) + 0.1
+                self.x[37, 2] = 0
+
+            def __len__(self):
+                return 64
+
+            def __getitem__(self, i):
+                return {"x": self.x[i]}
+
+        class Model(PreTrainedModel):
+            config_class = PretrainedConfig
+
+            def __init__(self, config):
+                super().__init__(config)
+                self.body = torch.nn.Linear(4, 1)
+                self.post_init()
+
+            def _init_weights(self, module):
+                pass
+
+            def forward(self, x):
+                return {"loss": self.body(x.log()).pow(2).mean()}
+
+        arguments = TrainingArguments(
+            output_dir=WHERE, save_steps=1, logging_steps=1, per_device_train_batch_size=4, report_to=[], use_cpu=True,
+            disable_tqdm=True, max_steps=40, save_total_limit=2,
+        )
+        trainer = Trainer(Model(PretrainedConfig()), arguments, train_dataset=Rows())
+        has_any = os.path.isdir(WHERE) and get_last_checkpoint(WHERE)
+        trainer.train(resume_from_checkpoint=True if has_any else None)
+    """
+    for where, folder in [("'saved'", tmp_path / "saved"), ("OUT + '/saved'", outside / "saved")]:
+        ran = run(text.replace("WHERE", where), environment={"HERE": str(tmp_path), "OUT": str(outside)})
+        assert ran.code == 1 and ran.producer["op"] == "log", ran.said
+        assert not any("repeat" in note or "closely" in note for note in ran.result["notes"]), ran.result["notes"]
+        steps = sorted(int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*"))
+        assert steps and steps[-1] == ran.result["break"]["step"] and len(steps) <= 2

@@ -121,7 +121,8 @@ class Names:
     def zone(self, seen):
         """How a path is treated."""
         if not self.longest_first:
-            self.longest_first = sorted(((folder + os.sep, zone) for folder, zone in self.zones.items()), key=_length)
+            zones = [(os.path.join(folder, ""), zone) for folder, zone in self.zones.items()]
+            self.longest_first = sorted(zones, key=lambda zone: -len(zone[0]))
         folder = seen + os.sep
         for above, zone in self.longest_first:
             if folder.startswith(above):
@@ -177,7 +178,3 @@ class Names:
         if ".." not in text and os.path.normpath(os.path.join(disk.getcwd(), text)) == place:
             return given
         return place
-
-
-def _length(zone):
-    return -len(zone[0])
