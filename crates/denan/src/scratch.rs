@@ -42,6 +42,9 @@ const MOST_OF_KEPT: u64 = 256 * 1024;
 const MOST_KEPT: u64 = 32 * 1024 * 1024;
 /// Bytes from which on something that was made before the training began is a data set and no settings.
 const DATA_BYTES: u64 = 64 * 1024;
+/// How often it is tried to remove a scratch folder, and how long it is waited in between.
+const TRIES_TO_REMOVE: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 /// Time up to the break from which on a re-run's is worth a word.
 const LONG: Duration = Duration::from_secs(20);
 
@@ -214,7 +217,7 @@ impl Scratch {
             training_began: training.map(seconds),
             began: seconds(SystemTime::now()),
         };
-        Ok(Entered { launch, plan, _temporary: temporary })
+        Ok(Entered { launch, plan, temporary })
     }
 
     /// The arguments, with the script's absolute path in the scratch folder.
@@ -237,7 +240,19 @@ impl Scratch {
 struct Entered {
     launch: Launch,
     plan: plan::Scratch,
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Workers of a run that was ended may still be writing. What never goes is the system's to clean up.
+        for _ in 0..TRIES_TO_REMOVE {
+            match std::fs::remove_dir_all(self.temporary.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(BETWEEN_TRIES),
+                _ => return,
+            }
+        }
+    }
 }
 
 impl Entered {
@@ -336,7 +351,6 @@ impl Noted {
                 }
             }
         }
-        // A folder that is queued comes after files of folders that were queued later, but after its parent.
         noted.around = around(&noted.roots);
         noted
     }
@@ -481,7 +495,8 @@ fn file(path: &Path, metadata: &Metadata, kept_bytes: &mut u64) -> Kind {
 /// Whether a folder is nobody's output: an environment, a repository.
 fn is_whole(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
-    WHOLE.iter().any(|whole| name == *whole) || folder.join("pyvenv.cfg").exists()
+    let holds = |marker: &str| folder.join(marker).exists();
+    WHOLE.iter().any(|whole| name == *whole) || holds("pyvenv.cfg") || holds("conda-meta")
 }
 
 fn around(roots: &[PathBuf]) -> Vec<PathBuf> {
