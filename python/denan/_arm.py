@@ -14,6 +14,7 @@ import sys
 def wait_for_torch(plan_text: str) -> None:
     """Sets the hooks once torch is imported; at once if it has been."""
     plan = json.loads(plan_text)
+    scratch = _keep_files(plan["scratch"]) if plan.get("scratch") is not None else None
     seed = plan.get("seed", 0)
     random.seed(seed)
     if plan.get("look-from") is not None:
@@ -25,17 +26,34 @@ def wait_for_torch(plan_text: str) -> None:
 
     def watch_torch(torch) -> None:
         torch.manual_seed(seed)
+        if scratch is not None:
+            scratch.watch_torch(torch)
         from denan._torch import hooks
         from denan._torch.watcher import Watcher
 
         hooks.watch(Watcher(plan_text))
 
     waiting = {"numpy": seed_numpy, "torch": watch_torch}
+    if scratch is not None:
+        waiting.update(scratch.WATCHED)
     for name in list(waiting):
         if name in sys.modules:
             waiting.pop(name)(sys.modules[name])
     if waiting:
         sys.meta_path.insert(0, _Waiting(waiting))
+
+
+def _keep_files(plan):
+    """Keeps the user's files from what this process writes, or ends it."""
+    try:
+        from denan import _scratch
+
+        _scratch.install(plan)
+        return _scratch
+    except Exception as error:
+        # This is a re-run: better none than one that writes where the user's own run did.
+        print(f"denan: no re-run, since it could not be kept from the user's files: {error!r}", file=sys.stderr)
+        os._exit(1)
 
 
 class _Waiting(importlib.abc.MetaPathFinder):

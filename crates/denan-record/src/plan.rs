@@ -36,6 +36,25 @@ pub struct Plan {
     pub renamed: Option<(String, String)>,
     /// The one thing that is different in this run.
     pub intervention: Option<Intervention>,
+    /// Keep what the program writes away from the user's files. Only in a run that is not the user's own.
+    pub scratch: Option<Scratch>,
+}
+
+/// Where a re-run writes: a folder that is thrown away, and what in it stands for which of the user's folders. Times are in
+/// seconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Scratch {
+    /// The folder. Its `root` stands for `/`; its `outside` takes what is written elsewhere than in `stands_for`.
+    pub folder: PathBuf,
+    /// The user's folders that are stood for: what is not below `root` is not there, even where the user has it.
+    pub stands_for: Vec<PathBuf>,
+    /// When the user's own run began: what is younger, that run has made.
+    pub first_began: f64,
+    /// When its training began: what is older was there to be read, such as a data set that it downloaded.
+    pub training_began: Option<f64>,
+    /// When this run began.
+    pub began: f64,
 }
 
 /// Which samples are gone through forward and loss only.

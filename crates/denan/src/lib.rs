@@ -21,6 +21,7 @@ mod python;
 mod records;
 mod replayed;
 mod result;
+mod scratch;
 mod session;
 mod sources;
 mod terminal;

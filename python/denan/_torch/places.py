@@ -8,6 +8,8 @@ import site
 import sys
 import sysconfig
 
+from denan._scratch import told
+
 
 class Lines:
     """Finds the user's line on the stack."""
@@ -15,7 +17,7 @@ class Lines:
     def __init__(self):
         self.known = {}
         self.is_users = {}
-        self.start = os.getcwd()
+        self.start = told(os.getcwd())
         self.libraries = _libraries()
         # A program that is itself an installed package (`python -m package`) is the user's.
         main = getattr(sys.modules.get("__main__"), "__file__", None)
@@ -87,7 +89,7 @@ class Lines:
         return self._shown(code.co_filename), line, column, function
 
     def _shown(self, file):
-        path = os.path.abspath(file)
+        path = told(os.path.abspath(file))
         return os.path.relpath(path, self.start) if path.startswith(self.start + os.sep) else path
 
 

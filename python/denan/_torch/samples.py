@@ -6,6 +6,8 @@ from collections import deque
 import torch
 from torch.utils.data import IterableDataset, Subset
 
+from denan._scratch import told
+
 # Attributes in which data sets usually keep a name, or a tuple that begins with one, for each sample.
 LISTS = ("samples", "imgs", "images", "files", "filenames", "file_names", "paths", "image_paths", "names", "ids", "keys")
 # Keys of an item that say which one it is.
@@ -95,9 +97,10 @@ def named(item, dataset):
     """A name as the data set has it; of an absolute path what is below the data set's folder, or below this one."""
     text = text_of(item)
     if text is not None and os.path.isabs(text):
+        text = told(text)
         for folder in (getattr(dataset, "root", None), os.getcwd()):
             if isinstance(folder, (str, os.PathLike)):
-                folder = os.path.join(os.path.abspath(folder), "")
+                folder = os.path.join(told(os.path.abspath(folder)), "")
                 if text.startswith(folder):
                     return text[len(folder) :]
     return text
@@ -113,7 +116,7 @@ def label(samples, data):
     for names in columns:
         is_text = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
         if is_text and len(names) == len(samples) and len(set(names)) == len(names):
-            return [(index, name) for (index, _), name in zip(samples, names)]
+            return [(index, told(name)) for (index, _), name in zip(samples, names)]
     return samples
 
 

@@ -11,6 +11,7 @@ use crate::launch::Launch;
 use crate::python;
 use crate::records::Records;
 use crate::result;
+use crate::scratch::Scratch;
 use crate::session::{self, Output, Watched};
 use crate::sources::SourceFiles;
 use crate::terminal::Terminal;
@@ -37,8 +38,9 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         None => python::watched(typed, host, seed)?,
     };
     let mut notes = Vec::new();
+    let scratch = Scratch::of(&launch, can_screen);
     let screened = match arguments.screen {
-        true if can_screen => Some(screen::whole(&launch, seed, terminal)?),
+        true if can_screen => Some(screen::whole(&launch, seed, &scratch, terminal)?),
         true => {
             // The program would train to its end, twice.
             notes.push("the data set was not gone through: --screen is for PyTorch trainings".to_owned());
@@ -60,7 +62,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
     let mut warned = false;
     let mut noticed = false;
-    let on_event = |event: &Event| match event {
+    let mut on_event = |event: &Event| match event {
         // Of several ranks, and of an evaluation and the training, the first is said.
         Event::Break(found) | Event::Noticed { found, .. } if !std::mem::replace(&mut noticed, true) => {
             let what = if found.in_evaluation { "an evaluation" } else { "the training" };
@@ -72,7 +74,10 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         )),
         _ => {}
     };
-    let watched = session::watch(&launch, plan, Output::Shown, None, records.as_mut(), on_event);
+    let watched = session::watch(&launch, plan, Output::Shown, None, records.as_mut(), |event| {
+        scratch.hear(event);
+        on_event(event);
+    });
     let is_empty = |told: &Collected| told.run.steps.is_empty() && told.run.first_break.is_none();
     if watched.as_ref().map_or(true, |watched| watched.ranks.values().all(is_empty))
         && let Some(records) = records.take()
@@ -85,6 +90,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
     let mut rerunner = Rerunner {
         launch: &launch,
+        scratch: &scratch,
         rank,
         seed,
         annotations: &annotations,
@@ -192,6 +198,7 @@ fn keep_tape(result: &mut RunResult, run: &Run, again: &Run, tape: Option<&Tape>
 /// Runs the training again for the experiments.
 pub(super) struct Rerunner<'a> {
     launch: &'a Launch,
+    scratch: &'a Scratch,
     /// The process whose break is explained, of several that train together.
     rank: u32,
     seed: u64,
@@ -227,9 +234,8 @@ impl Rerunner<'_> {
         if Instant::now() > self.deadline {
             return Err(NO_TIME.to_owned());
         }
-        let deadline = Some(self.deadline);
-        let watched = session::watch(self.launch, plan, Output::Hidden, deadline, None, |_| {})
-            .map_err(|error| error.to_string())?;
+        let watched = self.scratch.watch(self.launch, plan, Some(self.deadline), self.terminal);
+        let watched = watched.map_err(|error| error.to_string())?;
         if watched.status.is_some() { Ok(watched) } else { Err(NO_TIME.to_owned()) }
     }
 }

@@ -4,7 +4,7 @@
 use super::run::Rerunner;
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::session::{self, Output};
+use crate::scratch::Scratch;
 use crate::terminal::Terminal;
 use denan_diagnose::may_blame_samples;
 use denan_finding::number::float;
@@ -16,10 +16,10 @@ use denan_record::plan::{Plan, Screen};
 const MOST_OF_BATCH: f64 = 0.5;
 
 /// Goes through the whole data set with the parameters that the training begins with.
-pub fn whole(launch: &Launch, seed: u64, terminal: &Terminal) -> Result<Screened, Error> {
+pub fn whole(launch: &Launch, seed: u64, scratch: &Scratch, terminal: &Terminal) -> Result<Screened, Error> {
     terminal.say("going through the data set once, forward and loss only");
     let plan = Plan { seed, screen: Some(Screen { step: 0, whole: true }), ..Plan::default() };
-    let watched = session::watch(launch, plan, Output::Hidden, None, None, |_| {})?;
+    let watched = scratch.watch(launch, plan, None, terminal)?;
     let status = watched.status;
     Ok(watched.of_rank(0).screened.unwrap_or_else(|| {
         let reason = match status.filter(|status| !status.success()) {
