@@ -316,6 +316,11 @@ fn is_in_update(source: &Source, at: &std::ops::Range<usize>) -> bool {
     source.around(at.start).last().is_some_and(|stmt| rate_by_hand(stmt).is_some())
 }
 
+/// A rate multiplied by a factor, where it is defined or in place.
+pub(super) fn scaled<'a>(program: &'a Program, source: &'a Source, rate: &'a Expr, factor: f64) -> Vec<Change<'a>> {
+    Rates { program, factor, recorded: None }.at(source, rate, &mut Vec::new())
+}
+
 /// Sets a rate to a number, where it is defined or in place; nothing if it is that already.
 pub(super) fn set<'a>(program: &'a Program, source: &'a Source, rate: &'a Expr, to: f64) -> Vec<Change<'a>> {
     let is_it = |value: f64| (value - to).abs() <= 1e-6 * to.abs();

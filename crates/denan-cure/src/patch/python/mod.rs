@@ -12,6 +12,7 @@ mod initialize;
 mod inputs;
 mod learning_rate;
 mod loss;
+mod model;
 mod names;
 mod norms;
 mod optimizer;

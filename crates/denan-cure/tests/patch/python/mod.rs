@@ -1,6 +1,7 @@
 //! Patches of small scripts that train with PyTorch.
 
 mod data;
+mod networks;
 mod optimizers;
 mod precision;
 mod rates;

@@ -126,6 +126,9 @@ fn gradients_are_set_to_zero_before_the_backward_pass() {
     let patched = sick(ADAM, inner, Intervention::ZeroGrad);
     patched.becomes(&["+    optimizer.zero_grad()"]);
     sick("", "    trainer.step()", Intervention::ZeroGrad).stays("no backward()");
+    sick(ADAM, STEP, Intervention::ZeroGrad).stays("already");
+    let once = "    optimizer.zero_grad()\n    for part in x:\n        f(part).backward()\n        optimizer.step()";
+    sick(ADAM, once, Intervention::ZeroGrad).becomes(&["+        optimizer.zero_grad()"]);
 }
 
 #[test]
