@@ -30,5 +30,5 @@ pub mod patch;
 pub mod render;
 
 pub use finding::*;
-pub use patch::Patch;
+pub use patch::{Hunk, Patch};
 pub use render::{Format, NoSources, Sources, Style, render};

@@ -1,7 +1,7 @@
 //! A change of the user's source, and which of its lines differ.
 
-/// A change of one place in the user's source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A change of one file of the user's source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
     /// Path of the file, as the user would type it.
     pub file: String,
@@ -11,14 +11,27 @@ pub struct Patch {
     pub before: String,
     /// The line as it should be.
     pub after: String,
+    /// The other places of the file that change with it, from the top down; `line` counts in the file as it is.
+    pub more: Vec<Hunk>,
+}
+
+/// A change of one place in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hunk {
+    /// 1-based line of `before`.
+    pub line: u32,
+    /// The line as it is (several lines if the statement has several).
+    pub before: String,
+    /// The line as it should be; empty where it goes.
+    pub after: String,
 }
 
 /// Neighbouring lines that go, and those that take their place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// Lines of the patch's `before` in front of it.
+    /// Lines of the hunk's `before` in front of it.
     pub kept_before: usize,
-    /// Lines of the patch's `after` in front of it.
+    /// Lines of the hunk's `after` in front of it.
     pub kept_after: usize,
     /// The lines as they are.
     pub before: Vec<&'a str>,
@@ -27,9 +40,17 @@ pub struct Change<'a> {
 }
 
 impl Patch {
+    /// All places that change, from the top down.
+    pub fn hunks(&self) -> Vec<Hunk> {
+        let first = Hunk { line: self.line, before: self.before.clone(), after: self.after.clone() };
+        std::iter::once(first).chain(self.more.iter().cloned()).collect()
+    }
+}
+
+impl Hunk {
     /// The lines that differ, from the top down: what a longest common subsequence of lines leaves over.
     pub fn changes(&self) -> Vec<Change<'_>> {
-        let (before, after) = (lines(&self.before), lines(&self.after));
+        let (before, after) = (lines(&self.before), self.lines_after());
         // Length of the longest common subsequence of the lines from here on.
         let width = after.len() + 1;
         let mut common = vec![0_u32; (before.len() + 1) * width];
@@ -65,6 +86,16 @@ impl Patch {
         }
         changes
     }
+
+    /// By how many lines the file gets longer.
+    pub fn grows_by(&self) -> i64 {
+        self.lines_after().len() as i64 - lines(&self.before).len() as i64
+    }
+
+    /// The lines that come; none where lines only go.
+    fn lines_after(&self) -> Vec<&str> {
+        if self.after.is_empty() && !self.before.is_empty() { Vec::new() } else { lines(&self.after) }
+    }
 }
 
 /// Lines of a text; one that is empty has one empty line.
@@ -78,13 +109,12 @@ mod tests {
 
     #[test]
     fn lines_that_stay_part_the_changes() {
-        let patch = Patch {
-            file: String::new(),
+        let hunk = Hunk {
             line: 1,
             before: "let a = x();\nloop {\n    step(a);\n}".to_owned(),
             after: "let a = y();\nloop {\n    clip();\n    step(b);\n}".to_owned(),
         };
-        let [first, second] = &patch.changes()[..] else { panic!("{:?}", patch.changes()) };
+        let [first, second] = &hunk.changes()[..] else { panic!("{:?}", hunk.changes()) };
         assert_eq!(
             (first.kept_before, &first.before[..], &first.after[..]),
             (0, &["let a = x();"][..], &["let a = y();"][..])
@@ -94,7 +124,7 @@ mod tests {
             (&second.before[..], &second.after[..]),
             (&["    step(a);"][..], &["    clip();", "    step(b);"][..])
         );
-        let same = Patch { after: patch.before.clone(), ..patch };
+        let same = Hunk { after: hunk.before.clone(), ..hunk };
         assert!(same.changes().is_empty());
     }
 }

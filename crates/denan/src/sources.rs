@@ -6,9 +6,25 @@ use denan_finding::render::Sources;
 use std::path::{Path, PathBuf};
 
 /// Folders that hold no source of the user's.
-const SKIPPED: [&str; 5] = ["target", ".git", "node_modules", ".venv", "vendor"];
+const SKIPPED: [&str; 10] = [
+    "target",
+    ".git",
+    "node_modules",
+    ".venv",
+    "venv",
+    "vendor",
+    "site-packages",
+    "__pycache__",
+    ".tox",
+    ".eggs",
+];
+/// What a virtual environment of Python holds at its top, whatever it is called.
+const ENVIRONMENT: &str = "pyvenv.cfg";
 /// Files that are looked through at most; a larger tree is somebody's whole disk.
 const MOST_FILES: usize = 5000;
+
+/// What names of source files end with, in the languages of burn and PyTorch.
+const EXTENSIONS: [&str; 2] = ["rs", "py"];
 
 /// Files of the user's program on disk.
 pub struct SourceFiles {
@@ -68,6 +84,9 @@ impl SourceTree for SourceFiles {
 }
 
 fn collect(folder: &Path, found: &mut Vec<String>) {
+    if folder.join(ENVIRONMENT).exists() {
+        return;
+    }
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
@@ -77,7 +96,9 @@ fn collect(folder: &Path, found: &mut Vec<String>) {
         }
         if kind.is_dir() && !SKIPPED.iter().any(|skipped| name == *skipped) {
             collect(&path, found);
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "rs") {
+        } else if kind.is_file()
+            && path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own == *known))
+        {
             found.push(path.display().to_string());
         }
     }

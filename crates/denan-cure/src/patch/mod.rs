@@ -27,37 +27,19 @@
 //!     line: 7,
 //!     before: "    let y = x.log();".to_owned(),
 //!     after: "    let y = x.clamp_min(1e-7).log();".to_owned(),
+//!     more: Vec::new(),
 //! };
 //! assert!(unified_diff(&patch).contains("@@ -7 +7 @@\n-    let y = x.log();\n"));
 //! ```
 
-mod at_line;
-mod batch;
-mod change_optimizer;
-mod clip_gradients;
-mod definition;
 mod diff;
-mod drop_samples;
-mod expr;
-mod float32;
-mod import;
-mod inputs;
-mod layers;
-mod learning_rate;
-mod loss;
+mod edit;
 mod number;
-mod optimizer;
-mod place;
-mod raise_epsilon;
-mod rate;
-mod safe_op;
-mod source;
-mod walk;
-mod weight_decay;
+mod python;
+mod rust;
 
-pub use diff::{unified_diff, unified_diff_in};
+pub use diff::{applied, unified_diff, unified_diff_in};
 
-use denan_diagnose::facts;
 use denan_finding::Patch;
 use denan_record::model::{Break, Place, Run, Sample};
 use denan_record::plan::Intervention;
@@ -65,7 +47,8 @@ use std::fmt;
 
 /// The change of the user's source that does what `intervention` did from outside.
 ///
-/// The patched file is known to parse; it is not type-checked.
+/// The engine of the recorded run says which language the source is in: Python for PyTorch, else
+/// Rust. The patched file is known to parse; it is not type-checked.
 ///
 /// # Errors
 /// The place cannot be found or not be told from another, or the change cannot
@@ -75,51 +58,10 @@ pub fn patch(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    match intervention {
-        Intervention::SafeOp { op, file, line, margin } => {
-            safe_op::patch(&safe_op::Call { op, file, line: *line, margin: *margin }, context, sources)
-        }
-        Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
-        Intervention::ClipGradients { by, limit } => clip_gradients::patch(*by, *limit, context, sources),
-        Intervention::RaiseEpsilon { epsilon } => raise_epsilon::patch(*epsilon, context, sources),
-        Intervention::DropSamples { indices, .. } => drop_samples::patch(indices, context, sources),
-        Intervention::ClampInputs { at, low, high } => inputs::clamp(at, *low, *high, sources),
-        Intervention::NormalizeInputs { at, axis, means, stds } => {
-            inputs::normalize(at, *axis, means, stds, sources)
-        }
-        Intervention::ReplaceAnchors { at, values } => inputs::anchors(at, values, sources),
-        Intervention::Float32 { .. } => float32::patch(sources),
-        Intervention::ZeroGrad => Err(NoPatch::new(
-            "burn's gradients belong to one backward pass",
-            "take the gradients of each backward pass anew",
-        )),
-        Intervention::ScaleLoss { factor } => loss::scaled(*factor, sources),
-        Intervention::MeanLoss { elements } => {
-            let place = context.run.and_then(facts::summed_loss).and_then(|(_, place)| place);
-            loss::mean(*elements, place.as_ref(), sources)
-        }
-        Intervention::SmallerBatch { size } => batch::patch(*size, sources),
-        Intervention::Reinitialize { parameters } => {
-            let known = context.run.map_or(&[][..], |run| &run.parameters);
-            layers::reinitialize(parameters, known, sources)
-        }
-        Intervention::InsertNorm { after } => layers::insert_norm(after, sources),
-        Intervention::FreezeBatchNorm { how, .. } => layers::freeze_batch_norm(*how, sources),
-        Intervention::ConstantLearningRate { rate } => rate::constant(*rate, context, sources),
-        Intervention::WarmUp { steps } => rate::warm_up(*steps, context, sources),
-        Intervention::WeightDecay { penalty } => weight_decay::patch(*penalty, context, sources),
-        Intervention::ChangeOptimizer { to, rate } => change_optimizer::patch(*to, *rate, context, sources),
-        Intervention::FreezeReleased { .. } => Err(NoPatch::new(
-            "what is released may be written in many ways",
-            "keep the part frozen: leave its gradients out of the step, or module.freeze()",
-        )),
-        Intervention::LowerReleasedRate { factor, .. } => Err(NoPatch::new(
-            "what is released may be written in many ways",
-            format!(
-                "step the released part with {} of the rate; denan_burn::remedies::Release lets it rise slowly",
-                number::short(*factor)
-            ),
-        )),
+    if context.run.is_some_and(Run::is_of_torch) {
+        python::patch(intervention, context, sources)
+    } else {
+        rust::patch(intervention, context, sources)
     }
 }
 
@@ -143,7 +85,7 @@ pub trait SourceTree {
     /// Text of a file, by a name out of [`files`](Self::files) or by its path as the compiler recorded it.
     fn read(&self, file: &str) -> Option<String>;
 
-    /// The user's `.rs` files; none of the dependencies'.
+    /// The user's source files (`.rs`, `.py`); none of the dependencies'.
     fn files(&self) -> Vec<String>;
 
     /// The file's path as the user would type it.

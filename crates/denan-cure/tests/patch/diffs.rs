@@ -2,12 +2,18 @@
 
 use crate::program::{Program, apply};
 use denan_cure::patch::{unified_diff, unified_diff_in};
-use denan_finding::Patch;
+use denan_finding::{Hunk, Patch};
 use std::path::Path;
 use std::process::Command;
 
 fn patch(line: u32, before: &str, after: &str) -> Patch {
-    Patch { file: "demo/src/main.rs".into(), line, before: before.into(), after: after.into() }
+    Patch {
+        file: "demo/src/main.rs".into(),
+        line,
+        before: before.into(),
+        after: after.into(),
+        ..Patch::default()
+    }
 }
 
 #[test]
@@ -25,6 +31,22 @@ fn equal_lines_of_a_patch_are_context() {
     );
 }
 
+/// A patch of several places; the second takes a line away, the third adds two.
+fn scattered(second: u32, third: u32) -> Patch {
+    let hunk =
+        |line: u32, after: &str| Hunk { line, before: format!("line {}", line - 1), after: after.to_owned() };
+    let third = hunk(third, &format!("new\nmore\nline {}", third - 1));
+    Patch { more: vec![hunk(second, ""), third], ..patch(2, "line 1", "changed\nthere") }
+}
+
+#[test]
+fn several_places_are_counted_in_the_old_and_the_new_file() {
+    let diff = unified_diff(&scattered(6, 12));
+    let expected = "--- a/demo/src/main.rs\n+++ b/demo/src/main.rs\n@@ -2 +2,2 @@\n-line 1\n+changed\n+there\n@@ -6 +6,0 @@\n\
+                    -line 5\n@@ -12 +12,3 @@\n+new\n+more\n line 11\n";
+    assert_eq!(diff, expected);
+}
+
 #[test]
 fn a_source_that_has_changed_since_gives_no_diff() {
     assert_eq!(unified_diff_in(&patch(2, "b", "x"), "a\nc\n"), None);
@@ -39,6 +61,8 @@ fn git_applies_the_diffs() {
         ("first", many.clone(), patch(1, "line 0", "new")),
         ("last", many.clone(), patch(20, "line 19", "new")),
         ("several", many.clone(), patch(5, "line 4\nline 5\nline 6", "line 4\nnew\nline 6")),
+        ("scattered", many.clone(), scattered(9, 18)),
+        ("near", many.clone(), scattered(6, 12)),
         ("only", "a".to_owned(), patch(1, "a", "b")),
         ("unterminated", "a\nb\nc\nd\ne\nf".to_owned(), patch(1, "a", "x")),
         ("unterminated-last", "a\nb\nc".to_owned(), patch(3, "c", "x\ny")),

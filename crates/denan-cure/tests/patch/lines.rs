@@ -184,7 +184,7 @@ fn another_optimizer_takes_over_with_its_rate() {
         known.step_place = Some(program.place("step("));
         known.learning_rate = Some(0.01);
         let patch = known.patch(&program, &Intervention::ChangeOptimizer { to, rate })?;
-        let after: Vec<String> = patch
+        let after: Vec<String> = patch.hunks()[0]
             .changes()
             .iter()
             .flat_map(|change| &change.after)

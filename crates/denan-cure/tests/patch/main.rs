@@ -7,4 +7,5 @@ mod learning_rate;
 mod lines;
 mod optimizers;
 mod program;
+mod python;
 mod safe_op;

@@ -1,6 +1,6 @@
 //! Programs in memory, and breaks of them.
 
-use denan_cure::patch::{NoPatch, PatchContext, SourceTree, patch};
+use denan_cure::patch::{self, NoPatch, PatchContext, SourceTree};
 use denan_finding::Patch;
 use denan_record::model::{Break, Place, Run, Sample};
 use denan_record::plan::Intervention;
@@ -12,6 +12,11 @@ pub struct Program(pub Vec<(&'static str, String)>);
 impl Program {
     pub fn new(main: &str) -> Self {
         Self(vec![("src/main.rs", main.to_owned())])
+    }
+
+    /// A script of Python.
+    pub fn script(text: &str) -> Self {
+        Self(vec![("train.py", text.to_owned())])
     }
 
     pub fn and(mut self, file: &'static str, text: &str) -> Self {
@@ -67,10 +72,15 @@ impl Known {
             run: Some(&self.run),
             dropped: &self.dropped,
         };
-        let result = patch(intervention, &context, program);
+        let result = patch::patch(intervention, &context, program);
         if let Ok(patch) = &result {
             let patched = apply(program, patch);
-            assert!(syn::parse_file(&patched).is_ok(), "the patched file does not parse:\n{patched}");
+            let parses = if patch.file.ends_with(".py") {
+                ruff_python_parser::parse_module(&patched).is_ok()
+            } else {
+                syn::parse_file(&patched).is_ok()
+            };
+            assert!(parses, "the patched file does not parse:\n{patched}");
         }
         result
     }
@@ -80,11 +90,7 @@ impl Known {
 pub fn apply(program: &Program, patch: &Patch) -> String {
     let file = patch.file.strip_prefix("demo/").expect("the file is shown to the user");
     let text = program.read(file).expect("the file exists");
-    let lines: Vec<&str> = text.lines().collect();
-    let first = patch.line as usize - 1;
-    let end = first + patch.before.lines().count();
-    assert_eq!(lines[first..end].join("\n"), patch.before, "`before` stands in the file");
-    [&lines[..first], &patch.after.lines().collect::<Vec<_>>(), &lines[end..]].concat().join("\n") + "\n"
+    patch::applied(patch, &text).expect("`before` stands in the file")
 }
 
 /// A tensor with values from `min` to `max`.

@@ -7,7 +7,7 @@ use super::words::blamed_place;
 use super::{Sources, Style};
 use crate::escape::is_unsafe;
 use crate::finding::{BlamedSample, Cure, Finding, Replay, ReplayedNode, RunResult};
-use crate::patch::Patch;
+use crate::patch::{Hunk, Patch};
 use denan_record::model::{Break, Forecast, Operation, Phase, Place, Sample, Screened, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -448,11 +448,27 @@ struct PatchKeys<'a> {
     line: u32,
     before: &'a str,
     after: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    more: Vec<HunkKeys<'a>>,
+}
+
+#[derive(Serialize)]
+struct HunkKeys<'a> {
+    line: u32,
+    before: &'a str,
+    after: &'a str,
 }
 
 impl<'a> PatchKeys<'a> {
     fn new(patch: &'a Patch) -> Self {
-        Self { file: &patch.file, line: patch.line, before: &patch.before, after: &patch.after }
+        let hunk = |hunk: &'a Hunk| HunkKeys { line: hunk.line, before: &hunk.before, after: &hunk.after };
+        Self {
+            file: &patch.file,
+            line: patch.line,
+            before: &patch.before,
+            after: &patch.after,
+            more: patch.more.iter().map(hunk).collect(),
+        }
     }
 }
 

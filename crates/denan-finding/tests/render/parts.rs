@@ -124,7 +124,13 @@ pub fn with_loss(cure: Cure, start: f64, end: f64) -> Cure {
 }
 
 pub fn patch(file: &str, line: u32, before: &str, after: &str) -> Option<Patch> {
-    Some(Patch { file: file.to_owned(), line, before: before.to_owned(), after: after.to_owned() })
+    Some(Patch {
+        file: file.to_owned(),
+        line,
+        before: before.to_owned(),
+        after: after.to_owned(),
+        ..Patch::default()
+    })
 }
 
 pub fn next(rule: &str) -> Option<NextCommand> {

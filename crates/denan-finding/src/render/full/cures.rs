@@ -99,28 +99,37 @@ pub(super) fn help(page: &mut Page, result: &RunResult) {
 /// The lines before and after, in the manner of rustc. They are meant to be copied, so they are
 /// neither cut nor wrapped.
 fn diff(page: &mut Page, patch: &Patch) {
-    let changes = patch.changes();
-    let Some(first) = changes.first() else { return };
-    let numbers = |change: &Change<'_>| {
-        let longer = change.before.len().max(change.after.len());
-        [patch.line + change.kept_before.max(change.kept_after) as u32 + longer as u32]
+    let hunks = patch.hunks();
+    // Lines are counted as in the file before and after the patch.
+    let mut grown = 0;
+    let mut changes: Vec<(Change<'_>, [u32; 2])> = Vec::new();
+    for hunk in &hunks {
+        let after = u32::try_from(i64::from(hunk.line) + grown).unwrap_or(hunk.line);
+        changes.extend(hunk.changes().into_iter().map(|change| {
+            let numbers = [hunk.line + change.kept_before as u32, after + change.kept_after as u32];
+            (change, numbers)
+        }));
+        grown += hunk.grows_by();
+    }
+    let Some((_, first)) = changes.first() else { return };
+    let last = |(change, numbers): &(Change<'_>, [u32; 2])| {
+        [numbers[0] + change.before.len() as u32, numbers[1] + change.after.len() as u32]
     };
-    let gutter = source::gutter_width(changes.iter().flat_map(numbers));
+    let gutter = source::gutter_width(changes.iter().flat_map(last));
     let indent = " ".repeat(gutter);
     let file = crate::escape::escape(&patch.file).into_owned();
-    let place = format!(" {file}:{}", patch.line + first.kept_before as u32);
+    let place = format!(" {file}:{}", first[0]);
     page.line(&[(Ink::Plain, &indent), (Ink::Gutter, "-->"), (Ink::Plain, &place)]);
     let bar = format!("{indent} |");
     page.line(&[(Ink::Gutter, &bar)]);
-    for (position, change) in changes.iter().enumerate() {
+    for (position, (change, numbers)) in changes.iter().enumerate() {
         if position > 0 {
             page.line(&[(Ink::Gutter, "...")]);
         }
-        for (lines, kept, ink, sign) in [
-            (&change.before, change.kept_before, Ink::Error, " - "),
-            (&change.after, change.kept_after, Ink::Good, " + "),
-        ] {
-            for (number, line) in (patch.line + kept as u32..).zip(lines) {
+        for (lines, first, ink, sign) in
+            [(&change.before, numbers[0], Ink::Error, " - "), (&change.after, numbers[1], Ink::Good, " + ")]
+        {
+            for (number, line) in (first..).zip(lines) {
                 let number = format!("{number:>gutter$}");
                 page.line(&[(Ink::Gutter, &number), (ink, sign), (ink, &source::clean(line))]);
             }

@@ -1,0 +1,378 @@
+//! `reinitialize`: the first values of parameters, where the script draws them or behind the model's constructor.
+
+use super::definition::calls;
+use super::model::{self, Model};
+use super::optimizer;
+use super::program::{self, Change, Program};
+use super::source::{Edit, Source, range};
+use super::{NoPatch, PatchContext, SourceTree, expr, number, walk};
+use denan_finding::Patch;
+use denan_record::plan::{Initializer, NewValues};
+use ruff_python_ast::{Expr, ExprCall, Operator, Stmt};
+
+/// Weights that are named one by one; more are found by their names in a loop.
+const MOST_LINES: usize = 4;
+
+pub(super) fn patch(
+    values: &[NewValues],
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<Patch, NoPatch> {
+    let program = Program::of(context, sources);
+    if values.iter().any(|values| values.only_non_finite) {
+        return repaired(values, &program, context, sources);
+    }
+    let by_hand = match values.first().map(Fill::of) {
+        Some(fill) => {
+            format!("initialise the weights with torch.nn.init.{}(weight{})", fill.function, fill.arguments)
+        }
+        None => "initialise the weights with what fits their fan-in".to_owned(),
+    };
+    let refuse = |why: &str| NoPatch::new(why, &*by_hand);
+    let draws: Vec<Draw<'_>> = program.files.iter().flat_map(draws_in).collect();
+    let mut chosen: Vec<(&Draw<'_>, Fill)> = Vec::new();
+    let mut rest: Vec<&NewValues> = Vec::new();
+    for value in values {
+        let fill = Fill::of(value);
+        let Some(draw) = draw_of(&draws, value) else {
+            rest.push(value);
+            continue;
+        };
+        match chosen.iter().find(|(known, _)| std::ptr::eq(*known, draw)) {
+            Some((_, known)) if *known == fill => {}
+            Some(_) => return Err(refuse("one line fills weights that need different first values")),
+            None => chosen.push((draw, fill)),
+        }
+    }
+    let mut changes: Vec<Change<'_>> = Vec::new();
+    for (draw, fill) in &chosen {
+        let edits = draw
+            .filled(fill)
+            .ok_or_else(|| refuse("the first values are not drawn in a way that is known"))?;
+        changes.extend(edits.into_iter().map(|edit| (draw.source, edit)));
+    }
+    if !rest.is_empty() {
+        let sites = optimizer::sites(&program, context);
+        let model =
+            model::model(&program, &sites).ok_or_else(|| refuse("the model's variable was not found"))?;
+        let lines = lines(&rest, &model, context, &mut changes)
+            .ok_or_else(|| refuse("the record does not name the weights"))?;
+        let edit = model.source.behind(model.stmt, &lines);
+        changes.push((model.source, edit.ok_or_else(|| refuse("the model's constructor shares its line"))?));
+    }
+    program::patch(changes, sources, &by_hand)
+}
+
+/// A line that fills what is not finite, behind what loads or makes the model.
+fn repaired(
+    values: &[NewValues],
+    program: &Program,
+    context: &PatchContext<'_>,
+    sources: &dyn SourceTree,
+) -> Result<Patch, NoPatch> {
+    let by_hand =
+        "load the last clean checkpoint, or fill what is not finite: p.data.nan_to_num_(0.0, 0.0, 0.0)";
+    let refuse = |why: &str| NoPatch::new(why, by_hand);
+    let constant = |value: &NewValues| match value.initializer {
+        Initializer::Constant { value } => Some(value),
+        _ => None,
+    };
+    let fill = values
+        .first()
+        .and_then(constant)
+        .ok_or_else(|| refuse("the bad values are not filled with one number"))?;
+    if values.iter().any(|value| constant(value) != Some(fill)) {
+        return Err(refuse("the bad values are not filled with one number"));
+    }
+    let sites = optimizer::sites(program, context);
+    let model = model::model(program, &sites).ok_or_else(|| refuse("the model's variable was not found"))?;
+    let is_load = |stmt: &&Stmt| {
+        let Stmt::Expr(own) = stmt else { return false };
+        let Expr::Call(call) = &*own.value else { return false };
+        matches!(expr::method(call), Some((owner, "load_state_dict")) if model.source.of(owner) == model.name)
+    };
+    let stmt = model.source.statements().into_iter().rfind(is_load).unwrap_or(model.stmt);
+    let value = number::short(fill);
+    let lines = [
+        format!("for p in {}.parameters():", model.name),
+        format!("    p.data.nan_to_num_({value}, {value}, {value})"),
+    ];
+    let edit = model
+        .source
+        .behind(stmt, &lines)
+        .ok_or_else(|| refuse("the statement shares its line with others"))?;
+    program::patch(vec![(model.source, edit)], sources, by_hand)
+}
+
+/// An initialiser of `torch.nn.init` and its arguments behind the tensor.
+#[derive(Clone, Debug, PartialEq)]
+struct Fill {
+    function: &'static str,
+    arguments: String,
+    /// Standard deviation, for a draw that is written as a product.
+    std: Option<f64>,
+}
+
+impl Fill {
+    /// By its name where the numbers are those of one that PyTorch has.
+    fn of(value: &NewValues) -> Self {
+        let fans = match value.shape[..] {
+            [rows, columns, ref kernel @ ..] => {
+                let kernel: u64 = kernel.iter().product();
+                Some(((columns * kernel) as f64, (rows * kernel) as f64))
+            }
+            _ => None,
+        };
+        let relu = ", nonlinearity=\"relu\"";
+        let out = ", mode=\"fan_out\", nonlinearity=\"relu\"";
+        let known = fans.into_iter().flat_map(|(fan_in, fan_out)| {
+            [
+                (Initializer::kaiming_normal(fan_in), "kaiming_normal_", relu),
+                (Initializer::kaiming_uniform(fan_in), "kaiming_uniform_", relu),
+                (Initializer::xavier_normal(fan_in, fan_out), "xavier_normal_", ""),
+                (Initializer::xavier_uniform(fan_in, fan_out), "xavier_uniform_", ""),
+                (Initializer::kaiming_normal(fan_out), "kaiming_normal_", out),
+                (Initializer::kaiming_uniform(fan_out), "kaiming_uniform_", out),
+            ]
+        });
+        let named = known.into_iter().find(|(known, ..)| is_near(known, &value.initializer));
+        let short = |value: f64| number::short(rounded(value));
+        let (function, arguments) = match (named, value.initializer) {
+            (Some((_, function, arguments)), _) => (function, arguments.to_owned()),
+            (None, Initializer::Uniform { low, high }) => {
+                ("uniform_", format!(", {}, {}", short(low), short(high)))
+            }
+            (None, Initializer::Normal { mean: 0.0, std }) => ("normal_", format!(", std={}", short(std))),
+            (None, Initializer::Normal { mean, std }) => {
+                ("normal_", format!(", {}, {}", short(mean), short(std)))
+            }
+            (None, Initializer::Constant { value: 0.0 }) => ("zeros_", String::new()),
+            (None, Initializer::Constant { value: 1.0 }) => ("ones_", String::new()),
+            (None, Initializer::Constant { value }) => ("constant_", format!(", {}", number::short(value))),
+        };
+        let std = match value.initializer {
+            Initializer::Normal { mean: 0.0, std } => Some(rounded(std)),
+            _ => None,
+        };
+        Self { function, arguments, std }
+    }
+
+    /// Whether the name alone says what is filled in, whatever the shape.
+    fn is_named(&self) -> bool {
+        self.function.starts_with("kaiming") || self.function.starts_with("xavier")
+    }
+}
+
+fn is_near(one: &Initializer, other: &Initializer) -> bool {
+    let near = |one: f64, other: f64| (one - other).abs() <= 1e-6 * one.abs();
+    match (one, other) {
+        (Initializer::Normal { mean, std }, Initializer::Normal { mean: other_mean, std: other_std }) => {
+            mean == other_mean && near(*std, *other_std)
+        }
+        (Initializer::Uniform { low, high }, Initializer::Uniform { low: other_low, high: other_high }) => {
+            near(*low, *other_low) && near(*high, *other_high)
+        }
+        _ => false,
+    }
+}
+
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+/// A place where first values are drawn.
+struct Draw<'a> {
+    source: &'a Source,
+    call: &'a ExprCall,
+    /// What is filled, as it is written; the variable of a definition.
+    target: &'a str,
+    form: Form<'a>,
+}
+
+enum Form<'a> {
+    /// `nn.init.normal_(p)`.
+    Function,
+    /// `p.data.normal_()`.
+    Method,
+    /// `w = nn.Parameter(torch.randn(4, 8) * 0.1)`, with the factor.
+    Product(Option<&'a Expr>),
+}
+
+fn draws_in(source: &Source) -> Vec<Draw<'_>> {
+    let is_filler = |name: &str| {
+        name.ends_with('_')
+            && ["normal", "uniform", "constant", "fill", "orthogonal", "eye", "sparse", "dirac"]
+                .iter()
+                .any(|part| name.contains(part))
+    };
+    let mut found = Vec::new();
+    for call in calls(source) {
+        match source.names().resolve(&call.func) {
+            Some(path) => {
+                let name = path.rsplit('.').next().unwrap_or_default();
+                if let (true, Some(first)) =
+                    (path.starts_with("torch.nn.init.") && is_filler(name), call.arguments.args.first())
+                {
+                    found.push(Draw { source, call, target: source.of(first), form: Form::Function });
+                }
+            }
+            None => {
+                if let Some((owner, name)) = expr::method(call)
+                    && is_filler(name)
+                    && !matches!(owner, Expr::Call(_))
+                {
+                    let text = source.of(owner);
+                    let target = text.strip_suffix(".data").unwrap_or(text);
+                    found.push(Draw { source, call, target, form: Form::Method });
+                }
+            }
+        }
+    }
+    for stmt in source.statements() {
+        let Stmt::Assign(assign) = stmt else { continue };
+        let [target] = &assign.targets[..] else { continue };
+        let text = source.of(&*assign.value);
+        if !text.contains("Parameter") && !text.contains("requires_grad") {
+            continue;
+        }
+        let all = walk::inside(&assign.value);
+        let is_draw = |part: &&Expr| matches!(part, Expr::Call(call) if source.names().resolve(&call.func).as_deref() == Some("torch.randn"));
+        let Some(draw) = all.iter().copied().find(is_draw) else { continue };
+        let factor = all.iter().find_map(|part| match part {
+            Expr::BinOp(product) if product.op == Operator::Mult => {
+                if std::ptr::eq(&*product.left, draw) {
+                    Some(&*product.right)
+                } else if std::ptr::eq(&*product.right, draw) {
+                    Some(&*product.left)
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        });
+        if let Expr::Call(call) = draw {
+            found.push(Draw { source, call, target: source.of(target), form: Form::Product(factor) });
+        }
+    }
+    found
+}
+
+/// The one place that draws a weight: by its own name, else by the variable of a loop over all.
+fn draw_of<'d, 'a>(draws: &'d [Draw<'a>], value: &NewValues) -> Option<&'d Draw<'a>> {
+    let name = value.parameter.name.as_deref()?;
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let own: Vec<&Draw<'a>> = draws
+        .iter()
+        .filter(|draw| {
+            let target = draw.target.strip_prefix("self.").unwrap_or(draw.target);
+            let target = target.replace('[', ".").replace(']', "");
+            name == target || name.ends_with(&format!(".{target}")) || target.ends_with(&format!(".{name}"))
+        })
+        .collect();
+    if let [one] = own[..] {
+        return Some(one);
+    }
+    if !own.is_empty() {
+        return None;
+    }
+    let for_all: Vec<&Draw<'a>> = draws
+        .iter()
+        .filter(|draw| {
+            let is_product = matches!(draw.form, Form::Product(_));
+            let name = draw.target.rsplit('.').next().unwrap_or(draw.target);
+            let is_variable = !draw.target.starts_with("self.") && draw.target.matches('.').count() <= 1;
+            !is_product && is_variable && (name == last || !draw.target.contains('.'))
+        })
+        .collect();
+    match for_all[..] {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+impl Draw<'_> {
+    /// The same with another initialiser.
+    fn filled(&self, fill: &Fill) -> Option<Vec<Edit>> {
+        let source = self.source;
+        let mut edits = Vec::new();
+        match &self.form {
+            Form::Function => {
+                let first = self.call.arguments.args.first()?;
+                match &*self.call.func {
+                    Expr::Attribute(attribute) => {
+                        edits.push(Edit::replace(range(&attribute.attr), fill.function))
+                    }
+                    name => {
+                        let function = source.reach(&format!("torch.nn.init.{}", fill.function), &mut edits);
+                        edits.push(Edit::replace(range(name), function));
+                    }
+                }
+                edits.push(Edit::replace(
+                    source.with_parentheses(first).end..range(self.call).end - 1,
+                    &*fill.arguments,
+                ));
+            }
+            Form::Method => {
+                let function = source.reach(&format!("torch.nn.init.{}", fill.function), &mut edits);
+                edits.push(Edit::replace(
+                    range(self.call),
+                    format!("{function}({}{})", self.target, fill.arguments),
+                ));
+            }
+            Form::Product(factor) => {
+                let std = number::short(fill.std?);
+                match factor {
+                    Some(factor) => edits.push(Edit::replace(source.with_parentheses(factor), std)),
+                    None => edits.push(Edit::insert(range(self.call).end, format!(" * {std}"))),
+                }
+            }
+        }
+        Some(edits)
+    }
+}
+
+/// Lines that fill weights which nothing in the script fills.
+fn lines<'a>(
+    values: &[&NewValues],
+    model: &Model<'a>,
+    context: &PatchContext<'_>,
+    changes: &mut Vec<Change<'a>>,
+) -> Option<Vec<String>> {
+    let fills: Vec<Fill> = values.iter().map(|value| Fill::of(value)).collect();
+    let names: Option<Vec<&str>> = values.iter().map(|value| value.parameter.name.as_deref()).collect();
+    let mut edits = Vec::new();
+    let mut write = |fill: &Fill, target: &str| {
+        let function = model.source.reach(&format!("torch.nn.init.{}", fill.function), &mut edits);
+        format!("{function}({target}{})", fill.arguments)
+    };
+    let first = fills.first()?;
+    let is_alike = fills.iter().all(|fill| fill == first);
+    let weights = context.run.map(|run| run.parameters.iter().filter(|own| own.shape.len() > 1).count());
+    let is_all = weights == Some(values.len()) && values.iter().all(|value| value.shape.len() > 1);
+    let lines = match names {
+        Some(names) if names.len() <= MOST_LINES => {
+            let targets = names.iter().map(|name| model::path(model.name, name));
+            fills.iter().zip(targets).map(|(fill, target)| write(fill, &target)).collect()
+        }
+        _ if is_alike && is_all && first.is_named() => vec![
+            format!("for p in {}.parameters():", model.name),
+            "    if p.dim() > 1:".to_owned(),
+            format!("        {}", write(first, "p")),
+        ],
+        Some(names) if is_alike => {
+            let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+            vec![
+                format!("for name, p in {}.named_parameters():", model.name),
+                format!("    if name in {{{}}}:", names.join(", ")),
+                format!("        {}", write(first, "p")),
+            ]
+        }
+        Some(names) => {
+            let targets = names.iter().map(|name| model::path(model.name, name));
+            fills.iter().zip(targets).map(|(fill, target)| write(fill, &target)).collect()
+        }
+        None => return None,
+    };
+    changes.extend(edits.into_iter().map(|edit| (model.source, edit)));
+    Some(lines)
+}
