@@ -190,7 +190,7 @@ def test_modules_and_inputs_beside_the_folder_are_found(train, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "beside.txt").write_text("beside")
     (tmp_path / "work/helper.py").write_text("VALUE = open('../beside.txt').read()\n")
-    train("sys.path.append('work'); os.chdir('work'); import helper; assert helper.VALUE == 'beside'; os.chdir('..')")
+    train("sys.path.append(os.path.abspath('work')); os.chdir('work'); import helper; assert helper.VALUE == 'beside'")
 
 
 def test_a_script_by_its_absolute_path_and_each_rank(train, tmp_path):
