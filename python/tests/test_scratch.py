@@ -190,7 +190,7 @@ def test_modules_and_inputs_beside_the_folder_are_found(train, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "beside.txt").write_text("beside")
     (tmp_path / "work/helper.py").write_text("VALUE = open('../beside.txt').read()\n")
-    train("sys.path.append('work'); os.chdir('work'); import helper; assert helper.VALUE == 'beside'; os.chdir('..')")
+    train("sys.path.append(os.path.abspath('work')); os.chdir('work'); import helper; assert helper.VALUE == 'beside'")
 
 
 def test_a_script_by_its_absolute_path_and_each_rank(train, tmp_path):
@@ -220,6 +220,82 @@ for folder in (HERE, OUT):
 
     for folder in (tmp_path, outside):
         assert sqlite3.connect(folder / "runs.sqlite").execute("select me from runs").fetchall() == [(ran.printed,)]
+
+
+# What a re-run does with the user's files, and what it must find then.
+CALLS = """
+def fails(error, call, *args, **options):
+    try:
+        call(*args, **options)
+    except error:
+        return True
+    return False
+
+import bz2, copy, glob, logging, pickle, tempfile
+here = pathlib.Path()
+assert not os.path.islink("old.pt") and os.path.islink("linked") and not os.path.islink("data")
+assert sorted(map(str, here.rglob("*.csv"))) == ["data/a.csv", "data/b.csv"]
+assert sorted(glob.glob("**/*.csv", recursive=True)) == ["data/a.csv", "data/b.csv"]
+assert sorted(HERE.rglob("*.csv")) == [HERE / "data/a.csv", HERE / "data/b.csv"]
+for path in (here / "old.pt", OUT / "o.pt"):
+    path.write_text("new")
+    assert path.read_text() == "new" and fails(FileExistsError, open, path, "x")
+assert (HERE / "old.pt").read_text() == "new" == pathlib.Path("linked/o.pt").read_text()
+(OUT / "z").write_text("z")
+assert sorted(os.listdir(OUT)) == ["o.pt", "sub", "z"] == sorted(os.listdir("linked"))
+shutil.rmtree(OUT / "sub")
+assert fails(FileNotFoundError, open, OUT / "sub/f") and fails(FileNotFoundError, shutil.rmtree, OUT / "sub")
+os.makedirs(OUT / "sub/deep", exist_ok=True)
+assert os.listdir(OUT / "sub") == ["deep"] and fails(OSError, os.rmdir, OUT / "sub")
+assert fails(FileExistsError, os.mkdir, OUT)
+shutil.rmtree("data")
+assert not (HERE / "data/a.csv").exists() and not os.path.exists("data")
+os.rename("log.txt", "log2.txt")
+assert open("log2.txt").read() == "1" and fails(FileNotFoundError, open, HERE / "log.txt")
+os.makedirs("runs/a")
+os.symlink("a", "runs/latest")
+pathlib.Path("runs/latest/b").write_text("b")
+assert pathlib.Path("runs/a/b").read_text() == "b"
+shutil.copytree(OUT, "tree")
+shutil.move("tree", OUT / "tree")
+assert (OUT / "tree/o.pt").read_text() == "new" and not os.path.exists("tree")
+with tempfile.NamedTemporaryFile("w", dir=OUT, delete=False) as file:
+    file.write("part")
+os.replace(file.name, OUT / "whole")
+assert (OUT / "whole").read_text() == "part" and not os.path.exists(file.name)
+with bz2.open(OUT / "f.bz2", "wb") as file:
+    file.write(b"x")
+assert fails(FileNotFoundError, open, OUT / "nowhere/x", "w") and fails(FileNotFoundError, open, "nowhere/x", "w")
+assert pickle.loads(pickle.dumps(os.remove)) is os.remove and copy.deepcopy(open) is open
+class Holder:
+    open = open
+assert Holder().open is open
+os.chmod(OUT / "o.pt", 0o600)
+os.remove(OUT / "o.pt")
+assert fails(FileNotFoundError, os.remove, OUT / "o.pt") and not os.path.exists("linked/o.pt")
+os.chdir(HERE)
+assert open("old.pt").read() == "new"
+"""
+
+
+def test_a_run_finds_what_it_has_written_and_the_user_none_of_it(train, tmp_path, outside):
+    for path, text in [("old.pt", "old"), ("log.txt", "1"), ("data/a.csv", "a"), ("data/b.csv", "b")]:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (outside / "sub").mkdir()
+    (outside / "sub/f").write_text("f")
+    (outside / "o.pt").write_text("o")
+    (tmp_path / "linked").symlink_to(outside)
+
+    def files():
+        paths = [path for top in (tmp_path, outside) for path in top.rglob("*")]
+        paths = [path for path in paths if path.suffix not in (".db", ".json", ".py", ".db-wal", ".db-shm")]
+        return {path: (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in paths if "cache" not in str(path)}
+
+    before = files()
+    calls = "".join(f"\n    {line}" for line in CALLS.splitlines())
+    train(f"if IS_AGAIN:{calls}")
+    assert files() == before
 
 
 def test_trackers_are_not_told_twice(train):

@@ -11,6 +11,8 @@ from denan._scratch import disk
 from denan._scratch.reading import Entries
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# Modules that may be there already, and have such calls by names of their own.
+HOLDERS = ("pathlib", "glob", "bz2")
 
 
 class Call:
@@ -32,9 +34,11 @@ class Call:
 def patch(scratch):
     """Has the calls that name files ask where."""
 
+    stand_ins = {}
+
     def put(module, name, call):
         original = getattr(module, name)
-        wrapped = Call(call, original, module.__name__)
+        wrapped = stand_ins[original] = Call(call, original, module.__name__)
         for known in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
             if original in known:
                 known.add(wrapped)
@@ -210,6 +214,20 @@ def patch(scratch):
             put(os, name, asking(getattr(os, name)))
     put(os, "link", os_link)
     put(shutil, "rmtree", shutil_rmtree)
-    if hasattr(sys.modules.get("bz2"), "_builtin_open"):
-        sys.modules["bz2"]._builtin_open = builtins.open
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in HOLDERS:
+            _exchange(module, stand_ins)
     scratch.opened = opened
+
+
+def _exchange(holder, stand_ins):
+    """Puts stand-ins in the place of calls that a module or a class of it has taken over when it was imported."""
+    for name, value in list(vars(holder).items()):
+        if isinstance(value, type) and value.__module__ == getattr(holder, "__name__", None):
+            _exchange(value, stand_ins)
+            continue
+        is_static = isinstance(value, staticmethod)
+        original = value.__func__ if is_static else value
+        stand_in = stand_ins.get(original) if callable(original) and original.__hash__ else None
+        if stand_in is not None:
+            setattr(holder, name, staticmethod(stand_in) if is_static else stand_in)

@@ -69,11 +69,9 @@ class Names:
         if name in ("", ".", ".."):
             return self.real_folder(os.path.normpath(path) if name != ".." else self.real_folder(above) + "/..")
         path = os.path.join(self.real_folder(above), name)
-        if follow and self.zone(path) != "stood for":
-            try:
-                return self.real_folder(os.path.join(os.path.dirname(path), disk.readlink(path)))
-            except OSError:
-                pass
+        target = self.target(path) if follow else None
+        if target is not None:
+            return self.real_folder(self.told(os.path.join(os.path.dirname(path), target)))
         return path
 
     def real_folder(self, path, depth=0):
@@ -110,13 +108,30 @@ class Names:
             except OSError:
                 target = None
             if target is not None and target != seen:
-                return target
+                return None if self.was_moved(target) else target
             if target is None and disk.is_there(place):
                 return None
         try:
             return disk.readlink(seen)
         except OSError:
             return None
+
+    def was_moved(self, target):
+        """Whether a link is to a file of the user's that this run has given another name."""
+        if not os.path.isabs(target):
+            return False
+        is_elsewhere = self.zone(target) == "stood for" and not disk.is_there(self.root + target)
+        return disk.is_there(target) and (is_elsewhere or self.is_gone(target))
+
+    def is_gone(self, seen):
+        """Whether this run has removed a file of the user's, or a folder that it is in."""
+        if not disk.is_there(self.gone):
+            return False
+        while seen != "/":
+            if disk.is_there(self.gone + seen + "/.gone"):
+                return True
+            seen = os.path.dirname(seen)
+        return False
 
     def zone(self, seen):
         """How a path is treated."""

@@ -104,15 +104,6 @@ class Reading(Names):
         is_in_data = (disk.birth(above) or 0) >= self.first_began and not self.is_of_first_run(above)
         return status.st_size >= DATA_BYTES or is_in_data
 
-    def is_gone(self, seen):
-        if not disk.is_there(self.gone):
-            return False
-        while seen != "/":
-            if disk.is_there(self.gone + seen + "/.gone"):
-                return True
-            seen = os.path.dirname(seen)
-        return False
-
     def is_visible(self, seen):
         """Whether a path outside of the scratch folder is there for this run."""
         return disk.is_there(seen) and not self.is_gone(seen) and not self.is_of_first_run(seen)
@@ -125,8 +116,11 @@ class Reading(Names):
         zone = self.zone(seen)
         inside = self.root + seen
         theirs = {}
-        if disk.is_folder(seen) and not self.is_gone(seen):
-            with disk.scandir(seen) as entries:
+        # A link that is not to a folder of the same name is to one that was moved.
+        is_moved = zone == "stood for" and self.is_linked(seen) and not self.is_link(inside, seen)
+        listed = inside if is_moved and self.is_mirrored(seen) else seen
+        if disk.is_folder(listed) and not self.is_gone(seen):
+            with disk.scandir(listed) as entries:
                 theirs = {entry.name: entry for entry in entries}
         is_mirrored = zone == "stood for" and (seen in self.zones or self.is_mirrored(seen))
         if is_mirrored and self.is_own_folder(seen):
@@ -140,7 +134,7 @@ class Reading(Names):
             if disk.is_folder(self.outside + seen):
                 with disk.scandir(self.outside + seen) as entries:
                     own = {entry.name: entry for entry in entries}
-            changed = zone != "temporary" and disk.stat(seen).st_mtime >= self.first_began if theirs else False
+            changed = zone != "temporary" and disk.stat(listed).st_mtime >= self.first_began if theirs else False
             if changed or disk.is_there(self.gone):
                 theirs = {name: entry for name, entry in theirs.items() if self.is_visible_in_zone(f"{seen}/{name}")}
         names = list(theirs) + [name for name in own if name not in theirs]

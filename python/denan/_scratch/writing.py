@@ -31,7 +31,7 @@ class Scratch(Reading):
         status = disk.status(seen)
         if status is not None and not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             return plain
-        if zone == "temporary" and not disk.is_folder(os.path.dirname(place)):
+        if zone == "temporary" and disk.is_folder(os.path.dirname(seen)):
             is_old = status is not None and stat.S_ISREG(status.st_mode) and status.st_ctime < self.began
             if not is_old and not self.is_gone(seen):
                 return plain
@@ -93,7 +93,7 @@ class Scratch(Reading):
         place = self.outside + seen
         if disk.is_there(place):
             return place
-        if zone == "temporary" and not disk.is_folder(os.path.dirname(place)) and not self.is_gone(seen):
+        if zone == "temporary" and disk.is_folder(os.path.dirname(seen)) and not self.is_gone(seen):
             return plain
         if self.is_visible_in_zone(seen):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
