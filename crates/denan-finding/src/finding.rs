@@ -100,6 +100,15 @@ pub struct Cure {
     pub patch: Option<Patch>,
 }
 
+/// What proving cures took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CureCost {
+    /// Seconds of all re-runs, those of patched programs included.
+    pub seconds: f64,
+    /// The same over the time that the first run took up to its break; none where that is not known.
+    pub times_first_run: Option<f64>,
+}
+
 /// What watching cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overhead {
@@ -134,6 +143,8 @@ pub struct RunResult {
     pub causes: Vec<Finding>,
     /// Cures, best first.
     pub cures: Vec<Cure>,
+    /// What proving them took, where any were tried.
+    pub cost: Option<CureCost>,
     /// Tensors that are about to overflow, the nearest first.
     pub forecasts: Vec<Forecast>,
     /// What watching cost.

@@ -1,5 +1,7 @@
 //! A change of the user's source, and which of its lines differ.
 
+use crate::finding::Verdict;
+
 /// A change of one file of the user's source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
@@ -13,6 +15,8 @@ pub struct Patch {
     pub after: String,
     /// The other places of the file that change with it, from the top down; `line` counts in the file as it is.
     pub more: Vec<Hunk>,
+    /// What came of running the patched program; none where it was not run.
+    pub ran: Option<Verdict>,
 }
 
 /// A change of one place in a file.

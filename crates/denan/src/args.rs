@@ -92,6 +92,9 @@ pub struct RunArguments {
     /// Seconds that all re-runs together may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub cure_budget: u64,
+    /// Write the best cure's patch to a file that is not there yet, as a unified diff for `git apply` or `patch -p1`.
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
     /// Let a broken training go on instead of ending it once its parameters are lost.
     #[arg(long)]
     pub keep_going: bool,

@@ -41,6 +41,7 @@ pub fn of_run(
         samples: blamed_samples(run, &context),
         causes: diagnose(run, &context),
         cures: Vec::new(),
+        cost: None,
         // A break is worth more than the foreboding of one.
         forecasts: if run.first_break.is_none() { run.forecasts.clone() } else { Vec::new() },
         overhead: overhead(run),

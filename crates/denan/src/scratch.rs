@@ -106,7 +106,6 @@ impl Scratch {
 
     /// The same with another text of a file: a script with a patch in it. The path is an absolute one or starts from the
     /// working folder; `None` if the file was not there or is in none of the noted folders.
-    #[allow(dead_code, reason = "for experiments that run a patched script")]
     pub fn with_file(&self, path: &Path, text: &str) -> Option<Self> {
         let path = self.folder.as_deref()?.join(path);
         let name = path.file_name()?;

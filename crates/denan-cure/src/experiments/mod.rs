@@ -4,7 +4,7 @@ mod number;
 mod offers;
 mod words;
 
-use crate::verdict::{Judgement, judge, steps_to_outlive};
+use crate::verdict::{self, Judgement, judge};
 use denan_diagnose::facts;
 use denan_finding::{BlamedSample, Cure, Finding, Verdict};
 use denan_record::model::{Run, Sample};
@@ -114,8 +114,7 @@ fn rank(verdict: Verdict) -> u8 {
 
 fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Experiment {
     let mut dropped = Vec::new();
-    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
-    let planned = steps_to_outlive(break_step, DRIFTS.contains(&rule));
+    let planned = steps_to_outlive(recorded, rule);
     let attempt = match id {
         "drop-samples" => drop_samples(recorded, blamed, rerun, planned, &mut dropped),
         id => offers::offer(recorded, rule, id).and_then(|offer| try_all(recorded, rerun, planned, offer)),
@@ -362,6 +361,12 @@ fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
         (1..=count).map(|part| low + (high - low) * part / (count + 1)).map(|at| at.min(high - 1)).collect();
     probes.dedup();
     probes
+}
+
+/// How many steps a re-run makes, to be past the break that a cause has led to.
+pub fn steps_to_outlive(recorded: &Run, rule: &str) -> u64 {
+    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
+    verdict::steps_to_outlive(break_step, DRIFTS.contains(&rule))
 }
 
 /// The rate in force when the training broke.

@@ -83,6 +83,8 @@ struct Document<'a> {
     samples: Vec<SampleKeys<'a>>,
     causes: Vec<CauseKeys<'a>>,
     cures: Vec<CureKeys<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure_cost: Option<CureCostKeys>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     forecasts: Vec<ForecastKeys<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +154,10 @@ impl<'a> Document<'a> {
             samples: result.samples.iter().map(SampleKeys::new).collect(),
             causes: result.causes.iter().map(CauseKeys::new).collect(),
             cures: result.cures.iter().map(CureKeys::new).collect(),
+            cure_cost: result.cost.map(|cost| CureCostKeys {
+                seconds: Number(cost.seconds),
+                times_first_run: cost.times_first_run.map(Number),
+            }),
             forecasts: result.forecasts.iter().map(|forecast| ForecastKeys::new(forecast, sources)).collect(),
             overhead: result
                 .overhead
@@ -442,6 +448,14 @@ impl<'a> CureKeys<'a> {
     }
 }
 
+/// What proving cures took.
+#[derive(Serialize)]
+struct CureCostKeys {
+    seconds: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times_first_run: Option<Number>,
+}
+
 #[derive(Serialize)]
 struct PatchKeys<'a> {
     file: &'a str,
@@ -450,6 +464,9 @@ struct PatchKeys<'a> {
     after: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     more: Vec<HunkKeys<'a>>,
+    /// What came of running the patched program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -468,6 +485,7 @@ impl<'a> PatchKeys<'a> {
             before: &patch.before,
             after: &patch.after,
             more: patch.more.iter().map(hunk).collect(),
+            verdict: patch.ran.map(crate::finding::Verdict::as_str),
         }
     }
 }

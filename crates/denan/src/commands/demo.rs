@@ -106,6 +106,7 @@ pub fn demo(
         cure: CureChoice::Auto,
         record: arguments.record.clone(),
         cure_budget: 600,
+        patch: None,
         keep_going: false,
         screen: false,
         command,

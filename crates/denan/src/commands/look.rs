@@ -3,7 +3,7 @@
 //!
 //! Adapters that see every operation anyway (burn) tell the break with its producer, and nothing is to be done here.
 
-use super::run::Rerunner;
+use super::rerun::Rerunner;
 use crate::collected::Collected;
 use crate::records::Records;
 use denan_record::event::Event;

@@ -1,10 +1,12 @@
 //! One file per command.
 
 pub mod completions;
+mod cures;
 pub mod demo;
 pub mod explain;
 mod look;
 pub mod replay;
+mod rerun;
 pub mod run;
 mod screen;
 pub mod show;

@@ -4,7 +4,8 @@ use crate::annotations::AnnotationFiles;
 use crate::args::{Common, CureChoice, RunArguments};
 use crate::cargo;
 use crate::collected::Collected;
-use crate::commands::{look, screen};
+use crate::commands::rerun::Rerunner;
+use crate::commands::{cures, look, screen};
 use crate::error::Error;
 use crate::host::Host;
 use crate::launch::Launch;
@@ -12,24 +13,22 @@ use crate::python;
 use crate::records::Records;
 use crate::result;
 use crate::scratch::Scratch;
-use crate::session::{self, Output, Watched};
+use crate::session::{self, Output};
 use crate::sources::SourceFiles;
 use crate::terminal::Terminal;
-use denan_cure::experiments::{self, Experiment, Rerun};
-use denan_cure::patch::{PatchContext, patch};
-use denan_diagnose::{Context, blamed_samples, diagnose};
-use denan_finding::{BlamedSample, NextCommand, Outcome, RunResult, Verdict};
+use denan_finding::{NextCommand, Outcome, RunResult};
 use denan_record::event::Event;
-use denan_record::model::Run;
-use denan_record::plan::{Intervention, Plan};
-use denan_record::store::add_tape;
-use denan_record::tape::Tape;
+use denan_record::plan::Plan;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Runs, watches, explains, cures.
 pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
     let typed = Launch::typed(&arguments.command)?;
+    // Before hours of training, not after them.
+    if let Some(path) = arguments.patch.as_deref().filter(|path| path.exists()) {
+        return Err(cures::patch_exists(path));
+    }
     let seed = common.seed.unwrap_or_else(random_seed);
     let burn = cargo::watched(&typed, host, &|text| terminal.say(text))?;
     let can_screen = burn.is_none();
@@ -117,158 +116,19 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let sources = SourceFiles::of(&launch.source);
     if result.outcome == Outcome::Broke && arguments.cure != CureChoice::Off {
         if !run.is_of_torch() {
-            run_again(&mut result, run, &rerunner);
+            cures::run_again(&mut result, run, &rerunner);
         }
-        match looked.repeats {
-            false => {
-                result.notes.push("cures are not tried: no re-run would be the same training".to_owned())
-            }
-            true => cure(&mut result, run, &arguments.cure, &mut rerunner, &sources),
+        if looked.repeats {
+            cures::prove(&mut result, run, &arguments.cure, &mut rerunner, &sources);
+        } else {
+            result.notes.push("cures are not tried: no re-run would be the same training".to_owned());
         }
+    }
+    if let Some(path) = &arguments.patch {
+        cures::write_patch(&mut result, path, &sources)?;
     }
     result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
-}
-
-/// Runs the training once more as it is: what differs from run to run is a cause by itself, and the breaking step goes on
-/// the record.
-fn run_again(result: &mut RunResult, run: &Run, rerunner: &Rerunner<'_>) {
-    match rerunner.again(run) {
-        Ok((again, tape)) => {
-            keep_tape(result, run, &again, tape.as_deref());
-            let context = Context { annotations: rerunner.annotations, again: Some(&again) };
-            result.causes = diagnose(run, &context);
-            result.samples = blamed_samples(run, &context);
-        }
-        Err(reason) => result.notes.push(format!("the training was not run again: {reason}")),
-    }
-}
-
-fn cure(
-    result: &mut RunResult,
-    run: &Run,
-    choice: &CureChoice,
-    rerunner: &mut Rerunner<'_>,
-    sources: &SourceFiles,
-) {
-    let only = match choice {
-        CureChoice::Only(ids) => Some(ids.as_slice()),
-        _ => None,
-    };
-    let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
-    experiments::follow(&mut result.causes, &experiments);
-    for Experiment { intervention, dropped, mut cure } in experiments {
-        if let (Some(intervention), Verdict::Survived, Some(found)) =
-            (&intervention, cure.verdict, &run.first_break)
-        {
-            let context = PatchContext {
-                break_: found,
-                step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
-                learning_rate: experiments::learning_rate(run),
-                run: Some(run),
-                dropped: &dropped,
-            };
-            match patch(intervention, &context, sources) {
-                Ok(patch) => cure.patch = Some(patch),
-                Err(no_patch) => cure.reason = Some(format!("no patch: {no_patch}")),
-            }
-        }
-        result.cures.push(cure);
-    }
-}
-
-/// Adds the breaking step to the record, so that it can be replayed, if the second run broke in the same way.
-fn keep_tape(result: &mut RunResult, run: &Run, again: &Run, tape: Option<&Tape>) {
-    let way = |run: &Run| {
-        let first = run.first_break.as_ref()?;
-        Some((first.step, first.phase, first.producer.op.clone(), first.producer.place.clone()))
-    };
-    let (Some(record), Some(tape)) = (&result.record, tape) else {
-        let is_new = |note: &&String| !run.notes.contains(note) && note.contains("`replay`");
-        result.notes.extend(again.notes.iter().filter(is_new).cloned());
-        return;
-    };
-    if way(run) == way(again)
-        && let Err(error) = add_tape(Path::new(record), tape)
-    {
-        result.notes.push(format!("the breaking step is not on the record for `replay`: {error}"));
-    }
-}
-
-/// Runs the training again for the experiments.
-pub(super) struct Rerunner<'a> {
-    launch: &'a Launch,
-    scratch: &'a Scratch,
-    /// The process whose break is explained, of several that train together.
-    rank: u32,
-    seed: u64,
-    annotations: &'a AnnotationFiles,
-    deadline: Instant,
-    pub(super) terminal: &'a Terminal,
-    jobs: usize,
-}
-
-impl Rerunner<'_> {
-    /// The training once more, without any change, up to the end of the breaking step, which is put on tape.
-    fn again(&self, run: &Run) -> Result<(Run, Option<Box<Tape>>), String> {
-        let last = run.first_break.as_ref().map_or(0, |first| first.step);
-        self.terminal.say("running it again as it is");
-        let plan = Plan { tape_step: Some(last), ..self.plan(last + 1) };
-        let told = self.rerun_one(plan)?.of_rank(self.rank);
-        Ok((told.run, told.tape))
-    }
-
-    /// A re-run of this many steps without any change.
-    pub(super) fn plan(&self, steps: u64) -> Plan {
-        Plan {
-            seed: self.seed,
-            stop_after_break: true,
-            stop_at_step: Some(steps),
-            check_from: Some(0),
-            ..Plan::default()
-        }
-    }
-
-    pub(super) fn rerun_one(&self, plan: Plan) -> Result<Watched, String> {
-        const NO_TIME: &str = "the time for re-runs is used up; give more with --cure-budget SECONDS";
-        if Instant::now() > self.deadline {
-            return Err(NO_TIME.to_owned());
-        }
-        let watched = self.scratch.watch(self.launch, plan, Some(self.deadline), self.terminal);
-        let watched = watched.map_err(|error| error.to_string())?;
-        if watched.status.is_some() { Ok(watched) } else { Err(NO_TIME.to_owned()) }
-    }
-}
-
-impl Rerun for Rerunner<'_> {
-    fn rerun(&mut self, interventions: &[Intervention], steps: u64) -> Vec<Result<Run, String>> {
-        let this = &*self;
-        std::thread::scope(|scope| {
-            let running: Vec<_> = interventions
-                .iter()
-                .map(|intervention| {
-                    let plan = Plan { intervention: Some(intervention.clone()), ..this.plan(steps) };
-                    scope.spawn(move || this.rerun_one(plan).map(|watched| watched.of_rank(this.rank).run))
-                })
-                .collect();
-            let joined = running.into_iter().map(|run| run.join());
-            joined
-                .map(|run| run.unwrap_or_else(|_| Err("denan itself failed in the re-run".to_owned())))
-                .collect()
-        })
-    }
-
-    fn jobs(&self) -> usize {
-        self.jobs
-    }
-
-    fn blamed(&self, run: &Run) -> Vec<BlamedSample> {
-        blamed_samples(run, &Context { annotations: self.annotations, again: None })
-    }
-
-    fn progress(&mut self, what: &str) {
-        self.terminal.say(&format!("trying: {what}"));
-    }
 }
 
 fn next_command(result: &RunResult) -> Option<NextCommand> {

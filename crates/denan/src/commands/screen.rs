@@ -1,7 +1,7 @@
 //! Samples gone through forward and loss only: all of the data set (`--screen`), or the breaking batch by halves, where
 //! its rows mix so that the bad value could not be followed to one of them.
 
-use super::run::Rerunner;
+use super::rerun::Rerunner;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::scratch::Scratch;

@@ -12,8 +12,8 @@ fn loader(line: &str, header: &str) -> String {
 }
 
 fn drop(text: &str) -> Sick {
-    let mut sick =
-        Sick::new(text, Intervention::DropSamples { indices: vec![337, 12], rows: None }).stepping_at("optimizer.step()");
+    let mut sick = Sick::new(text, Intervention::DropSamples { indices: vec![337, 12], rows: None })
+        .stepping_at("optimizer.step()");
     sick.known.dropped = vec![Sample { index: 337, name: Some("BloodImage_00338.xml".into()) }];
     sick
 }

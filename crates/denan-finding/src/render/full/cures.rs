@@ -136,4 +136,8 @@ fn diff(page: &mut Page, patch: &Patch) {
         }
     }
     page.line(&[(Ink::Gutter, &bar)]);
+    if patch.ran == Some(Verdict::Survived) {
+        let said = format!("{indent} = the file with this change was run: it survives, and learns");
+        page.line(&[(Ink::Plain, &said)]);
+    }
 }

@@ -1,0 +1,153 @@
+//! The cures of `denan run`: experiments, patches of what survived, and the patched program as the last experiment.
+
+use crate::args::CureChoice;
+use crate::commands::rerun::Rerunner;
+use crate::error::Error;
+use crate::sources::SourceFiles;
+use denan_cure::experiments::{self, Experiment};
+use denan_cure::patch::{PatchContext, SourceTree as _, applied, patch, unified_diff, unified_diff_in};
+use denan_cure::verdict::judge;
+use denan_diagnose::{Context, blamed_samples, diagnose};
+use denan_finding::{Cure, CureCost, Patch, RunResult, Verdict};
+use denan_record::model::Run;
+use denan_record::store::add_tape;
+use denan_record::tape::Tape;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+/// Runs the training once more as it is: what differs from run to run is a cause by itself, and the breaking step goes on
+/// the record.
+pub fn run_again(result: &mut RunResult, run: &Run, rerunner: &Rerunner<'_>) {
+    match rerunner.again(run) {
+        Ok((again, tape)) => {
+            keep_tape(result, run, &again, tape.as_deref());
+            let context = Context { annotations: rerunner.annotations, again: Some(&again) };
+            result.causes = diagnose(run, &context);
+            result.samples = blamed_samples(run, &context);
+        }
+        Err(reason) => result.notes.push(format!("the training was not run again: {reason}")),
+    }
+}
+
+/// Tries what the causes name, and makes a patch of what survives.
+pub fn prove(
+    result: &mut RunResult,
+    run: &Run,
+    choice: &CureChoice,
+    rerunner: &mut Rerunner<'_>,
+    sources: &SourceFiles,
+) {
+    let only = match choice {
+        CureChoice::Only(ids) => Some(ids.as_slice()),
+        _ => None,
+    };
+    let began = Instant::now();
+    let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
+    experiments::follow(&mut result.causes, &experiments);
+    for Experiment { intervention, dropped, mut cure } in experiments {
+        if let (Some(intervention), Verdict::Survived, Some(found)) =
+            (&intervention, cure.verdict, &run.first_break)
+        {
+            let context = PatchContext {
+                break_: found,
+                step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
+                learning_rate: experiments::learning_rate(run),
+                run: Some(run),
+                dropped: &dropped,
+            };
+            match patch(intervention, &context, sources) {
+                Ok(patch) => try_patch(&mut cure, patch, run, rerunner, sources),
+                Err(no_patch) => cure.reason = Some(format!("no patch: {no_patch}")),
+            }
+        }
+        result.cures.push(cure);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let first_run = rerunner.scratch.time_to_break().map(|time| time.as_secs_f64());
+    let times_first_run = first_run.filter(|time| *time > 0.0).map(|time| seconds / time);
+    result.cost = (!result.cures.is_empty()).then_some(CureCost { seconds, times_first_run });
+}
+
+/// Gives a cure its patch, after the patched program was run where that can be done: what does not survive is no patch.
+fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, sources: &SourceFiles) {
+    let text = sources.read(&patch.file).and_then(|text| applied(&patch, &text));
+    // A burn program would have to be built once more.
+    let (true, Some(text)) = (run.is_of_torch(), text) else {
+        cure.patch = Some(patch);
+        return;
+    };
+    rerunner.terminal.say(&format!("running {} with the patch", patch.file));
+    let steps = experiments::steps_to_outlive(run, &cure.rule);
+    match rerunner.patched(&patch.file, &text, steps) {
+        Ok(again) => {
+            let judged = judge(run, &again, 0, steps);
+            if judged.verdict == Verdict::Survived {
+                cure.patch = Some(Patch { ran: Some(judged.verdict), ..patch });
+            } else {
+                let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
+                cure.reason = Some(format!(
+                    "no patch: the change of line {} of {} is not what survived ({why}); by hand: {}",
+                    patch.line, patch.file, cure.change
+                ));
+            }
+        }
+        Err(reason) => {
+            cure.reason = Some(format!("the patch was not run: {reason}"));
+            cure.patch = Some(patch);
+        }
+    }
+}
+
+/// Writes the patch of the best cure that has one to a file that is not there yet.
+///
+/// # Errors
+/// The file is there, or cannot be written.
+pub fn write_patch(result: &mut RunResult, path: &Path, sources: &SourceFiles) -> Result<(), Error> {
+    let Some(patch) = result.cures.iter().find_map(|cure| cure.patch.as_ref()) else {
+        result.notes.push(format!("{} was not written: there is no patch", path.display()));
+        return Ok(());
+    };
+    let whole = sources.read(&patch.file).and_then(|text| unified_diff_in(patch, &text));
+    let text = whole.unwrap_or_else(|| unified_diff(patch));
+    let written = OpenOptions::new().write(true).create_new(true).open(path);
+    match written.and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(patch_exists(path)),
+        Err(source) => Err(Error::File {
+            action: "write the patch to",
+            path: path.to_owned(),
+            source,
+            help: "name another file with --patch FILE".to_owned(),
+        }),
+    }
+}
+
+/// A patch is never written over a file.
+pub fn patch_exists(path: &Path) -> Error {
+    Error::File {
+        action: "write the patch to",
+        path: path.to_owned(),
+        source: std::io::ErrorKind::AlreadyExists.into(),
+        help: "name a file that is not there yet with --patch FILE".to_owned(),
+    }
+}
+
+/// Adds the breaking step to the record, so that it can be replayed, if the second run broke in the same way.
+fn keep_tape(result: &mut RunResult, run: &Run, again: &Run, tape: Option<&Tape>) {
+    let way = |run: &Run| {
+        let first = run.first_break.as_ref()?;
+        Some((first.step, first.phase, first.producer.op.clone(), first.producer.place.clone()))
+    };
+    let (Some(record), Some(tape)) = (&result.record, tape) else {
+        let is_new = |note: &&String| !run.notes.contains(note) && note.contains("`replay`");
+        result.notes.extend(again.notes.iter().filter(is_new).cloned());
+        return;
+    };
+    if way(run) == way(again)
+        && let Err(error) = add_tape(Path::new(record), tape)
+    {
+        result.notes.push(format!("the breaking step is not on the record for `replay`: {error}"));
+    }
+}
