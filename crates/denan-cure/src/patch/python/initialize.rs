@@ -23,7 +23,9 @@ pub(super) fn patch(
         return repaired(values, &program, context, sources);
     }
     let by_hand = match values.first().map(Fill::of) {
-        Some(fill) => format!("initialise the weights with torch.nn.init.{}(weight{})", fill.function, fill.arguments),
+        Some(fill) => {
+            format!("initialise the weights with torch.nn.init.{}(weight{})", fill.function, fill.arguments)
+        }
         None => "initialise the weights with what fits their fan-in".to_owned(),
     };
     let refuse = |why: &str| NoPatch::new(why, &*by_hand);
@@ -32,24 +34,27 @@ pub(super) fn patch(
     let mut rest: Vec<&NewValues> = Vec::new();
     for value in values {
         let fill = Fill::of(value);
-        let Some(draw) = draw_of(&draws, value) else {
+        let Some(draw) = draw_of(&draws, value).map_err(&refuse)? else {
             rest.push(value);
             continue;
         };
         match chosen.iter().find(|(known, _)| std::ptr::eq(*known, draw)) {
-            Some((_, known)) if *known == fill => {}
+            Some((_, known)) if known.is_like(&fill) && !matches!(draw.form, Form::Product(_)) => {}
             Some(_) => return Err(refuse("one line fills weights that need different first values")),
             None => chosen.push((draw, fill)),
         }
     }
     let mut changes: Vec<Change<'_>> = Vec::new();
     for (draw, fill) in &chosen {
-        let edits = draw.filled(fill).ok_or_else(|| refuse("the first values are not drawn in a way that is known"))?;
+        let edits = draw
+            .filled(fill)
+            .ok_or_else(|| refuse("the first values are not drawn in a way that is known"))?;
         changes.extend(edits.into_iter().map(|edit| (draw.source, edit)));
     }
     if !rest.is_empty() {
         let sites = optimizer::sites(&program, context);
-        let model = model::model(&program, &sites).ok_or_else(|| refuse("the model's variable was not found"))?;
+        let model =
+            model::model(&program, &sites).ok_or_else(|| refuse("the model's variable was not found"))?;
         let lines = lines(&rest, &model, context, &mut changes)
             .ok_or_else(|| refuse("the record does not name the weights"))?;
         let edit = model.source.behind(model.stmt, &lines);
@@ -65,13 +70,17 @@ fn repaired(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let by_hand = "load the last clean checkpoint, or fill what is not finite: p.data.nan_to_num_(0.0, 0.0, 0.0)";
+    let by_hand =
+        "load the last clean checkpoint, or fill what is not finite: p.data.nan_to_num_(0.0, 0.0, 0.0)";
     let refuse = |why: &str| NoPatch::new(why, by_hand);
     let constant = |value: &NewValues| match value.initializer {
         Initializer::Constant { value } => Some(value),
         _ => None,
     };
-    let fill = values.first().and_then(constant).ok_or_else(|| refuse("the bad values are not filled with one number"))?;
+    let fill = values
+        .first()
+        .and_then(constant)
+        .ok_or_else(|| refuse("the bad values are not filled with one number"))?;
     if values.iter().any(|value| constant(value) != Some(fill)) {
         return Err(refuse("the bad values are not filled with one number"));
     }
@@ -88,12 +97,15 @@ fn repaired(
         format!("for p in {}.parameters():", model.name),
         format!("    p.data.nan_to_num_({value}, {value}, {value})"),
     ];
-    let edit = model.source.behind(stmt, &lines).ok_or_else(|| refuse("the statement shares its line with others"))?;
+    let edit = model
+        .source
+        .behind(stmt, &lines)
+        .ok_or_else(|| refuse("the statement shares its line with others"))?;
     program::patch(vec![(model.source, edit)], sources, by_hand)
 }
 
 /// An initialiser of `torch.nn.init` and its arguments behind the tensor.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Fill {
     function: &'static str,
     arguments: String,
@@ -127,9 +139,13 @@ impl Fill {
         let short = |value: f64| number::short(rounded(value));
         let (function, arguments) = match (named, value.initializer) {
             (Some((_, function, arguments)), _) => (function, arguments.to_owned()),
-            (None, Initializer::Uniform { low, high }) => ("uniform_", format!(", {}, {}", short(low), short(high))),
+            (None, Initializer::Uniform { low, high }) => {
+                ("uniform_", format!(", {}, {}", short(low), short(high)))
+            }
             (None, Initializer::Normal { mean: 0.0, std }) => ("normal_", format!(", std={}", short(std))),
-            (None, Initializer::Normal { mean, std }) => ("normal_", format!(", {}, {}", short(mean), short(std))),
+            (None, Initializer::Normal { mean, std }) => {
+                ("normal_", format!(", {}, {}", short(mean), short(std)))
+            }
             (None, Initializer::Constant { value: 0.0 }) => ("zeros_", String::new()),
             (None, Initializer::Constant { value: 1.0 }) => ("ones_", String::new()),
             (None, Initializer::Constant { value }) => ("constant_", format!(", {}", number::short(value))),
@@ -139,6 +155,11 @@ impl Fill {
             _ => None,
         };
         Self { function, arguments, std }
+    }
+
+    /// Whether it is written in the same way, whatever the shape.
+    fn is_like(&self, other: &Self) -> bool {
+        self.function == other.function && self.arguments == other.arguments
     }
 
     /// Whether the name alone says what is filled in, whatever the shape.
@@ -184,14 +205,19 @@ enum Form<'a> {
 
 fn draws_in(source: &Source) -> Vec<Draw<'_>> {
     let is_filler = |name: &str| {
-        name.ends_with('_') && ["normal", "uniform", "constant", "fill", "orthogonal", "eye", "sparse", "dirac"].iter().any(|part| name.contains(part))
+        name.ends_with('_')
+            && ["normal", "uniform", "constant", "fill", "orthogonal", "eye", "sparse", "dirac"]
+                .iter()
+                .any(|part| name.contains(part))
     };
     let mut found = Vec::new();
     for call in calls(source) {
         match source.names().resolve(&call.func) {
             Some(path) => {
                 let name = path.rsplit('.').next().unwrap_or_default();
-                if let (true, Some(first)) = (path.starts_with("torch.nn.init.") && is_filler(name), call.arguments.args.first()) {
+                if let (true, Some(first)) =
+                    (path.starts_with("torch.nn.init.") && is_filler(name), call.arguments.args.first())
+                {
                     found.push(Draw { source, call, target: source.of(first), form: Form::Function });
                 }
             }
@@ -215,15 +241,17 @@ fn draws_in(source: &Source) -> Vec<Draw<'_>> {
             continue;
         }
         let all = walk::inside(&assign.value);
-        let is_draw = |part: &&Expr| {
-            matches!(part, Expr::Call(call) if source.names().resolve(&call.func).as_deref() == Some("torch.randn"))
-        };
+        let is_draw = |part: &&Expr| matches!(part, Expr::Call(call) if source.names().resolve(&call.func).as_deref() == Some("torch.randn"));
         let Some(draw) = all.iter().copied().find(is_draw) else { continue };
         let factor = all.iter().find_map(|part| match part {
             Expr::BinOp(product) if product.op == Operator::Mult => {
-                if std::ptr::eq(&*product.left, draw) { Some(&*product.right) }
-                else if std::ptr::eq(&*product.right, draw) { Some(&*product.left) }
-                else { None }
+                if std::ptr::eq(&*product.left, draw) {
+                    Some(&*product.right)
+                } else if std::ptr::eq(&*product.right, draw) {
+                    Some(&*product.left)
+                } else {
+                    None
+                }
             }
             _ => None,
         });
@@ -235,33 +263,43 @@ fn draws_in(source: &Source) -> Vec<Draw<'_>> {
 }
 
 /// The one place that draws a weight: by its own name, else by the variable of a loop over all.
-fn draw_of<'d, 'a>(draws: &'d [Draw<'a>], value: &NewValues) -> Option<&'d Draw<'a>> {
-    let name = value.parameter.name.as_deref()?;
+///
+/// # Errors
+/// There are several.
+fn draw_of<'d, 'a>(draws: &'d [Draw<'a>], value: &NewValues) -> Result<Option<&'d Draw<'a>>, &'static str> {
+    let Some(name) = value.parameter.name.as_deref() else { return Ok(None) };
     let last = name.rsplit('.').next().unwrap_or(name);
-    let own: Vec<&Draw<'a>> = draws.iter().filter(|draw| {
+    let is_own = |draw: &&Draw<'a>| {
         let target = draw.target.strip_prefix("self.").unwrap_or(draw.target);
         let target = target.replace('[', ".").replace(']', "");
         name == target || name.ends_with(&format!(".{target}")) || target.ends_with(&format!(".{name}"))
-    }).collect();
-    if let [one] = own[..] {
-        return Some(one);
-    }
-    if !own.is_empty() {
-        return None;
-    }
-    let for_all: Vec<&Draw<'a>> = draws.iter().filter(|draw| {
-        let is_product = matches!(draw.form, Form::Product(_));
+    };
+    let is_for_all = |draw: &&Draw<'a>| {
         let name = draw.target.rsplit('.').next().unwrap_or(draw.target);
         let is_variable = !draw.target.starts_with("self.") && draw.target.matches('.').count() <= 1;
-        !is_product && is_variable && (name == last || !draw.target.contains('.'))
-    }).collect();
-    match for_all[..] {
-        [one] => Some(one),
-        _ => None,
+        !matches!(draw.form, Form::Product(_)) && is_variable && (name == last || !draw.target.contains('.'))
+    };
+    let mut found: Vec<&Draw<'a>> = draws.iter().filter(is_own).collect();
+    if found.is_empty() {
+        found = draws.iter().filter(is_for_all).collect();
     }
+    if found.len() > 1 {
+        // Of several the one that does not mind the fan-in.
+        found.retain(|draw| !draw.minds_fan());
+        if found.len() != 1 {
+            return Err("several lines may fill the weights");
+        }
+    }
+    Ok(found.pop())
 }
 
 impl Draw<'_> {
+    /// Whether its function takes the shape into account.
+    fn minds_fan(&self) -> bool {
+        let text = self.source.of(&*self.call.func);
+        ["xavier", "kaiming", "orthogonal"].iter().any(|name| text.contains(name))
+    }
+
     /// The same with another initialiser.
     fn filled(&self, fill: &Fill) -> Option<Vec<Edit>> {
         let source = self.source;
@@ -270,17 +308,25 @@ impl Draw<'_> {
             Form::Function => {
                 let first = self.call.arguments.args.first()?;
                 match &*self.call.func {
-                    Expr::Attribute(attribute) => edits.push(Edit::replace(range(&attribute.attr), fill.function)),
+                    Expr::Attribute(attribute) => {
+                        edits.push(Edit::replace(range(&attribute.attr), fill.function))
+                    }
                     name => {
                         let function = source.reach(&format!("torch.nn.init.{}", fill.function), &mut edits);
                         edits.push(Edit::replace(range(name), function));
                     }
                 }
-                edits.push(Edit::replace(source.with_parentheses(first).end..range(self.call).end - 1, &*fill.arguments));
+                edits.push(Edit::replace(
+                    source.with_parentheses(first).end..range(self.call).end - 1,
+                    &*fill.arguments,
+                ));
             }
             Form::Method => {
                 let function = source.reach(&format!("torch.nn.init.{}", fill.function), &mut edits);
-                edits.push(Edit::replace(range(self.call), format!("{function}({}{})", self.target, fill.arguments)));
+                edits.push(Edit::replace(
+                    range(self.call),
+                    format!("{function}({}{})", self.target, fill.arguments),
+                ));
             }
             Form::Product(factor) => {
                 let std = number::short(fill.std?);
@@ -309,7 +355,7 @@ fn lines<'a>(
         format!("{function}({target}{})", fill.arguments)
     };
     let first = fills.first()?;
-    let is_alike = fills.iter().all(|fill| fill == first);
+    let is_alike = fills.iter().all(|fill| fill.is_like(first));
     let weights = context.run.map(|run| run.parameters.iter().filter(|own| own.shape.len() > 1).count());
     let is_all = weights == Some(values.len()) && values.iter().all(|value| value.shape.len() > 1);
     let lines = match names {

@@ -317,7 +317,12 @@ fn is_in_update(source: &Source, at: &std::ops::Range<usize>) -> bool {
 }
 
 /// A rate multiplied by a factor, where it is defined or in place.
-pub(super) fn scaled<'a>(program: &'a Program, source: &'a Source, rate: &'a Expr, factor: f64) -> Vec<Change<'a>> {
+pub(super) fn scaled<'a>(
+    program: &'a Program,
+    source: &'a Source,
+    rate: &'a Expr,
+    factor: f64,
+) -> Vec<Change<'a>> {
     Rates { program, factor, recorded: None }.at(source, rate, &mut Vec::new())
 }
 

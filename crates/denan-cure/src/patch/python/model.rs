@@ -22,7 +22,9 @@ pub(super) fn model<'a>(program: &'a Program, sites: &[Site<'a>]) -> Option<Mode
     for site in sites {
         let given = site.argument("params")?;
         let values = definition::values(program, site.source, given);
-        let parts = values.into_iter().flat_map(|value| walk::inside(value.expr).into_iter().map(move |part| (value.source, part)));
+        let parts = values
+            .into_iter()
+            .flat_map(|value| walk::inside(value.expr).into_iter().map(move |part| (value.source, part)));
         let own = parts.filter_map(|(source, part)| {
             let call = part.as_call_expr()?;
             let (owner, name) = expr::method(call)?;
@@ -62,7 +64,8 @@ fn made<'a>(source: &'a Source, owner: &Expr) -> Option<&'a Stmt> {
             _ => return false,
         };
         let name = text.split('.').next().unwrap_or(text);
-        let parts = targets.iter().flat_map(|target| expr::elements(target).unwrap_or(std::slice::from_ref(target)));
+        let parts =
+            targets.iter().flat_map(|target| expr::elements(target).unwrap_or(std::slice::from_ref(target)));
         let mut parts = parts.into_iter();
         parts.any(|target| source.of(target) == text)
             && range(*stmt).end <= at

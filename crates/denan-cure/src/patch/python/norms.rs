@@ -17,19 +17,23 @@ pub(super) fn insert(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let by_hand = "put a torch.nn.LayerNorm(width) behind the layers (a GroupNorm(1, channels) behind convolutions)";
+    let by_hand =
+        "put a torch.nn.LayerNorm(width) behind the layers (a GroupNorm(1, channels) behind convolutions)";
     let program = Program::of(context, sources);
     let mut changes: Vec<Change<'_>> = Vec::new();
     for call in after {
         let source = program.file(&call.file);
-        let source = source.ok_or_else(|| NoPatch::new("the layers are not among the program's own sources", by_hand))?;
+        let source = source
+            .ok_or_else(|| NoPatch::new("the layers are not among the program's own sources", by_hand))?;
         let own = match in_sequence(&program, call) {
             Some(own) => own,
             None => around_call(source, call).map_err(|why| {
                 NoPatch::new(format!("line {} of {} {why}", call.line, sources.show(source.file())), by_hand)
             })?,
         };
-        let is_known = changes.iter().any(|(file, edit)| std::ptr::eq(*file, own.0) && own.1.iter().any(|new| new.same_place(edit)));
+        let is_known = changes
+            .iter()
+            .any(|(file, edit)| std::ptr::eq(*file, own.0) && own.1.iter().any(|new| new.same_place(edit)));
         if !is_known {
             changes.extend(own.1.into_iter().map(|edit| (own.0, edit)));
         }
@@ -106,7 +110,9 @@ fn around_call<'a>(source: &'a Source, call: &CallAt) -> Result<(&'a Source, Vec
         };
         match last {
             // A layer of a list is called by the variable of a loop.
-            Some(last) if is_number(last) => matches!(&*own.func, Expr::Name(_)) && is_variable_of_loop(source, &own.func),
+            Some(last) if is_number(last) => {
+                matches!(&*own.func, Expr::Name(_)) && is_variable_of_loop(source, &own.func)
+            }
             Some(last) => name == last,
             None => false,
         }
@@ -152,7 +158,10 @@ fn is_variable_of_loop(source: &Source, name: &Expr) -> bool {
         };
         range(expr).contains(&at) && generators.iter().any(|own| expr::mentions(&own.target, &name.id))
     };
-    source.around(at).iter().any(|stmt| matches!(stmt, Stmt::For(each) if expr::mentions(&each.target, &name.id)))
+    source
+        .around(at)
+        .iter()
+        .any(|stmt| matches!(stmt, Stmt::For(each) if expr::mentions(&each.target, &name.id)))
         || source.expressions().into_iter().any(of_comprehension)
 }
 
@@ -163,7 +172,9 @@ pub(super) fn freeze(
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
     let by_hand = match how {
-        BatchNormFreeze::Statistics => "freeze the BatchNorm layers: call .eval() on each after model.train()",
+        BatchNormFreeze::Statistics => {
+            "freeze the BatchNorm layers: call .eval() on each after model.train()"
+        }
         BatchNormFreeze::Affine => "hold the BatchNorm layers' weight and bias: layer.requires_grad_(False)",
         BatchNormFreeze::Recompute => {
             "let the BatchNorm layers use the batch's statistics: track_running_stats=False, or run some batches \
@@ -172,8 +183,11 @@ pub(super) fn freeze(
     };
     let refuse = |why: &str| NoPatch::new(why, by_hand);
     let program = Program::of(context, sources);
-    let norms: Vec<(&Source, &ExprCall)> =
-        program.files.iter().flat_map(|source| batch_norms(source).into_iter().map(move |call| (source, call))).collect();
+    let norms: Vec<(&Source, &ExprCall)> = program
+        .files
+        .iter()
+        .flat_map(|source| batch_norms(source).into_iter().map(move |call| (source, call)))
+        .collect();
     let is_loaded = || {
         program.files.iter().any(|source| {
             calls(source).any(|call| matches!(expr::method(call), Some((_, "load_state_dict"))))
@@ -219,7 +233,8 @@ pub(super) fn freeze(
             let outer = at.and_then(|at| optimizer::loops_around(source, at).into_iter().next());
             let root = model.name.split('.').next().unwrap_or(model.name);
             let is_seen = |stmt: &&Stmt| {
-                root == "self" || definition::is_visible(source, root, range(model.stmt).start, range(*stmt).start)
+                root == "self"
+                    || definition::is_visible(source, root, range(model.stmt).start, range(*stmt).start)
             };
             outer.filter(is_seen).and_then(|stmt| source.before(stmt, &lines))
         }
@@ -235,7 +250,8 @@ fn batch_norms(source: &Source) -> Vec<&ExprCall> {
     let is_norm = |call: &&ExprCall| {
         let path = source.names().resolve(&call.func);
         path.is_some_and(|path| {
-            path.starts_with("torch.nn.") && path.rsplit('.').next().is_some_and(|name| name.contains("BatchNorm"))
+            path.starts_with("torch.nn.")
+                && path.rsplit('.').next().is_some_and(|name| name.contains("BatchNorm"))
         })
     };
     calls(source).filter(is_norm).collect()

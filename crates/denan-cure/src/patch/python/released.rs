@@ -28,11 +28,16 @@ pub(super) fn freeze(
         let set = hand_set(&program);
         let late = set.iter().filter(|set| is_late(set.source, set.stmt) && !set.is_in_each_step());
         let late = late.filter(|set| expr::number(set.value) != Some(0.0));
-        found.extend(late.map(|set| (set.source, Edit::replace(set.source.with_parentheses(set.value), "0.0"))));
+        found.extend(
+            late.map(|set| (set.source, Edit::replace(set.source.with_parentheses(set.value), "0.0"))),
+        );
     }
     if found.is_empty() {
         for source in &program.files {
-            let added = source.statements().into_iter().filter(|stmt| added_group(stmt).is_some() && is_late(source, stmt));
+            let added = source
+                .statements()
+                .into_iter()
+                .filter(|stmt| added_group(stmt).is_some() && is_late(source, stmt));
             found.extend(added.map(|stmt| (source, source.without(stmt))));
         }
     }
@@ -56,13 +61,16 @@ pub(super) fn lower(
     // A group that is added, or whose rate is set, at the release.
     let mut found: Vec<(&Source, &Expr)> = Vec::new();
     for source in &program.files {
-        let added = source.statements().into_iter().filter(|stmt| is_late(source, stmt)).filter_map(added_group);
+        let added =
+            source.statements().into_iter().filter(|stmt| is_late(source, stmt)).filter_map(added_group);
         found.extend(added.filter_map(|group| Some((source, entry(group, "lr")?))));
     }
     let set = hand_set(&program);
     if found.is_empty() {
         let late = set.iter().filter(|set| is_late(set.source, set.stmt) && !set.is_in_each_step());
-        found.extend(late.filter(|set| expr::number(set.value) != Some(0.0)).map(|set| (set.source, set.value)));
+        found.extend(
+            late.filter(|set| expr::number(set.value) != Some(0.0)).map(|set| (set.source, set.value)),
+        );
     }
     // A group of its own that waits for its gradients.
     if found.is_empty() {
@@ -71,9 +79,9 @@ pub(super) fn lower(
         for site in &sites {
             let own = site.groups(&program).into_iter().filter(|(source, group)| {
                 let parameters = entry(group, "params").map_or("", |parameters| source.of(parameters));
-                owners.iter().any(|owner| {
-                    parameters == *owner || parameters.starts_with(&format!("{owner}."))
-                })
+                owners
+                    .iter()
+                    .any(|owner| parameters == *owner || parameters.starts_with(&format!("{owner}.")))
             });
             found.extend(own.filter_map(|(source, group)| Some((source, entry(group, "lr")?))));
         }
@@ -109,7 +117,9 @@ fn releases(source: &Source) -> Vec<Release<'_>> {
                 let owner = Some(source.of(owner));
                 let undone = match expr::argument(call, "requires_grad", 0) {
                     None => Edit::insert(range(&call.arguments).start + 1, "False"),
-                    Some(Expr::BooleanLiteral(literal)) if literal.value => Edit::replace(range(literal), "False"),
+                    Some(Expr::BooleanLiteral(literal)) if literal.value => {
+                        Edit::replace(range(literal), "False")
+                    }
                     Some(_) => continue,
                 };
                 found.push(Release { owner, undone });
@@ -122,7 +132,10 @@ fn releases(source: &Source) -> Vec<Release<'_>> {
                 if let (Some(owner), Expr::BooleanLiteral(literal)) = (owner, &*assign.value)
                     && literal.value
                 {
-                    found.push(Release { owner: owner_of(source, owner), undone: Edit::replace(range(literal), "False") });
+                    found.push(Release {
+                        owner: owner_of(source, owner),
+                        undone: Edit::replace(range(literal), "False"),
+                    });
                 }
             }
             _ => {}

@@ -36,7 +36,10 @@ pub(super) fn patch(context: &PatchContext<'_>, sources: &dyn SourceTree) -> Res
         changes.push((step.source, edit));
     }
     if changes.is_empty() {
-        return Err(NoPatch::new("the gradients are set to zero before every backward pass already", by_hand));
+        return Err(NoPatch::new(
+            "the gradients are set to zero before every backward pass already",
+            by_hand,
+        ));
     }
     program::patch(changes, sources, by_hand)
 }

@@ -12,7 +12,11 @@ fn values(name: &str, shape: &[u64], initializer: Initializer) -> NewValues {
 fn fill(text: &str, parameters: Vec<NewValues>) -> Sick {
     let known: Vec<Parameter> = parameters
         .iter()
-        .map(|value| Parameter { name: value.parameter.name.clone(), shape: value.shape.clone(), ..Parameter::default() })
+        .map(|value| Parameter {
+            name: value.parameter.name.clone(),
+            shape: value.shape.clone(),
+            ..Parameter::default()
+        })
         .collect();
     let mut sick = Sick::new(text, Intervention::Reinitialize { parameters }).stepping_at("optimizer.step()");
     sick.known.run.parameters = known;
@@ -25,8 +29,10 @@ const SGD: &str = "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)";
 fn first_values_are_changed_where_the_script_draws_them() {
     let weight = || vec![values("fc.weight", &[8, 4], Initializer::kaiming_normal(4.0))];
     let over_all = "for p in model.parameters():\n    if p.dim() > 1:\n        nn.init.normal_(p)\n    else:\n        nn.init.zeros_(p)";
-    fill(&training(&format!("{over_all}\n{SGD}"), STEP), weight())
-        .becomes(&["-        nn.init.normal_(p)", "+        nn.init.kaiming_normal_(p, nonlinearity=\"relu\")"]);
+    fill(&training(&format!("{over_all}\n{SGD}"), STEP), weight()).becomes(&[
+        "-        nn.init.normal_(p)",
+        "+        nn.init.kaiming_normal_(p, nonlinearity=\"relu\")",
+    ]);
     let applied = "def reset(m):\n    nn.init.normal_(m.weight, 0.0, std)\n    nn.init.zeros_(m.bias)\nmodel.apply(reset)";
     let xavier = vec![values("fc.weight", &[8, 4], Initializer::xavier_uniform(4.0, 8.0))];
     fill(&training(&format!("{applied}\n{SGD}"), STEP), xavier)
@@ -38,11 +44,27 @@ fn first_values_are_changed_where_the_script_draws_them() {
     ]);
     let by_hand = "W1 = (torch.randn(4, 8) * 2.0).requires_grad_()\nW2 = nn.Parameter(torch.randn(8, 1))\noptimizer = torch.optim.SGD([W1, W2], lr=0.1)";
     let normal = |std| Initializer::Normal { mean: 0.0, std };
-    fill(&training(by_hand, STEP), vec![values("W1", &[4, 8], normal(0.70711)), values("W2", &[8, 1], normal(0.5))]).becomes(&[
+    fill(
+        &training(by_hand, STEP),
+        vec![values("W1", &[4, 8], normal(0.70711)), values("W2", &[8, 1], normal(0.5))],
+    )
+    .becomes(&[
         "-W1 = (torch.randn(4, 8) * 2.0).requires_grad_()",
         "-W2 = nn.Parameter(torch.randn(8, 1))",
         "+W1 = (torch.randn(4, 8) * 0.7071).requires_grad_()",
         "+W2 = nn.Parameter(torch.randn(8, 1) * 0.5)",
+    ]);
+    let branches = over_all.replace(
+        "        nn.init.normal_(p)",
+        "        nn.init.normal_(p) if wild else nn.init.xavier_uniform_(p)",
+    );
+    let two = vec![
+        values("a.weight", &[8, 4], Initializer::kaiming_normal(4.0)),
+        values("b.weight", &[8, 8], Initializer::kaiming_normal(8.0)),
+    ];
+    fill(&training(&format!("{branches}\n{SGD}"), STEP), two).becomes(&[
+        "-        nn.init.normal_(p) if wild else nn.init.xavier_uniform_(p)",
+        "+        nn.init.kaiming_normal_(p, nonlinearity=\"relu\") if wild else nn.init.xavier_uniform_(p)",
     ]);
     let mixed = vec![
         values("a.weight", &[8, 4], Initializer::kaiming_normal(4.0)),
@@ -54,8 +76,11 @@ fn first_values_are_changed_where_the_script_draws_them() {
 #[test]
 fn first_values_of_pytorch_are_changed_behind_the_model() {
     let convolution = |name: &str| values(name, &[16, 3, 3, 3], Initializer::convolution(9.0, 16.0));
-    fill(&training(SGD, STEP), vec![values("layers.2.lin.weight", &[8, 4], Initializer::kaiming_uniform(4.0))])
-        .becomes(&["+nn.init.kaiming_uniform_(model.layers[2].lin.weight, nonlinearity=\"relu\")"]);
+    fill(
+        &training(SGD, STEP),
+        vec![values("layers.2.lin.weight", &[8, 4], Initializer::kaiming_uniform(4.0))],
+    )
+    .becomes(&["+nn.init.kaiming_uniform_(model.layers[2].lin.weight, nonlinearity=\"relu\")"]);
     let many = (0..6).map(|at| convolution(&format!("{at}.weight"))).collect();
     fill(&training(SGD, STEP), many).becomes(&[
         "+for p in model.parameters():",
@@ -63,12 +88,14 @@ fn first_values_of_pytorch_are_changed_behind_the_model() {
         "+        nn.init.kaiming_normal_(p, mode=\"fan_out\", nonlinearity=\"relu\")",
     ]);
     let nameless = NewValues { parameter: Chosen::default(), ..convolution("") };
-    fill(&training(SGD, STEP), vec![nameless]).stays("does not name the weights");
+    let other = values("head.weight", &[2, 4], Initializer::xavier_normal(4.0, 2.0));
+    fill(&training(SGD, STEP), vec![nameless, other]).stays("does not name the weights");
 }
 
 #[test]
 fn what_is_not_finite_is_filled_behind_the_checkpoint() {
-    let bad = |initializer| vec![NewValues { only_non_finite: true, ..values("0.weight", &[3, 4], initializer) }];
+    let bad =
+        |initializer| vec![NewValues { only_non_finite: true, ..values("0.weight", &[3, 4], initializer) }];
     let zero = || bad(Initializer::Constant { value: 0.0 });
     let lines = ["+for p in model.parameters():", "+    p.data.nan_to_num_(0.0, 0.0, 0.0)"];
     fill(&training(&format!("model.load_state_dict(torch.load(path))\n{SGD}"), STEP), zero()).becomes(&lines);
@@ -79,7 +106,8 @@ fn what_is_not_finite_is_filled_behind_the_checkpoint() {
 fn norm(text: &str, op: &str, needle: &str, module: Option<&str>) -> Sick {
     let mut sick = Sick::new(text, Intervention::ZeroGrad);
     let place = sick.program.place(needle);
-    let call = CallAt { op: op.to_owned(), file: place.file, line: place.line, module: module.map(str::to_owned) };
+    let call =
+        CallAt { op: op.to_owned(), file: place.file, line: place.line, module: module.map(str::to_owned) };
     sick.intervention = Intervention::InsertNorm { after: vec![call] };
     sick
 }
@@ -124,14 +152,20 @@ fn batch_norm_is_frozen() {
     };
     let check = |sick: Sick, lines: [String; 3]| sick.becomes(&lines.each_ref().map(String::as_str));
     check(freeze(&made, STEP, BatchNormFreeze::Statistics), lines("", "m.eval()"));
-    check(freeze(&made, &format!("    model.train()\n{STEP}"), BatchNormFreeze::Statistics), lines("    ", "m.eval()"));
+    check(
+        freeze(&made, &format!("    model.train()\n{STEP}"), BatchNormFreeze::Statistics),
+        lines("    ", "m.eval()"),
+    );
     check(freeze(&made, STEP, BatchNormFreeze::Affine), lines("", "m.requires_grad_(False)"));
     freeze(&made, STEP, BatchNormFreeze::Recompute).becomes(&[
         "-norm = nn.BatchNorm1d(8, momentum=0.0)",
         "+norm = nn.BatchNorm1d(8, momentum=0.0, track_running_stats=False)",
     ]);
     let loaded = format!("{made}\nmodel.load_state_dict(state)");
-    check(freeze(&loaded, STEP, BatchNormFreeze::Recompute), lines("", "m.running_mean = m.running_var = None"));
+    check(
+        freeze(&loaded, STEP, BatchNormFreeze::Recompute),
+        lines("", "m.running_mean = m.running_var = None"),
+    );
     freeze(SGD, STEP, BatchNormFreeze::Affine).stays("no BatchNorm");
 }
 
@@ -139,7 +173,8 @@ fn batch_norm_is_frozen() {
 fn a_part_stays_frozen_or_gets_a_lower_rate() {
     let freeze = |setup: &str, release: &str| {
         let script = training(setup, &format!("    if step == 50:\n        {release}\n{STEP}"));
-        Sick::new(&script, Intervention::FreezeReleased { parameters: Vec::new() }).stepping_at("optimizer.step()")
+        Sick::new(&script, Intervention::FreezeReleased { parameters: Vec::new() })
+            .stepping_at("optimizer.step()")
     };
     freeze(SGD, "model.body.requires_grad_(True)")
         .becomes(&["-        model.body.requires_grad_(True)", "+        model.body.requires_grad_(False)"]);
@@ -150,8 +185,10 @@ fn a_part_stays_frozen_or_gets_a_lower_rate() {
         "-        optimizer.param_groups[0][\"lr\"] = 0.5",
         "+        optimizer.param_groups[0][\"lr\"] = 0.0",
     ]);
-    freeze(SGD, "optimizer.add_param_group({\"params\": b.parameters(), \"lr\": 3.0})")
-        .becomes(&["-        optimizer.add_param_group({\"params\": b.parameters(), \"lr\": 3.0})", "+        pass"]);
+    freeze(SGD, "optimizer.add_param_group({\"params\": b.parameters(), \"lr\": 3.0})").becomes(&[
+        "-        optimizer.add_param_group({\"params\": b.parameters(), \"lr\": 3.0})",
+        "+        pass",
+    ]);
     freeze(SGD, "release()").stays("was not found");
 
     let lower = |setup: &str, release: &str| Sick {

@@ -127,7 +127,8 @@ fn gradients_are_set_to_zero_before_the_backward_pass() {
     patched.becomes(&["+    optimizer.zero_grad()"]);
     sick("", "    trainer.step()", Intervention::ZeroGrad).stays("no backward()");
     sick(ADAM, STEP, Intervention::ZeroGrad).stays("already");
-    let once = "    optimizer.zero_grad()\n    for part in x:\n        f(part).backward()\n        optimizer.step()";
+    let once =
+        "    optimizer.zero_grad()\n    for part in x:\n        f(part).backward()\n        optimizer.step()";
     sick(ADAM, once, Intervention::ZeroGrad).becomes(&["+        optimizer.zero_grad()"]);
 }
 
