@@ -400,7 +400,6 @@ pub fn all() -> Vec<RunResult> {
         infinite_gradient(),
         optimizer_epsilon(),
         learning_rate(),
-        several_places(),
         unexplained(),
         healthy(),
         growing(),
