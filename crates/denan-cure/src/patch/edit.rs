@@ -133,7 +133,14 @@ pub(super) fn patch(
         }
     });
     let first = hunks.next().unwrap_or_default();
-    Patch { file, line: first.line, before: first.before, after: first.after, more: hunks.collect(), ran: None }
+    Patch {
+        file,
+        line: first.line,
+        before: first.before,
+        after: first.after,
+        more: hunks.collect(),
+        ran: None,
+    }
 }
 
 fn without_line_ends(lines: &str) -> String {

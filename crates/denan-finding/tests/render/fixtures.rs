@@ -5,7 +5,8 @@ use crate::parts::{
     tensor, with_loss,
 };
 use denan_finding::{
-    BlamedSample, Cure, Outcome, Overhead, Replay, ReplayVerdict, ReplayedNode, RunResult, Verdict,
+    BlamedSample, Cure, Hunk, Outcome, Overhead, Patch, Replay, ReplayVerdict, ReplayedNode, RunResult,
+    Verdict,
 };
 use denan_record::model::{Forecast, Kind, Phase, Rank, Role, Sample, Screened, TensorSeen};
 use serde_json::json;
@@ -85,6 +86,28 @@ pub fn degenerate_box() -> RunResult {
         ],
         next: next("degenerate-box"),
         ..broke(9, broken(8, Kind::NegativeInfinity, producer, trail))
+    }
+}
+
+/// A cure whose patch changes two places of a file.
+pub fn several_places() -> RunResult {
+    let constant = cure(
+        "learning-rate-schedule",
+        "constant-learning-rate",
+        "learning rate 0.05",
+        Verdict::Survived,
+        200,
+    );
+    let patch = Patch {
+        file: "train.py".to_owned(),
+        line: 41,
+        before: "optimizer = SGD(model.parameters(), lr=0.1)".to_owned(),
+        after: "optimizer = SGD(model.parameters(), lr=0.05)\nwarm = LinearLR(optimizer)".to_owned(),
+        more: vec![Hunk { line: 58, before: "    scheduler.step()".to_owned(), after: String::new() }],
+    };
+    RunResult {
+        cures: vec![Cure { patch: Some(patch), ..with_loss(constant, 1.9, 0.8) }],
+        ..degenerate_box()
     }
 }
 

@@ -28,6 +28,21 @@ fn a_learning_rate_with_its_search() {
 }
 
 #[test]
+fn a_patch_of_several_places() {
+    let text = full(&fixtures::several_places());
+    let shown = "  --> train.py:41
+   |
+41 - optimizer = SGD(model.parameters(), lr=0.1)
+41 + optimizer = SGD(model.parameters(), lr=0.05)
+42 + warm = LinearLR(optimizer)
+...
+58 -     scheduler.step()
+   |
+";
+    assert!(text.contains(shown), "{text}");
+}
+
+#[test]
 fn a_break_that_no_rule_explains() {
     insta::assert_snapshot!(full(&fixtures::unexplained()));
 }

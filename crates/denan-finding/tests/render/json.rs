@@ -74,6 +74,16 @@ fn a_gradient_is_reported_at_its_forward_call() {
 }
 
 #[test]
+fn a_patch_of_several_places_lists_the_others() {
+    let one = document(&fixtures::degenerate_box());
+    assert!(one["cures"][1]["patch"].get("more").is_none());
+    let several = document(&fixtures::several_places());
+    let more = json!([{ "line": 58, "before": "    scheduler.step()", "after": "" }]);
+    assert_eq!(several["cures"][0]["patch"]["more"], more);
+    assert!(validator().is_valid(&several));
+}
+
+#[test]
 fn a_renamed_key_breaks_the_contract() {
     let validator = validator();
     let whole = document(&fixtures::degenerate_box());

@@ -97,6 +97,9 @@ fn drawn<'a>(program: &'a Program, context: &PatchContext<'_>) -> Vec<(&'a Sourc
     for step in &steps {
         let loops = optimizer::loops_around(step.source, range(step.stmt).start);
         let Some(outer) = loops.first() else { continue };
+        if repeats_size(step.source, outer) {
+            return Vec::new();
+        }
         for part in walk::of_statement(outer) {
             for size in sizes(step.source, part) {
                 let values = definition::literals(program, step.source, size);
@@ -116,6 +119,24 @@ fn drawn<'a>(program: &'a Program, context: &PatchContext<'_>) -> Vec<(&'a Sourc
         return Vec::new();
     }
     found.into_iter().map(|(source, size, _)| (source, size)).collect()
+}
+
+/// Whether a loop writes the size of its batches once more, where rows are not drawn: what is made there would no longer
+/// fit to a smaller batch.
+pub(super) fn repeats_size(source: &Source, outer: &Stmt) -> bool {
+    let all = walk::of_statement(outer);
+    let own: Vec<&Expr> = all.iter().flat_map(|part| sizes(source, part)).collect();
+    let is_own = |part: &Expr| own.iter().any(|size| std::ptr::eq(*size, part));
+    let values: Vec<f64> = own.iter().filter_map(|size| expr::number(size)).collect();
+    let is_size =
+        |part: &&Expr| expr::number(part).is_some_and(|value| values.contains(&value)) && !is_own(part);
+    let is_in_shape = |part: &Expr| {
+        all.iter().any(|call| {
+            matches!(call, Expr::Call(call) if source.names().resolve(&call.func).is_some_and(|path| path.starts_with("torch."))
+                && call.arguments.args.iter().any(|argument| walk::inside(argument).iter().any(|inner| std::ptr::eq(*inner, part))))
+        })
+    };
+    all.iter().copied().filter(is_size).any(is_in_shape)
 }
 
 /// The size of the breaking batch.

@@ -1,6 +1,6 @@
 //! `drop-samples`: the loader's data set without them, or the rows that are drawn by hand.
 
-use super::batch::{is_looped_over, loaders, variable};
+use super::batch::{is_looped_over, loaders, repeats_size, variable};
 use super::optimizer::{self, Step};
 use super::program::{self, Change, Program};
 use super::source::{Edit, Source, range};
@@ -101,6 +101,9 @@ fn by_rows<'a>(steps: &[Step<'a>], list: &str) -> Result<Vec<Change<'a>>, &'stat
         let source = step.source;
         let loops = optimizer::loops_around(source, range(step.stmt).start);
         let Some(outer) = loops.first() else { continue };
+        if repeats_size(source, outer) {
+            return Err("the size of a batch is written in the loop once more, so that none may get smaller");
+        }
         let all = walk::of_statement(outer);
         let is_index = |name: &str| {
             all.iter().any(|part| {

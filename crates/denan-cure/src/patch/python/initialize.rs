@@ -34,12 +34,12 @@ pub(super) fn patch(
     let mut rest: Vec<&NewValues> = Vec::new();
     for value in values {
         let fill = Fill::of(value);
-        let Some(draw) = draw_of(&draws, value) else {
+        let Some(draw) = draw_of(&draws, value).map_err(&refuse)? else {
             rest.push(value);
             continue;
         };
         match chosen.iter().find(|(known, _)| std::ptr::eq(*known, draw)) {
-            Some((_, known)) if *known == fill => {}
+            Some((_, known)) if known.is_like(&fill) && !matches!(draw.form, Form::Product(_)) => {}
             Some(_) => return Err(refuse("one line fills weights that need different first values")),
             None => chosen.push((draw, fill)),
         }
@@ -105,7 +105,7 @@ fn repaired(
 }
 
 /// An initialiser of `torch.nn.init` and its arguments behind the tensor.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Fill {
     function: &'static str,
     arguments: String,
@@ -155,6 +155,11 @@ impl Fill {
             _ => None,
         };
         Self { function, arguments, std }
+    }
+
+    /// Whether it is written in the same way, whatever the shape.
+    fn is_like(&self, other: &Self) -> bool {
+        self.function == other.function && self.arguments == other.arguments
     }
 
     /// Whether the name alone says what is filled in, whatever the shape.
@@ -258,39 +263,43 @@ fn draws_in(source: &Source) -> Vec<Draw<'_>> {
 }
 
 /// The one place that draws a weight: by its own name, else by the variable of a loop over all.
-fn draw_of<'d, 'a>(draws: &'d [Draw<'a>], value: &NewValues) -> Option<&'d Draw<'a>> {
-    let name = value.parameter.name.as_deref()?;
+///
+/// # Errors
+/// There are several.
+fn draw_of<'d, 'a>(draws: &'d [Draw<'a>], value: &NewValues) -> Result<Option<&'d Draw<'a>>, &'static str> {
+    let Some(name) = value.parameter.name.as_deref() else { return Ok(None) };
     let last = name.rsplit('.').next().unwrap_or(name);
-    let own: Vec<&Draw<'a>> = draws
-        .iter()
-        .filter(|draw| {
-            let target = draw.target.strip_prefix("self.").unwrap_or(draw.target);
-            let target = target.replace('[', ".").replace(']', "");
-            name == target || name.ends_with(&format!(".{target}")) || target.ends_with(&format!(".{name}"))
-        })
-        .collect();
-    if let [one] = own[..] {
-        return Some(one);
+    let is_own = |draw: &&Draw<'a>| {
+        let target = draw.target.strip_prefix("self.").unwrap_or(draw.target);
+        let target = target.replace('[', ".").replace(']', "");
+        name == target || name.ends_with(&format!(".{target}")) || target.ends_with(&format!(".{name}"))
+    };
+    let is_for_all = |draw: &&Draw<'a>| {
+        let name = draw.target.rsplit('.').next().unwrap_or(draw.target);
+        let is_variable = !draw.target.starts_with("self.") && draw.target.matches('.').count() <= 1;
+        !matches!(draw.form, Form::Product(_)) && is_variable && (name == last || !draw.target.contains('.'))
+    };
+    let mut found: Vec<&Draw<'a>> = draws.iter().filter(is_own).collect();
+    if found.is_empty() {
+        found = draws.iter().filter(is_for_all).collect();
     }
-    if !own.is_empty() {
-        return None;
+    if found.len() > 1 {
+        // Of several the one that does not mind the fan-in.
+        found.retain(|draw| !draw.minds_fan());
+        if found.len() != 1 {
+            return Err("several lines may fill the weights");
+        }
     }
-    let for_all: Vec<&Draw<'a>> = draws
-        .iter()
-        .filter(|draw| {
-            let is_product = matches!(draw.form, Form::Product(_));
-            let name = draw.target.rsplit('.').next().unwrap_or(draw.target);
-            let is_variable = !draw.target.starts_with("self.") && draw.target.matches('.').count() <= 1;
-            !is_product && is_variable && (name == last || !draw.target.contains('.'))
-        })
-        .collect();
-    match for_all[..] {
-        [one] => Some(one),
-        _ => None,
-    }
+    Ok(found.pop())
 }
 
 impl Draw<'_> {
+    /// Whether its function takes the shape into account.
+    fn minds_fan(&self) -> bool {
+        let text = self.source.of(&*self.call.func);
+        ["xavier", "kaiming", "orthogonal"].iter().any(|name| text.contains(name))
+    }
+
     /// The same with another initialiser.
     fn filled(&self, fill: &Fill) -> Option<Vec<Edit>> {
         let source = self.source;
@@ -346,7 +355,7 @@ fn lines<'a>(
         format!("{function}({target}{})", fill.arguments)
     };
     let first = fills.first()?;
-    let is_alike = fills.iter().all(|fill| fill == first);
+    let is_alike = fills.iter().all(|fill| fill.is_like(first));
     let weights = context.run.map(|run| run.parameters.iter().filter(|own| own.shape.len() > 1).count());
     let is_all = weights == Some(values.len()) && values.iter().all(|value| value.shape.len() > 1);
     let lines = match names {

@@ -68,6 +68,11 @@ fn settings<'a>(program: &'a Program, source: &'a Source, call: &'a ExprCall) ->
         let sums = values.iter().filter(|value| expr::string(value.expr) == Some("sum"));
         let sums: Vec<_> = sums.collect();
         let [sum] = sums[..] else { return None };
+        // One of several values is left for the others that use it.
+        let sum = if values.len() > 1 { definition::Defined { source, expr: reduction } } else { *sum };
+        if !sum.expr.is_string_literal_expr() {
+            return Some(vec![(source, Edit::replace(range(reduction), "\"mean\""))]);
+        }
         let text = sum.source.of(sum.expr).replace("sum", "mean");
         return Some(vec![(sum.source, Edit::replace(range(sum.expr), text))]);
     }

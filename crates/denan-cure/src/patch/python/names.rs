@@ -2,6 +2,7 @@
 
 use super::walk;
 use ruff_python_ast::{Expr, Stmt};
+use std::collections::BTreeSet;
 
 /// The imports of a file.
 pub(super) struct Names {
@@ -20,8 +21,10 @@ struct Import {
 impl Names {
     pub(super) fn of(body: &[Stmt]) -> Self {
         let mut imports = Vec::new();
+        let global: BTreeSet<*const Stmt> =
+            walk::own_statements(body).into_iter().map(std::ptr::from_ref).collect();
         for stmt in walk::statements(body) {
-            let is_global = walk::own_statements(body).iter().any(|own| std::ptr::eq(*own, stmt));
+            let is_global = global.contains(&std::ptr::from_ref(stmt));
             let mut put = |name: &str, path: String| {
                 imports.push(Import { name: name.to_owned(), path, is_global });
             };

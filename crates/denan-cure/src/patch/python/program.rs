@@ -17,33 +17,33 @@ impl Program {
     /// The files that the record names and those that they import; those that import them, too, where
     /// no optimizer is made in the others.
     pub(super) fn of(context: &PatchContext<'_>, sources: &dyn SourceTree) -> Self {
-        let mut all: Vec<Source> = sources
-            .files()
-            .into_iter()
-            .filter(|file| file.ends_with(".py"))
-            .filter_map(|file| Source::parse(&file, sources.read(&file)?).ok())
-            .collect();
-        let recorded = recorded(context);
-        for file in &recorded {
-            if all.iter().any(|source| source.is(file)) {
-                continue;
+        let listed: Vec<String> = sources.files().into_iter().filter(|file| file.ends_with(".py")).collect();
+        let mut files = Files { sources, files: Vec::new() };
+        for file in recorded(context) {
+            files.add(&file);
+        }
+        if files.files.is_empty() {
+            listed.iter().for_each(|file| files.add(file));
+            return Self { files: files.files };
+        }
+        files.follow_imports(0, &listed);
+        if files.files.iter().all(|source| super::optimizer::sites_in(source).is_empty()) {
+            let mut others = Files { sources, files: Vec::new() };
+            listed.iter().for_each(|file| others.add(file));
+            let mut at = 0;
+            while at < files.files.len() {
+                let importing: Vec<String> = others
+                    .files
+                    .iter()
+                    .filter(|other| imports(other, files.files[at].file()))
+                    .map(|other| other.file().to_owned())
+                    .collect();
+                importing.iter().for_each(|file| files.add(file));
+                at += 1;
             }
-            let opened = edit::read(sources, file).and_then(|(name, text)| Source::parse(&name, text).ok());
-            all.extend(opened.filter(|opened| all.iter().all(|source| source.file() != opened.file())));
+            files.follow_imports(0, &listed);
         }
-        beside(&mut all, &recorded, sources);
-        let mut chosen: BTreeSet<usize> =
-            (0..all.len()).filter(|&at| recorded.iter().any(|file| all[at].is(file))).collect();
-        if chosen.is_empty() {
-            return Self { files: all };
-        }
-        grow(&mut chosen, &all, imports);
-        let makes_optimizer = |at: &usize| !super::optimizer::sites_in(&all[*at]).is_empty();
-        if !chosen.iter().any(makes_optimizer) {
-            grow(&mut chosen, &all, |from, to| imports(to, from) || imports(from, to));
-        }
-        let files = all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at)).map(|(_, file)| file);
-        Self { files: files.collect() }
+        Self { files: files.files }
     }
 
     /// The file that was recorded under a name.
@@ -88,41 +88,55 @@ fn recorded(context: &PatchContext<'_>) -> BTreeSet<String> {
     places.into_iter().map(|place| place.file.clone()).collect()
 }
 
-/// Adds what recorded files import from their own folders: a script may lie outside of the tree that is listed.
-fn beside(all: &mut Vec<Source>, recorded: &BTreeSet<String>, sources: &dyn SourceTree) {
-    let (mut at, listed) = (0, all.len());
-    while at < all.len() {
-        let file = all[at].file().to_owned();
-        let folder = file.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-        let is_own = at >= listed || recorded.iter().any(|name| all[at].is(name));
-        let modules: BTreeSet<String> =
-            all[at].names().modules().map(|module| module.replace('.', "/")).collect();
-        let wanted = modules.into_iter().filter(|module| is_own && !module.is_empty());
-        for file in wanted.map(|module| format!("{folder}{module}.py")).collect::<Vec<_>>() {
-            let is_known = all.iter().any(|source| source.file() == file || source.is(&file));
-            let text = if is_known { None } else { sources.read(&file) };
-            all.extend(text.and_then(|text| Source::parse(&file, text).ok()));
-        }
-        at += 1;
-    }
+/// Files of the tree that have been read and parsed.
+struct Files<'s> {
+    sources: &'s dyn SourceTree,
+    files: Vec<Source>,
 }
 
-/// Adds files that are joined to chosen ones, until there is none.
-fn grow(chosen: &mut BTreeSet<usize>, all: &[Source], joins: impl Fn(&Source, &Source) -> bool) {
-    loop {
-        let more: Vec<usize> = (0..all.len())
-            .filter(|to| !chosen.contains(to) && chosen.iter().any(|&from| joins(&all[from], &all[*to])))
-            .collect();
-        if more.is_empty() {
+impl Files<'_> {
+    /// Adds a file, if it is there, parses, and has not been added under another name.
+    fn add(&mut self, file: &str) {
+        let shown = self.sources.show(file);
+        if self.files.iter().any(|source| self.sources.show(source.file()) == shown) {
             return;
         }
-        chosen.extend(more);
+        let read = edit::read(self.sources, file).filter(|(name, _)| name.ends_with(".py"));
+        let parsed = read.and_then(|(name, text)| Source::parse(&name, text).ok());
+        let is_new = |parsed: &Source| {
+            let shown = self.sources.show(parsed.file());
+            self.files.iter().all(|source| self.sources.show(source.file()) != shown)
+        };
+        let parsed = parsed.filter(is_new);
+        self.files.extend(parsed);
+    }
+
+    /// Adds all that the files from one on import: listed files, and those in the folder of the one that imports them,
+    /// which may lie outside of the tree.
+    fn follow_imports(&mut self, from: usize, listed: &[String]) {
+        let mut at = from;
+        while at < self.files.len() {
+            let source = &self.files[at];
+            let folder =
+                source.file().rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+            let modules: BTreeSet<String> =
+                source.names().modules().map(|module| module.replace('.', "/")).collect();
+            let own = listed.iter().filter(|file| imports(source, file)).cloned();
+            let beside = modules
+                .iter()
+                .filter(|module| !module.is_empty())
+                .map(|module| format!("{folder}{module}.py"));
+            let beside = beside.filter(|file| self.sources.read(file).is_some());
+            let wanted: Vec<String> = own.chain(beside).collect();
+            wanted.iter().for_each(|file| self.add(file));
+            at += 1;
+        }
     }
 }
 
-/// Whether one file imports the other, by the end of its path.
-fn imports(from: &Source, to: &Source) -> bool {
-    let path = to.file().replace('\\', "/");
+/// Whether a file imports the one of a name, by the end of its path.
+fn imports(from: &Source, file: &str) -> bool {
+    let path = file.replace('\\', "/");
     let path = path.strip_suffix(".py").unwrap_or(&path);
     let path = path.strip_suffix("/__init__").unwrap_or(path);
     from.names().modules().any(|module| {

@@ -46,13 +46,25 @@ fn first_values_are_changed_where_the_script_draws_them() {
     let normal = |std| Initializer::Normal { mean: 0.0, std };
     fill(
         &training(by_hand, STEP),
-        vec![values("W1", &[4, 8], normal(0.70711)), values("W2", &[8, 1], normal(0.5))],
+        vec![values("W1", &[4, 8], normal(0.5_f64.sqrt())), values("W2", &[8, 1], normal(0.5))],
     )
     .becomes(&[
         "-W1 = (torch.randn(4, 8) * 2.0).requires_grad_()",
         "-W2 = nn.Parameter(torch.randn(8, 1))",
         "+W1 = (torch.randn(4, 8) * 0.7071).requires_grad_()",
         "+W2 = nn.Parameter(torch.randn(8, 1) * 0.5)",
+    ]);
+    let branches = over_all.replace(
+        "        nn.init.normal_(p)",
+        "        nn.init.normal_(p) if wild else nn.init.xavier_uniform_(p)",
+    );
+    let two = vec![
+        values("a.weight", &[8, 4], Initializer::kaiming_normal(4.0)),
+        values("b.weight", &[8, 8], Initializer::kaiming_normal(8.0)),
+    ];
+    fill(&training(&format!("{branches}\n{SGD}"), STEP), two).becomes(&[
+        "-        nn.init.normal_(p) if wild else nn.init.xavier_uniform_(p)",
+        "+        nn.init.kaiming_normal_(p, nonlinearity=\"relu\") if wild else nn.init.xavier_uniform_(p)",
     ]);
     let mixed = vec![
         values("a.weight", &[8, 4], Initializer::kaiming_normal(4.0)),
@@ -76,7 +88,8 @@ fn first_values_of_pytorch_are_changed_behind_the_model() {
         "+        nn.init.kaiming_normal_(p, mode=\"fan_out\", nonlinearity=\"relu\")",
     ]);
     let nameless = NewValues { parameter: Chosen::default(), ..convolution("") };
-    fill(&training(SGD, STEP), vec![nameless]).stays("does not name the weights");
+    let other = values("head.weight", &[2, 4], Initializer::xavier_normal(4.0, 2.0));
+    fill(&training(SGD, STEP), vec![nameless, other]).stays("does not name the weights");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Learning rates, their schedules, and the first steps.
 
 use super::{STEP, Sick, training};
-use denan_record::plan::Intervention;
+use denan_record::plan::{ClipBy, Intervention};
 
 fn lower(setup: &str, step: &str) -> Sick {
     Sick::new(&training(setup, step), Intervention::LowerLearningRate { factor: 0.125 })
@@ -76,6 +76,30 @@ fn a_rate_of_another_file_is_lowered_there() {
         .and("settings.py", "LR = 0.2\n")
         .and("other.py", "import torch\nLR = 0.2\no = torch.optim.SGD(m.parameters(), lr=LR)\n");
     sick.becomes(&["-LR = 0.2", "+LR = 0.1"]);
+}
+
+#[test]
+fn a_script_that_imports_its_loop_is_found() {
+    let sick = Sick::new(
+        "import torch\nfrom loops import fit\noptimizer = torch.optim.SGD(net.parameters(), lr=0.2)\nfit(net, optimizer)\n",
+        Intervention::LowerLearningRate { factor: 0.5 },
+    );
+    let mut sick = sick
+        .and(
+            "loops.py",
+            "def fit(net, opt):\n    for x in data:\n        net(x).backward()\n        opt.step()\n",
+        )
+        .and("unrelated.py", "import torch\no = torch.optim.SGD(m.parameters(), lr=0.2)\n")
+        .stepping_at("opt.step()");
+    sick.becomes(&[
+        "-optimizer = torch.optim.SGD(net.parameters(), lr=0.2)",
+        "+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)",
+    ]);
+    sick.intervention = Intervention::ClipGradients { by: ClipBy::GlobalNorm, limit: 1.0 };
+    sick.becomes(&[
+        "+import torch",
+        "+        torch.nn.utils.clip_grad_norm_([p for group in opt.param_groups for p in group[\"params\"]], 1.0)",
+    ]);
 }
 
 #[test]
