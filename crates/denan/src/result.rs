@@ -43,6 +43,7 @@ pub fn of_run(
         cures: Vec::new(),
         // A break is worth more than the foreboding of one.
         forecasts: if run.first_break.is_none() { run.forecasts.clone() } else { Vec::new() },
+        acts: run.acts.clone(),
         overhead: overhead(run),
         record: None,
         report: None,

@@ -107,6 +107,7 @@ pub fn demo(
         record: arguments.record.clone(),
         cure_budget: 600,
         keep_going: false,
+        guard: false,
         screen: false,
         command,
     };
