@@ -480,6 +480,23 @@ def test_with_a_watcher_acts_are_in_the_result():
     assert "guard: 3 acts; the training made" in watching.result.text.replace("\xa0", " ")
 
 
+def test_what_a_guard_computes_is_no_operation_of_the_training():
+    model = network(norm=True)
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    with denan.watch(every_operation=True) as watching, denan.guard(policy=denan.Policy(keep_every=1)) as guard:
+        for step in range(6):
+            x = torch.rand(8, 4) + 0.5
+            if step == 4:
+                x[3, 2] = 0
+            optimizer.zero_grad()
+            model(x.log()).pow(2).mean().backward()
+            optimizer.step()
+    result = watching.result
+    assert deeds(guard) == [(4, "skipped-step")]
+    assert result.causes[0]["rule"] == "log-of-zero"
+    assert result.document["break"]["producer"]["op"] == "log"
+
+
 def test_a_watcher_that_comes_later_sees_gradients_as_they_are():
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), 0.02)

@@ -183,7 +183,7 @@ class Guarding:
         self.post_hook = None
         self.saving = saving.Saving(self) if policy.save_guard else None
         for model in self.models:
-            self.know_network(model)
+            self.know_network(unwrapped_network(model))
 
     # The beginning and the end
 
@@ -231,7 +231,13 @@ class Guarding:
         def call(*args):
             if not self.is_on:
                 return None
+            watcher = hooks._Current.watcher
+            look = watcher.look if watcher is not None else None
+            # What the guard computes is no operation of the training.
+            pauses = look is not None and not look.is_paused
             try:
+                if pauses:
+                    look.is_paused = True
                 return method(*args)
             except GuardGaveUp:
                 raise
@@ -241,6 +247,9 @@ class Guarding:
                 if os.environ.get("DENAN_DEBUG"):
                     raise
                 return None
+            finally:
+                if pauses:
+                    look.is_paused = False
 
         call._torchdynamo_disable = True
         return call

@@ -7,6 +7,7 @@ programs do, rename that one; those that delete older checkpoints keep them as l
 
 import functools
 import os
+import pathlib
 import sys
 
 import torch
@@ -150,8 +151,13 @@ def _wrap():
     from denan import _arm
 
     replace_everywhere(torch.save, _guarded_save(torch.save))
+    # Python 3.10 has them there as well.
+    accessor = getattr(pathlib, "_NormalAccessor", None)
     for name in ("replace", "rename"):
-        setattr(os, name, _guarded_rename(getattr(os, name)))
+        guarded = _guarded_rename(getattr(os, name))
+        setattr(os, name, guarded)
+        if accessor is not None:
+            setattr(accessor, name, staticmethod(guarded))
     late = {
         "safetensors.torch": _safetensors,
         "lightning.fabric.utilities.cloud_io": _atomic_save,
