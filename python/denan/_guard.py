@@ -24,6 +24,8 @@ class Policy:
     memory: float = 0.25
     #: What all learning rates are multiplied by each time the guard goes back.
     lower_rate: float = 0.5
+    #: How often it may go back: with the rate halved each time, little is learned in the end.
+    most_roll_backs: int = 10
     #: Steps that it may skip or go back in, in all ...
     most_acts: int = 1000
     #: ... and within the last ``window`` steps. With one more it gives up and lets the training go.
@@ -38,7 +40,7 @@ class Policy:
     leave_out_after: int = 0
 
     def __post_init__(self):
-        for name in ("roll_back_after", "most_acts", "most_in_window", "leave_out_after"):
+        for name in ("roll_back_after", "most_roll_backs", "most_acts", "most_in_window", "leave_out_after"):
             if getattr(self, name) < 0:
                 raise ValueError(f"Policy.{name} must not be negative")
         for name in ("keep_every", "window"):

@@ -181,7 +181,7 @@ def test_an_update_that_loses_the_parameters_is_undone():
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), 0.02, eps=0.0)
     losses = []
-    with denan.guard(policy=denan.Policy(most_in_window=500)) as guard:
+    with denan.guard(policy=denan.Policy(most_roll_backs=100)) as guard:
         random = torch.Generator().manual_seed(1)
         for _ in range(40):
             x = torch.randn(16, 4, generator=random)
@@ -217,7 +217,7 @@ def test_an_optimizers_state_that_overflows_leads_back():
 def test_it_gives_up_when_it_has_to_act_too_often():
     for policy, why in (
         (denan.Policy(roll_back_after=100, most_in_window=5, window=50), "5 of the last 50 steps"),
-        (denan.Policy(roll_back_after=100, most_acts=5), "5 times"),
+        (denan.Policy(roll_back_after=100, most_acts=5), "it has acted 5 times"),
     ):
         model = network()
         optimizer = torch.optim.SGD(model.parameters(), 0.02)
@@ -227,6 +227,23 @@ def test_it_gives_up_when_it_has_to_act_too_often():
         assert why in guard.acts[-1].why
         assert guard.has_given_up
         assert not are_finite(model.parameters())
+
+
+def test_it_gives_up_when_going_back_does_not_help():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.02)
+    with denan.guard(policy=denan.Policy(roll_back_after=1, most_roll_backs=2)) as guard:
+        train(model, optimizer, 40, lambda step: step >= 20)
+    assert [act.what for act in guard.acts] == ["skipped-step", "rolled-back"] * 2 + ["skipped-step", "gave-up"]
+    assert "gone back 2 times" in guard.acts[-1].why
+
+
+def test_an_optimizer_for_each_step_counts_steps_all_the_same():
+    model = network()
+    with denan.guard() as guard:
+        for step in range(8):
+            train(model, torch.optim.SGD(model.parameters(), 0.01), 1, lambda _: step == 5)
+    assert deeds(guard) == [(5, "skipped-step")]
 
 
 def test_it_raises_when_it_is_to():
@@ -485,7 +502,7 @@ def test_what_a_guard_computes_is_no_operation_of_the_training():
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
     with denan.watch(every_operation=True) as watching, denan.guard(policy=denan.Policy(keep_every=1)) as guard:
         for step in range(6):
-            x = torch.rand(8, 4) + 0.5
+            x = torch.rand(32, 4) + 0.5
             if step == 4:
                 x[3, 2] = 0
             optimizer.zero_grad()

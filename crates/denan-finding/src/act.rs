@@ -77,7 +77,7 @@ mod tests {
         };
         for (what, samples, said) in [
             (Deed::SkippedStep, 2, "skipped step 41: so it was (samples a.png, 4)"),
-            (Deed::SkippedStep, 9, "skipped step 41: so it was (9 samples)"),
+            (Deed::SkippedStep, 9, "skipped step 41: so it was (9\u{a0}samples)"),
             (
                 Deed::RolledBack,
                 0,

@@ -27,6 +27,8 @@ from denan._torch.networks import unwrapped as unwrapped_network
 
 # Acts that are said where no `denan run` says them.
 MOST_SAID = 20
+# How often the networks of an optimizer are looked for among all objects that there are.
+MOST_SEARCHES = 16
 # Samples that are told of an act.
 MOST_SAMPLES = 1024
 
@@ -153,6 +155,7 @@ class Guarding:
         self.entries = weakref.WeakKeyDictionary()
         # Names of parameters and buffers by identity, and those of buffers that are not finite from the beginning.
         self.names = {}
+        self.searches = 0
         self.known_names = set()
         self.never_finite = set()
         self.buffers = states.Buffers()
@@ -161,6 +164,7 @@ class Guarding:
         # The step before which a state was last to be kept.
         self.tried_at = None
         self.returned_to = None
+        self.times_back = 0
         self.factor = 1.0
         self.step = 0
         self.stepped = weakref.WeakSet()
@@ -168,7 +172,9 @@ class Guarding:
         self.counted = 0
         self.has_said = set()
         self.said = 0
+        # Calls that are under way: of a scaler's step, of an optimizer's closure, of a backward pass.
         self.scaling = 0
+        self.closures = 0
         self.depth = 0
         # Losses and samples that the gradients come from.
         self.losses = []
@@ -285,8 +291,9 @@ class Guarding:
     def find_networks(self, parameters):
         """The networks that these parameters belong to, among all that there are."""
         wanted = {id(parameter) for parameter in parameters} - set(self.names)
-        if not wanted or self.models:
+        if not wanted or self.models or self.searches == MOST_SEARCHES:
             return
+        self.searches += 1
         modules = [one for one in gc.get_objects() if issubclass(type(one), torch.nn.Module)]
         parents = {}
         for module in modules:
@@ -319,6 +326,10 @@ class Guarding:
             self.losses.clear()
             self.batch.clear()
             self.is_used = False
+            if self.stepped and not self.closures:
+                # What follows a step is the next one, though it be another optimizer's.
+                self.stepped.clear()
+                self.step += 1
         for batches in self.fetched.values():
             self.batch += batches
         self.fetched.clear()
@@ -428,7 +439,11 @@ class Guarding:
 
         @functools.wraps(closure)
         def guarded_closure(*args, **kwargs):
-            result = closure(*args, **kwargs)
+            self.closures += 1
+            try:
+                result = closure(*args, **kwargs)
+            finally:
+                self.closures -= 1
             if not entry.is_decided:
                 decide(entry)
             elif entry.hidden is not None:
@@ -579,8 +594,9 @@ class Guarding:
             else:
                 self.make(entry)
             return
-        if not self.may_act():
+        if not self.may_act(is_back=True):
             return
+        self.times_back += 1
         if kept[-1].step == self.returned_to and len(kept) > 1:
             # It has not helped the last time.
             kept.pop()
@@ -598,14 +614,17 @@ class Guarding:
             other.look = None
         entry.clears = True
 
-    def may_act(self):
+    def may_act(self, is_back=False):
         """Whether the policy lets it act once more; if not, it gives up."""
         policy = self.policy
         while self.recent and self.recent[0] <= self.step - policy.window:
             self.recent.popleft()
-        if self.counted < policy.most_acts and len(self.recent) < policy.most_in_window:
+        is_too_often_back = is_back and self.times_back >= policy.most_roll_backs
+        if self.counted < policy.most_acts and len(self.recent) < policy.most_in_window and not is_too_often_back:
             return True
-        if self.counted >= policy.most_acts:
+        if is_too_often_back:
+            why = f"it has gone back {self.times_back} times, which is all that its policy allows"
+        elif self.counted >= policy.most_acts:
             why = f"it has acted {self.counted} times, which is all that its policy allows"
         else:
             why = f"it has acted in {len(self.recent)} of the last {policy.window} steps"
