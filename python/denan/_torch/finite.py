@@ -7,6 +7,9 @@ from denan._torch import late, memory
 
 # The element types that have NaN, by the numbers that the native half has for them.
 CODES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+FLOAT32, STRIDED = torch.float32, torch.strided
+# The types whose memory is what it seems.
+PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 
 class Look:
@@ -17,16 +20,19 @@ class Look:
         plain, odd = [], []
         waiting = None
         for position, tensor in enumerate(tensors):
-            code = CODES.get(tensor.dtype)
+            dtype = tensor.dtype
+            code = 0 if dtype is FLOAT32 else CODES.get(dtype)
+            if code is not None and tensor.is_cpu and tensor.layout is STRIDED and type(tensor) in PLAIN:
+                # The usual one, first.
+                if tensor.is_contiguous():
+                    at.append((tensor.data_ptr(), tensor.numel(), code))
+                    plain.append(position)
+                    continue
             if code is None:
                 if not tensor.is_complex():
                     continue
                 tensor = torch.view_as_real(tensor.detach().resolve_conj())
                 code = CODES.get(tensor.dtype)
-            if tensor.is_cpu and tensor.layout is torch.strided and tensor.is_contiguous() and is_plain(tensor):
-                at.append((tensor.data_ptr(), tensor.numel(), code))
-                plain.append(position)
-                continue
             local = memory.plain(tensor).detach()
             if local.layout is torch.strided and late.is_late(local):
                 if local.numel() > 0:
@@ -54,10 +60,6 @@ class Look:
         self.waiting = []
         self.found.sort()
         return self.found
-
-
-def is_plain(tensor):
-    return type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter
 
 
 def bad_among(tensors):

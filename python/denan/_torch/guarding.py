@@ -186,8 +186,16 @@ class Guarding:
         self.times_blamed = {}
         self.left_out = {}
         self.hooks = []
-        self.post_hook = None
+        self.in_order_with = None
         self.saving = saving.Saving(self) if policy.save_guard else None
+        # As what is wrapped calls them.
+        self.safely_decide = self.safely(self.decide)
+        self.safely_see_losses = self.safely(self.see_losses)
+        self.safely_choose = self.safely(self.choose)
+        self.safely_asked = self.safely(self.asked)
+        self.safely_came = self.safely(self.came)
+        self.safely_made = self.safely(self.optimizer_made)
+        self.safely_after_scaler = self.safely(self.after_scaler)
         for model in self.models:
             self.know_network(unwrapped_network(model))
 
@@ -199,7 +207,7 @@ class Guarding:
             optimizers.register_optimizer_step_pre_hook(self.safely(self.before_step)),
             optimizers.register_optimizer_step_post_hook(self.safely(self.after_step)),
         ]
-        self.put_in_order()
+        self.move_hooks()
         if not self.models:
             made = [one for one in gc.get_objects() if issubclass(type(one), torch.optim.Optimizer)]
             self.find_networks([parameter for one in made for parameter in parameters_of(one)])
@@ -261,6 +269,11 @@ class Guarding:
         return call
 
     def put_in_order(self):
+        if self.in_order_with is not hooks._Current.watcher:
+            self.in_order_with = hooks._Current.watcher
+            self.move_hooks()
+
+    def move_hooks(self):
         """The watcher sees gradients as they are: its hook comes before this one, and after it when the step is over."""
         pre, post = self.hooks[0].id, self.hooks[1].id
         if next(reversed(optimizers._global_optimizer_pre_hooks)) != pre:
@@ -333,7 +346,7 @@ class Guarding:
         for batches in self.fetched.values():
             self.batch += batches
         self.fetched.clear()
-        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
+        for tensor in (tensors,) if isinstance(tensors, torch.Tensor) else tensors:
             if isinstance(tensor, torch.Tensor) and tensor.numel() == 1:
                 self.losses.append(tensor.detach())
 
@@ -435,7 +448,7 @@ class Guarding:
             return None
         if isinstance(optimizer, torch.optim.LBFGS):
             entry.before = [parameter.detach().clone() for parameter in entry.parameters()]
-        decide = self.safely(self.decide)
+        decide = self.safely_decide
 
         @functools.wraps(closure)
         def guarded_closure(*args, **kwargs):
@@ -491,12 +504,13 @@ class Guarding:
 
     def look_at_gradients(self, entry):
         """What of the losses and gradients is not finite, in words for the first one."""
-        with_gradients = [parameter for parameter in entry.parameters() if parameter.grad is not None]
-        looked_at = [*self.losses, *(parameter.grad for parameter in with_gradients)]
+        parameters = entry.parameters()
+        looked_at = [*self.losses, *[gradient for one in parameters if (gradient := one.grad) is not None]]
         bad = finite.bad_among(looked_at)
         if not bad:
             return None
         losses = len(self.losses)
+        with_gradients = [parameter for parameter in parameters if parameter.grad is not None]
         first = looked_at[bad[0]]
         if bad[0] < losses:
             return Found("loss", first, None, f"the loss {finite.in_words(first)}")
@@ -812,7 +826,7 @@ def _backward():
         if guard is None or not guard.is_on:
             return backward(tensors, *args, **kwargs)
         if guard.depth == 0:
-            guard.safely(guard.see_losses)(tensors)
+            guard.safely_see_losses(tensors)
         guard.depth += 1
         try:
             return backward(tensors, *args, **kwargs)
@@ -832,7 +846,7 @@ def _loader():
         guard = _Current.guard
         if guard is None or not guard.is_on:
             return index
-        chosen = guard.safely(guard.choose)(self, index, next_index) if guard.left_out else index
+        chosen = guard.safely_choose(self, index, next_index) if guard.left_out else index
         if chosen is not index and chosen is not None:
             watcher = watcher_now()
             asked = watcher.batches.get(self) if watcher is not None else None
@@ -840,7 +854,7 @@ def _loader():
                 # It has been told what was asked for first.
                 asked.asked[-1] = chosen
             index = chosen
-        guard.safely(guard.asked)(self, index)
+        guard.safely_asked(self, index)
         return index
 
     @functools.wraps(next_batch)
@@ -848,7 +862,7 @@ def _loader():
         data = next_batch(self)
         guard = _Current.guard
         if guard is not None and guard.is_on:
-            guard.safely(guard.came)(self, data)
+            guard.safely_came(self, data)
         return data
 
     iterator._next_index = guarded_index
@@ -871,7 +885,7 @@ def _scaler():
             result = step(self, optimizer, *args, **kwargs)
         finally:
             guard.scaling -= 1
-        guard.safely(guard.after_scaler)(optimizer, updates)
+        guard.safely_after_scaler(optimizer, updates)
         return result
 
     scaler.step = guarded_step
@@ -886,6 +900,6 @@ def _optimizers():
         init(self, *args, **kwargs)
         guard = _Current.guard
         if guard is not None and guard.is_on:
-            guard.safely(guard.optimizer_made)(self)
+            guard.safely_made(self)
 
     base.__init__ = guarded_init
