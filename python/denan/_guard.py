@@ -83,7 +83,7 @@ class Guard:
     """Keeps the training of this process alive, from when it is made until `stop`. As a context it stops at its end."""
 
     def __init__(self, model=None, optimizer=None, policy=None):
-        from denan._torch import guarding
+        from denan._torch import guarding, wrapping
 
         #: What it may do.
         self.policy = policy if policy is not None else Policy()
@@ -91,7 +91,7 @@ class Guard:
             raise TypeError("policy must be a denan.Policy")
         #: What it has done, in order.
         self.acts = []
-        self._guarding = guarding.begin(guarding.Guarding(self.policy, self.acts, model, optimizer))
+        self._guarding = wrapping.begin(guarding.Guarding(self.policy, self.acts, model, optimizer))
 
     @property
     def has_given_up(self):

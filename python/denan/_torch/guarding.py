@@ -1,4 +1,4 @@
-"""What a guard does to the steps of optimizers, and to the batches and losses that lead to them.
+"""What a guard does to the steps of optimizers: makes them, skips them, goes back.
 
 A step is skipped by letting the optimizer have no gradients for as long as it lasts: parameters, momentum and counts of
 steps stay what they are, and whatever is called around the step is called as ever. A lower rate is in force for as long
@@ -18,128 +18,18 @@ from collections import deque
 
 import torch
 from torch.optim import optimizer as optimizers
-from torch.utils.data import IterableDataset, Subset, dataloader
 
 from denan._guard import Act, GuardGaveUp
-from denan._torch import finite, hooks, memory, samples, saving, states
+from denan._torch import finite, hooks, memory, saving, states, wrapping
+from denan._torch.blame import Blame
 from denan._torch.networks import plain_path
 from denan._torch.networks import unwrapped as unwrapped_network
+from denan._torch.steps import Entry, Found, parameters_of
 
 # Acts that are said where no `denan run` says them.
 MOST_SAID = 20
 # How often the networks of an optimizer are looked for among all objects that there are.
 MOST_SEARCHES = 16
-# Samples that are told of an act.
-MOST_SAMPLES = 1024
-
-
-class _Current:
-    """The guard of this process, if there is one; what is wrapped stays, and asks for it."""
-
-    guard = None
-    is_set = False
-
-
-def begin(guard):
-    """Has a guard guard the training, in the place of the one before it."""
-    if not _Current.is_set:
-        _Current.is_set = True
-        _backward()
-        _loader()
-        _scaler()
-        _optimizers()
-    if _Current.guard is not None:
-        _Current.guard.stop()
-    _Current.guard = guard
-    guard.start()
-    return guard
-
-
-class Found:
-    """Something that is not finite: a ``loss``, a ``gradient`` or a ``value``, and in words."""
-
-    def __init__(self, kind, tensor, parameter, words):
-        self.kind = kind
-        self.tensor = tensor
-        self.parameter = parameter
-        self.words = words
-
-
-class Entry:
-    """An optimizer, and what is kept of it from call to call."""
-
-    def __init__(self, optimizer):
-        self.optimizer = weakref.ref(optimizer)
-        self.bad_in_a_row = 0
-        self.updates = 0
-        # Whether the step under way is made, and not skipped.
-        self.is_stepping = False
-        self.is_decided = False
-        # Parameters and the gradients that they have outside of a step that is skipped.
-        self.hidden = None
-        # Whether these are to be 0 from then on: a program may add to them for ever.
-        self.clears = False
-        self.groups = None
-        self.rates = None
-        # Parameters as they were before a step that moves them several times.
-        self.before = None
-        # The look at the parameters after the last update, until it is known what came of it.
-        self.look = None
-        self.looked_at = ()
-
-    def parameters(self):
-        return parameters_of(self.optimizer())
-
-    def hide(self):
-        """Lets the optimizer have no gradients."""
-        if self.hidden is None:
-            optimizer = self.optimizer()
-            self.hidden = []
-            # Some count their steps there.
-            self.groups = [
-                {name: value for name, value in group.items() if isinstance(value, (int, float))}
-                for group in optimizer.param_groups
-            ]
-        for parameter in self.parameters():
-            if parameter.grad is not None:
-                self.hidden.append((parameter, parameter.grad))
-                parameter.grad = None
-
-    def lower(self, factor):
-        """Multiplies the rates for as long as the step lasts."""
-        if factor == 1 or self.rates is not None:
-            return
-        self.rates = []
-        for group in self.optimizer().param_groups:
-            rate = group.get("lr")
-            if isinstance(rate, torch.Tensor):
-                self.rates.append((group, rate, rate.detach().clone()))
-                rate.detach().mul_(factor)
-            elif isinstance(rate, (int, float)):
-                self.rates.append((group, None, rate))
-                group["lr"] = rate * factor
-
-    def undo(self):
-        """The step is over: gradients and rates are again what the program made them."""
-        if self.rates is not None:
-            for group, tensor, rate in self.rates:
-                if tensor is None:
-                    group["lr"] = rate
-                else:
-                    tensor.detach().copy_(rate)
-            self.rates = None
-        if self.hidden is not None:
-            for parameter, gradient in self.hidden:
-                if self.clears:
-                    gradient.detach().zero_()
-                if parameter.grad is None:
-                    parameter.grad = gradient
-            for group, values in zip(self.optimizer().param_groups, self.groups):
-                group.update(values)
-            self.hidden = self.groups = None
-        self.clears = False
-        self.before = None
-        self.is_stepping = self.is_decided = False
 
 
 class Guarding:
@@ -178,22 +68,17 @@ class Guarding:
         self.depth = 0
         # Losses and samples that the gradients come from.
         self.losses = []
-        self.batch = []
+        self.blame = Blame(policy.leave_out_after)
         self.is_used = False
-        self.batches = weakref.WeakKeyDictionary()
-        self.fetched = {}
-        self.blamed = []
-        self.times_blamed = {}
-        self.left_out = {}
         self.hooks = []
         self.in_order_with = None
         self.saving = saving.Saving(self) if policy.save_guard else None
         # As what is wrapped calls them.
         self.safely_decide = self.safely(self.decide)
         self.safely_see_losses = self.safely(self.see_losses)
-        self.safely_choose = self.safely(self.choose)
-        self.safely_asked = self.safely(self.asked)
-        self.safely_came = self.safely(self.came)
+        self.safely_choose = self.safely(self.blame.choose)
+        self.safely_asked = self.safely(self.blame.asked)
+        self.safely_came = self.safely(self.blame.came)
         self.safely_made = self.safely(self.optimizer_made)
         self.safely_after_scaler = self.safely(self.after_scaler)
         for model in self.models:
@@ -219,8 +104,8 @@ class Guarding:
         self.let_go()
         if self.saving is not None:
             self.saving.stop()
-        if _Current.guard is self:
-            _Current.guard = None
+        if wrapping._Current.guard is self:
+            wrapping._Current.guard = None
 
     def let_go(self):
         """Ends the guarding of steps."""
@@ -337,75 +222,16 @@ class Guarding:
         """The backward pass begins at these."""
         if self.is_used:
             self.losses.clear()
-            self.batch.clear()
+            self.blame.batch.clear()
             self.is_used = False
             if self.stepped and not self.closures:
                 # What follows a step is the next one, though it be another optimizer's.
                 self.stepped.clear()
                 self.step += 1
-        for batches in self.fetched.values():
-            self.batch += batches
-        self.fetched.clear()
+        self.blame.use_fetched()
         for tensor in (tensors,) if isinstance(tensors, torch.Tensor) else tensors:
             if isinstance(tensor, torch.Tensor) and tensor.numel() == 1:
                 self.losses.append(tensor.detach())
-
-    def asked(self, iterator, index):
-        self.batches.setdefault(iterator, samples.Batches()).ask(index)
-
-    def came(self, iterator, data):
-        taken = self.batches.setdefault(iterator, samples.Batches()).take(iterator._dataset, data)
-        if torch.is_grad_enabled():
-            base = base_of(iterator._dataset)
-            self.fetched.setdefault(iterator, []).extend((sample, base) for sample in taken)
-
-    def choose(self, iterator, index, following):
-        """The samples that a loader is to ask for, some of which may be left out."""
-        left = self.left_out.get(id(base_of(iterator._dataset)))
-        if not left or isinstance(iterator._dataset, IterableDataset) or not torch.is_grad_enabled():
-            return index
-        while True:
-            if not isinstance(index, list):
-                if not hasattr(index, "__index__") or samples.resolve(iterator._dataset, int(index))[0] not in left:
-                    return index
-            elif all(hasattr(one, "__index__") for one in index):
-                known = samples.resolve_all(iterator._dataset, [int(one) for one in index])
-                good = [one for one, (number, _) in zip(index, known) if number not in left]
-                if len(good) == len(index):
-                    return index
-                if good:
-                    # Another sample in the place of each, so that the batch keeps its size.
-                    others = iter(good * len(index))
-                    return [next(others) if number in left else one for one, (number, _) in zip(index, known)]
-            else:
-                return index
-            index = following(iterator)
-
-    def blame(self):
-        """Notes the samples of a skipped step, until it is known that the next one is good: then it was not the state of
-        the training."""
-        self.blamed = list(self.batch) if self.policy.leave_out_after and not self.is_one_of_several() else []
-
-    def clear_or_convict(self):
-        """A step is good: so are its samples, and those of a single bad one before it are blamed."""
-        if not self.policy.leave_out_after or not (self.blamed or self.times_blamed):
-            return
-        for (index, _), base in self.batch:
-            self.times_blamed.pop((id(base), index), None)
-        out = []
-        for (index, name), base in self.blamed:
-            key = (id(base), index)
-            self.times_blamed[key] = self.times_blamed.get(key, 0) + 1
-            if self.times_blamed[key] >= self.policy.leave_out_after:
-                del self.times_blamed[key]
-                # The data set is held on to, since it is known by its identity.
-                self.left_out.setdefault(id(base), {})[index] = base
-                out.append((index, name))
-        self.blamed = []
-        if out:
-            times = self.policy.leave_out_after
-            why = f"they were in {times} skipped batches, and in no good one between"
-            self.tell(Act(self.step, "left-out", why, tuple(out[:MOST_SAMPLES])))
 
     # The optimizer
 
@@ -480,7 +306,11 @@ class Guarding:
         is_bad, is_lost = self.agree(found is not None, lost is not None)
         if not is_bad and not is_lost:
             entry.bad_in_a_row = 0
-            self.clear_or_convict()
+            out = self.blame.clear_or_convict()
+            if out:
+                times = self.policy.leave_out_after
+                why = f"they were in {times} skipped batches, and in no good one between"
+                self.tell(Act(self.step, "left-out", why, out))
             if self.is_due() and self.keep_state(entry):
                 # What should have been kept was not finite.
                 entry.hide()
@@ -566,7 +396,7 @@ class Guarding:
         buffer = self.buffers.live[bad[0]]
         words = f"{self.name_of(buffer)} {finite.in_words(buffer)} {when}"
         self.buffers.put_back(set(bad))
-        self.tell(Act(self.step, "restored-buffers", words, self.samples()))
+        self.tell(Act(self.step, "restored-buffers", words, self.blame.samples()))
 
     def see_moved(self, entry, before):
         """An optimizer has moved its parameters several times, which is undone as a whole."""
@@ -584,22 +414,21 @@ class Guarding:
         optimizer.state.clear()
         self.buffers.put_back()
         words = found.words if found is not None else "its state was not finite after it"
-        self.act(Act(self.step, "skipped-step", words, self.samples()), found)
+        self.act(Act(self.step, "skipped-step", words, self.blame.samples()), found)
 
     # What it does
-
-    def samples(self):
-        return tuple(sample for sample, _ in self.batch[:MOST_SAMPLES])
 
     def skip(self, entry, why, found):
         if not self.may_act():
             return
         self.buffers.put_back()
-        self.blame()
-        self.act(Act(self.step, "skipped-step", why, self.samples()), found)
+        # Where several processes train, all need the same number of batches.
+        if not self.is_one_of_several():
+            self.blame.blame()
+        self.act(Act(self.step, "skipped-step", why, self.blame.samples()), found)
 
     def roll_back(self, entry, why, found):
-        self.blamed = []
+        self.blame.blamed = []
         kept = self.kept
         if not kept:
             # There is nothing to go back to.
@@ -617,7 +446,7 @@ class Guarding:
         state = kept[-1]
         # What is not finite is told before it is gone.
         self.factor *= self.policy.lower_rate
-        act = Act(self.step, "rolled-back", why, self.samples(), to=state.step, factor=self.factor)
+        act = Act(self.step, "rolled-back", why, self.blame.samples(), to=state.step, factor=self.factor)
         self.act(act, found)
         state.put_back()
         self.buffers.keep()
@@ -786,10 +615,6 @@ class Guarding:
         self.restore_buffers(finite.bad_among(self.buffers.live), "in a step that the scaler skipped")
 
 
-def parameters_of(optimizer):
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
 def unwrapped(optimizer):
     """The optimizer in what others put around it (Accelerate, Lightning)."""
     while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
@@ -805,101 +630,3 @@ def watcher_now():
     """The watcher of this process, if there is one at work."""
     watcher = hooks._Current.watcher
     return watcher if watcher is not None and not watcher.is_over and watcher.core is not None else None
-
-
-def base_of(dataset):
-    """The data set that the user made, below any subset of it."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    return dataset
-
-
-# What is wrapped
-
-
-def _backward():
-    backward = torch.autograd.backward
-
-    @functools.wraps(backward)
-    def guarded_backward(tensors, *args, **kwargs):
-        guard = _Current.guard
-        if guard is None or not guard.is_on:
-            return backward(tensors, *args, **kwargs)
-        if guard.depth == 0:
-            guard.safely_see_losses(tensors)
-        guard.depth += 1
-        try:
-            return backward(tensors, *args, **kwargs)
-        finally:
-            guard.depth -= 1
-
-    torch.autograd.backward = guarded_backward
-
-
-def _loader():
-    iterator = dataloader._BaseDataLoaderIter
-    next_index, next_batch = iterator._next_index, iterator.__next__
-
-    @functools.wraps(next_index)
-    def guarded_index(self):
-        index = next_index(self)
-        guard = _Current.guard
-        if guard is None or not guard.is_on:
-            return index
-        chosen = guard.safely_choose(self, index, next_index) if guard.left_out else index
-        if chosen is not index and chosen is not None:
-            watcher = watcher_now()
-            asked = watcher.batches.get(self) if watcher is not None else None
-            if asked is not None and asked.asked:
-                # It has been told what was asked for first.
-                asked.asked[-1] = chosen
-            index = chosen
-        guard.safely_asked(self, index)
-        return index
-
-    @functools.wraps(next_batch)
-    def guarded_next(self):
-        data = next_batch(self)
-        guard = _Current.guard
-        if guard is not None and guard.is_on:
-            guard.safely_came(self, data)
-        return data
-
-    iterator._next_index = guarded_index
-    iterator.__next__ = guarded_next
-
-
-def _scaler():
-    scaler = torch.amp.GradScaler
-    step = scaler.step
-
-    @functools.wraps(step)
-    def guarded_step(self, optimizer, *args, **kwargs):
-        guard = _Current.guard
-        if guard is None or not guard.is_on or not self.is_enabled():
-            return step(self, optimizer, *args, **kwargs)
-        entry = guard.entries.get(optimizer)
-        updates = entry.updates if entry is not None else 0
-        guard.scaling += 1
-        try:
-            result = step(self, optimizer, *args, **kwargs)
-        finally:
-            guard.scaling -= 1
-        guard.safely_after_scaler(optimizer, updates)
-        return result
-
-    scaler.step = guarded_step
-
-
-def _optimizers():
-    base = torch.optim.Optimizer
-    init = base.__init__
-
-    @functools.wraps(init)
-    def guarded_init(self, *args, **kwargs):
-        init(self, *args, **kwargs)
-        guard = _Current.guard
-        if guard is not None and guard.is_on:
-            guard.safely_made(self)
-
-    base.__init__ = guarded_init
