@@ -2,7 +2,8 @@
 
     python benches/overhead.py [--rounds 5] [--training tiny-mlp]
 
-The ratio is of the medians over all rounds of the median step. `denan` is `denan run` as users call it; the peers are
+The ratio is of the medians over all rounds of the median step. `denan` is `denan run` as users call it, `denan.guard`
+a guard alone; the peers are
 PyTorch's anomaly detection, a hand-written hook that checks each module's output, and Transformers'
 DebugUnderflowOverflow where that is installed.
 """
@@ -17,7 +18,9 @@ import sys
 import tempfile
 import time
 
-WATCHERS = ("bare", "denan", "detect_anomaly", "isfinite hook", "DebugUnderflowOverflow")
+WATCHERS = (
+    "bare", "denan", "denan.guard", "denan --guard", "detect_anomaly", "isfinite hook", "DebugUnderflowOverflow"
+)
 # Steps of each training, and the ratio that is aimed at.
 TRAININGS = {"tiny-mlp": (2000, 1.10), "resnet18": (24, 1.03), "gpt6": (24, 1.03)}
 
@@ -83,7 +86,11 @@ def child(training, watcher, steps):
     torch.manual_seed(0)
     model, loss_of = {"tiny-mlp": tiny_mlp, "resnet18": resnet18, "gpt6": gpt6}[training](torch)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    if watcher == "detect_anomaly":
+    if watcher == "denan.guard":
+        import denan
+
+        denan.guard()
+    elif watcher == "detect_anomaly":
         torch.autograd.set_detect_anomaly(True)
     elif watcher == "isfinite hook":
 
@@ -119,9 +126,10 @@ def measure(training, watcher, steps):
     command = [sys.executable, os.path.abspath(__file__), "--child", training, watcher, str(steps)]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory() as folder:
-        if watcher == "denan":
+        if watcher in ("denan", "denan --guard"):
+            guard = ["--guard"] if "--guard" in watcher else []
             record = ["--record", os.path.join(folder, "record.db")]
-            command = [sys.executable, "-m", "denan", "run", "--quiet", *record, "--", *command]
+            command = [sys.executable, "-m", "denan", "run", "--quiet", *guard, *record, "--", *command]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         return None
@@ -132,20 +140,22 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--training", action="append", choices=TRAININGS)
+    parser.add_argument("--watcher", action="append", choices=WATCHERS[1:], help="only this one, and bare")
     parser.add_argument("--child", nargs=3)
     options = parser.parse_args()
     if options.child:
         return child(options.child[0], options.child[1], int(options.child[2]))
     print(f"{'training':9} {'watcher':23} {'step':>11} {'ratio':>6} {'aim':>5} {'memory':>7}  losses")
+    watchers = WATCHERS if options.watcher is None else ("bare", *options.watcher)
     for training in options.training or TRAININGS:
         steps, aim = TRAININGS[training]
-        told = {watcher: [] for watcher in WATCHERS}
+        told = {watcher: [] for watcher in watchers}
         for _ in range(options.rounds):
-            for watcher in WATCHERS:
+            for watcher in watchers:
                 told[watcher].append(measure(training, watcher, steps))
         bare = statistics.median(one["step_ns"] for one in told["bare"])
         memory = statistics.median(one["peak_kib"] for one in told["bare"])
-        for watcher in WATCHERS:
+        for watcher in watchers:
             if None in told[watcher]:
                 print(f"{training:9} {watcher:23} {'not run (is it installed?)':>11}")
                 continue

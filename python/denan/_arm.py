@@ -32,6 +32,10 @@ def wait_for_torch(plan_text: str) -> None:
         from denan._torch.watcher import Watcher
 
         hooks.watch(Watcher(plan_text))
+        if plan.get("guard"):
+            from denan._guard import Guard
+
+            Guard()
 
     waiting = {"numpy": seed_numpy, "torch": watch_torch}
     if scratch is not None:

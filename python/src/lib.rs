@@ -3,13 +3,13 @@
 //! A tensor comes as a tuple `(storage, pointer, dtype, shape, strides)`; the hooks hold on to the tensors for as long
 //! as a call lasts, so their memory may be read without the interpreter's lock.
 
-use denan_record::model::{Place, Rank, Sample, Screened};
+use denan_record::model::{Act, Deed, Place, Rank, Sample, Screened};
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
 use denan_torch::describe::Arg;
 use denan_torch::look::{Known, Seen};
-use denan_torch::tensor::{Dtype, Tensor};
-use denan_torch::watch::{self, Next};
+use denan_torch::tensor::{Dtype, Tensor, bad_among};
+use denan_torch::watch::{self, Found, Next};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -23,6 +23,27 @@ use std::time::Duration;
 fn main(py: Python<'_>, command_line: Vec<OsString>, python: PathBuf, package: PathBuf) -> u8 {
     let host = denan::Host { python: Some(python), package: Some(package) };
     py.detach(|| denan::main(command_line, &host))
+}
+
+/// What a guard did, as people read it.
+#[pyfunction]
+fn act_in_words(act: Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(denan_finding::act_in_words(&act_of(&act)?))
+}
+
+/// A Python `Act`.
+fn act_of(act: &Bound<'_, PyAny>) -> PyResult<Act> {
+    let what: String = act.getattr("what")?.extract()?;
+    let samples: Vec<(u64, Option<String>)> = act.getattr("samples")?.extract()?;
+    Ok(Act {
+        step: act.getattr("step")?.extract()?,
+        what: Deed::named(&what).ok_or_else(|| PyValueError::new_err(format!("no act `{what}`")))?,
+        why: act.getattr("why")?.extract()?,
+        samples: samples.into_iter().map(|(index, name)| Sample { index, name }).collect(),
+        to: act.getattr("to")?.extract()?,
+        factor: act.getattr("factor")?.extract()?,
+        file: act.getattr("file")?.extract()?,
+    })
 }
 
 /// A tensor as the hooks hand it over.
@@ -47,6 +68,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Handed {
         // they hold on to until the call returns; for what has no memory they give 0.
         Ok(Self(unsafe { Tensor::new(storage, pointer, Dtype::named(&dtype), shape, strides, memory) }))
     }
+}
+
+/// The types of elements that have NaN, by the numbers that the hooks have for them.
+fn dtype_of(number: u8) -> Dtype {
+    [Dtype::Float32, Dtype::Float64, Dtype::Float16, Dtype::BFloat16]
+        .get(usize::from(number))
+        .copied()
+        .unwrap_or(Dtype::Other)
 }
 
 fn tensors(handed: Vec<(u32, Handed)>) -> Vec<(u32, Tensor)> {
@@ -286,6 +315,46 @@ impl Watch {
         self.lock().late_figures(of_gradients, &slots, &figures.0);
     }
 
+    /// Positions of tensors that have an element which is not finite: first of those that lie in one piece, told by
+    /// address, number of elements and type, then, counted on, of the others.
+    #[staticmethod]
+    fn bad_among(py: Python<'_>, at: Vec<(usize, usize, u8)>, others: Vec<Handed>) -> Vec<usize> {
+        py.detach(|| {
+            let plain = at.into_iter().map(|(pointer, count, dtype)| {
+                // SAFETY: the hooks hold on to the tensors until the call returns, and have checked that each lies in
+                // one piece with so many elements of that type.
+                unsafe { Tensor::new(0, pointer, dtype_of(dtype), vec![count], vec![1], None) }
+            });
+            let tensors: Vec<Tensor> = plain.chain(others.into_iter().map(|Handed(tensor)| tensor)).collect();
+            bad_among(tensors.iter())
+        })
+    }
+
+    /// Elements of a tensor, and how many of them are NaN, positive infinity, negative infinity and 0.
+    #[staticmethod]
+    fn counts(tensor: Handed) -> (u64, u64, u64, u64, u64) {
+        let range = tensor.0.range();
+        (range.count, range.nan, range.pos_inf, range.neg_inf, range.zeros)
+    }
+
+    /// Whether a guard keeps the training alive from now on.
+    fn is_guarded(&self, is_guarded: bool) {
+        self.lock().is_guarded(is_guarded);
+    }
+
+    /// A guard did something; `found` is what it found: `"loss"`, `"gradient"` or `"value"`, the slot of the parameter,
+    /// and the tensor.
+    fn acted(&self, act: Bound<'_, PyAny>, found: Option<(String, u32, Handed)>) -> PyResult<()> {
+        let act = act_of(&act)?;
+        let found = found.map(|(kind, slot, Handed(tensor))| match kind.as_str() {
+            "loss" => Found::Loss(tensor),
+            "gradient" => Found::Gradient(slot, tensor),
+            _ => Found::Value(slot, tensor),
+        });
+        self.lock().acted(act, found.as_ref());
+        Ok(())
+    }
+
     /// Whether a tensor has an element that is not finite.
     #[staticmethod]
     fn any_bad(tensor: Handed) -> bool {
@@ -451,5 +520,6 @@ impl Watch {
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(act_in_words, module)?)?;
     module.add_class::<Watch>()
 }

@@ -2,7 +2,7 @@
 
 use crate::patch::Patch;
 use denan_numerics::Range;
-use denan_record::model::{Break, Forecast, Phase, Place, Rank, Sample, Screened, TensorSeen};
+use denan_record::model::{Act, Break, Forecast, Phase, Place, Rank, Sample, Screened, TensorSeen};
 
 /// A rule's statement about a training, with what supports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +147,8 @@ pub struct RunResult {
     pub cost: Option<CureCost>,
     /// Tensors that are about to overflow, the nearest first.
     pub forecasts: Vec<Forecast>,
+    /// What a guard did to keep the training alive, in order.
+    pub acts: Vec<Act>,
     /// What watching cost.
     pub overhead: Option<Overhead>,
     /// Path of the record.

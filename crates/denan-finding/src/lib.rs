@@ -23,12 +23,14 @@
 
 #![deny(missing_docs)]
 
+mod act;
 mod escape;
 pub mod finding;
 pub mod number;
 pub mod patch;
 pub mod render;
 
+pub use act::act_in_words;
 pub use finding::*;
 pub use patch::{Hunk, Patch};
 pub use render::{Format, NoSources, Sources, Style, render};

@@ -1,7 +1,7 @@
 //! What an adapter tells while the training runs.
 
 use crate::model::{
-    Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Screened, Step, StepGraph,
+    Act, Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Screened, Step, StepGraph,
 };
 use crate::tape::Tape;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ pub enum Event {
     Tape(Box<Tape>),
     /// Samples were gone through, as the plan wanted.
     Screened(Box<Screened>),
+    /// A guard did something to keep the training alive.
+    Acted(Box<Act>),
     /// Something a user should know about the watching itself.
     Note(String),
     /// The training ended in an orderly way. Comes last.

@@ -27,6 +27,8 @@ pub struct Run {
     pub data: Vec<DataSeen>,
     /// Tensors that were about to overflow when the record ends, the nearest first.
     pub forecasts: Vec<Forecast>,
+    /// What a guard did to keep the training alive, in order.
+    pub acts: Vec<Act>,
     /// Step in which the intervention of a re-run first changed something. Re-runs leave no record, so
     /// this is never on one.
     pub intervened_at: Option<u64>,
@@ -574,6 +576,71 @@ pub struct Break {
     pub parameters_are_bad: bool,
     /// Whether it was an evaluation that broke, after the step before this one; the training itself was not touched.
     pub in_evaluation: bool,
+}
+
+/// Something that a guard did to keep a training alive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// 0-based optimizer step in which it was done.
+    pub step: u64,
+    /// What was done.
+    pub what: Deed,
+    /// Why: a fragment like a finding's summary.
+    pub why: String,
+    /// Samples of the batches that were left unused, or that are left out from now on; empty where the program did not
+    /// tell.
+    pub samples: Vec<Sample>,
+    /// Of a roll back: the training is in the state that it had before this step.
+    pub to: Option<u64>,
+    /// Of a roll back: what all learning rates are multiplied by from now on.
+    pub factor: Option<f64>,
+    /// Of a checkpoint: the file that was to be written.
+    pub file: Option<String>,
+}
+
+/// What a guard can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// The optimizer was not let do its step.
+    SkippedStep,
+    /// The training went back to a state that was kept.
+    RolledBack,
+    /// Buffers of the network got back the values that they had before a batch.
+    RestoredBuffers,
+    /// Samples are left out of all batches that follow.
+    LeftOut,
+    /// A non-finite checkpoint was written beside the file it was meant for.
+    KeptCheckpoint,
+    /// It had to act too often, and has let go of the training.
+    GaveUp,
+}
+
+impl Deed {
+    /// The word of the machine-readable result.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SkippedStep => "skipped-step",
+            Self::RolledBack => "rolled-back",
+            Self::RestoredBuffers => "restored-buffers",
+            Self::LeftOut => "left-out",
+            Self::KeptCheckpoint => "kept-checkpoint",
+            Self::GaveUp => "gave-up",
+        }
+    }
+
+    /// The deed of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        const ALL: [Deed; 6] = [
+            Deed::SkippedStep,
+            Deed::RolledBack,
+            Deed::RestoredBuffers,
+            Deed::LeftOut,
+            Deed::KeptCheckpoint,
+            Deed::GaveUp,
+        ];
+        ALL.into_iter().find(|deed| deed.as_str() == word)
+    }
 }
 
 /// What came of going through samples forward and loss only.

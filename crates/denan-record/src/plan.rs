@@ -34,6 +34,9 @@ pub struct Plan {
     /// Start of file names in debug information, and what to tell in its place: the program may
     /// have been built in a shadow of the user's folder.
     pub renamed: Option<(String, String)>,
+    /// Keep the training alive: skip bad steps, go back to good states. A break ends it only once the guard has given up.
+    /// Of PyTorch alone.
+    pub guard: bool,
     /// The one thing that is different in this run.
     pub intervention: Option<Intervention>,
     /// Keep what the program writes away from the user's files. Only in a run that is not the user's own.

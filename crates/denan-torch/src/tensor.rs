@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Elements from which summaries are worth several threads: reading them takes ten times as long as starting one.
 const WORTH_THREADS: usize = 1 << 20;
 
+/// Elements that are looked at before it is asked whether one of them is bad.
+const BLOCK: usize = 4096;
+
 /// Element types that have figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
@@ -223,6 +226,32 @@ impl Tensor {
         with_floats!(self, data => of(self, data), Summary { count: self.count() as u64, ..Summary::EMPTY })
     }
 
+    /// Whether all its elements are finite: the exponent of none has all of its bits set. The cheapest of its figures.
+    pub fn is_finite(&self) -> bool {
+        macro_rules! all_finite {
+            ($data:expr, $infinity:expr) => {{
+                // A block at a time, so that the inner loop has no way out and is carried out on vectors.
+                let mask = $infinity.to_bits();
+                !$data.chunks(BLOCK).any(|block| {
+                    block.iter().fold(false, |bad, value| bad | (value.to_bits() & mask == mask))
+                })
+            }};
+        }
+        if !self.dtype.is_float() {
+            return true;
+        }
+        if !self.is_dense() {
+            return self.range().nonfinite() == 0;
+        }
+        match self.dtype {
+            Dtype::Float32 => all_finite!(self.memory::<f32>(), f32::INFINITY),
+            Dtype::Float64 => all_finite!(self.memory::<f64>(), f64::INFINITY),
+            Dtype::Float16 => all_finite!(self.memory::<f16>(), f16::INFINITY),
+            Dtype::BFloat16 => all_finite!(self.memory::<bf16>(), bf16::INFINITY),
+            _ => true,
+        }
+    }
+
     /// Calls with row-major position and value of the first elements.
     fn each(&self, most: usize, mut call: impl FnMut(usize, f64)) {
         macro_rules! walk {
@@ -300,11 +329,26 @@ impl Tensor {
 /// The figures of several float tensors, on several threads where they are large. A tensor's figures are the same
 /// on any number of threads.
 pub fn summaries<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<Summary> {
+    of_each(tensors, Summary::EMPTY, Tensor::summary)
+}
+
+/// Positions of the tensors that have an element which is not finite, on several threads where they are large.
+pub fn bad_among<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<usize> {
+    let finite = of_each(tensors, true, Tensor::is_finite);
+    finite.iter().enumerate().filter_map(|(at, is_finite)| (!is_finite).then_some(at)).collect()
+}
+
+/// What there is to tell of each tensor; `unknown` if that fails.
+fn of_each<'a, T: Clone + Send>(
+    tensors: impl Iterator<Item = &'a Tensor>,
+    unknown: T,
+    of: fn(&Tensor) -> T,
+) -> Vec<T> {
     let tensors: Vec<&Tensor> = tensors.collect();
     let elements: usize = tensors.iter().map(|tensor| tensor.count()).sum();
     let threads = if elements >= WORTH_THREADS { threads().min(tensors.len()) } else { 1 };
     if threads <= 1 {
-        return tensors.iter().map(|tensor| tensor.summary()).collect();
+        return tensors.iter().map(|tensor| of(tensor)).collect();
     }
     let next = AtomicUsize::new(0);
     let work = || {
@@ -312,17 +356,17 @@ pub fn summaries<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<Summary> 
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(tensor) = tensors.get(at) else { return done };
-            done.push((at, tensor.summary()));
+            done.push((at, of(tensor)));
         }
     };
-    let mut all = vec![Summary::EMPTY; tensors.len()];
+    let mut all = vec![unknown; tensors.len()];
     std::thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
-        // A helper that panics leaves its tensors without figures.
+        // A helper that panics leaves its tensors untold.
         let others = helpers.into_iter().filter_map(|helper| helper.join().ok()).flatten();
-        for (at, summary) in own.into_iter().chain(others) {
-            all[at] = summary;
+        for (at, told) in own.into_iter().chain(others) {
+            all[at] = told;
         }
     });
     all
@@ -365,6 +409,23 @@ pub(crate) mod tests {
         let wide = over(&values, &[2, 3], &[0, 0]);
         assert_eq!(wide.range().pos_inf, 6);
         assert_eq!(wide.values(4), [f64::INFINITY; 4]);
+    }
+
+    #[test]
+    fn a_tensor_that_is_not_finite_is_found_among_others() {
+        let mut values = vec![1.0f32; 3 * BLOCK];
+        (values[1], values[2 * BLOCK]) = (f32::MAX, f32::MIN_POSITIVE / 2.0);
+        let good = over(&values, &[3 * BLOCK], &[1]);
+        assert!(good.is_finite());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut others = values.clone();
+            others[3 * BLOCK - 1] = bad;
+            let found = over(&others, &[BLOCK, 3], &[3, 1]);
+            assert_eq!(bad_among([&good, &found, &good].into_iter()), [1], "{bad}");
+            // One element of each row is bad or none.
+            assert!(over(&others, &[BLOCK], &[3]).is_finite());
+            assert!(!over(&others[2..], &[BLOCK], &[3]).is_finite());
+        }
     }
 
     #[test]

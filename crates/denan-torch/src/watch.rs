@@ -17,8 +17,8 @@ use denan_record::entering::{Arrival, Entering};
 use denan_record::event::Event;
 use denan_record::forecast::Forecaster;
 use denan_record::model::{
-    Batch, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role, Sample,
-    Screened, Step, StepGraph, TensorSeen, Window, most_telling,
+    Act, Batch, Deed, Ending, Header, Node, Optimizer, Parameter, ParameterStep, Phase, Place, Rank, Role,
+    Sample, Screened, Step, StepGraph, TensorSeen, Window, most_telling,
 };
 use denan_record::plan::Plan;
 use denan_record::tell::Teller;
@@ -53,6 +53,17 @@ pub(crate) enum Noticed<'a> {
     Value(u32, &'a Tensor),
     /// What the network made of a batch in evaluation mode.
     Output(&'a Tensor),
+}
+
+/// What a guard found that is not finite.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A loss.
+    Loss(Tensor),
+    /// The gradient of the parameter of a slot.
+    Gradient(u32, Tensor),
+    /// The value of the parameter of a slot after its update.
+    Value(u32, Tensor),
 }
 
 /// A parameter, and what is kept of it from call to call.
@@ -147,6 +158,8 @@ pub struct Watch {
     pub(crate) examined: Option<Examined>,
     /// Poolings of the network.
     pools: Vec<Node>,
+    /// A guard sees to it that a break does not end the training.
+    is_guarded: bool,
     ended: bool,
 }
 
@@ -197,6 +210,7 @@ impl Watch {
             optimizer_name: None,
             examined: None,
             pools: Vec::new(),
+            is_guarded: false,
             ended: false,
         }
     }
@@ -566,9 +580,11 @@ impl Watch {
         let is_over = self.plan.stop_at_step.is_some_and(|stop| self.steps_done >= stop);
         let may_end = !self.is_one_of_several || self.pace.is_in_step(self.steps_done);
         match () {
-            () if self.plan.stop_after_break && is_lost && may_end || is_over => Next::End,
+            () if self.plan.stop_after_break && !self.is_guarded && is_lost && may_end || is_over => {
+                Next::End
+            }
             // Once something is bad, what becomes of the parameters decides whether it goes on.
-            () if self.has_broken() || self.pace.is_full(self.steps_done) => Next::Full,
+            () if self.has_broken() && !self.is_guarded || self.pace.is_full(self.steps_done) => Next::Full,
             () => Next::Light,
         }
     }
@@ -676,6 +692,26 @@ impl Watch {
         self.teller.tell(Event::Intervened(self.steps_done));
     }
 
+    /// Whether a guard keeps the training alive from now on.
+    pub fn is_guarded(&mut self, is_guarded: bool) {
+        self.is_guarded = is_guarded;
+    }
+
+    /// A guard did something, because of what it found. It has looked at all gradients of each step before.
+    pub fn acted(&mut self, act: Act, found: Option<&Found>) {
+        if let Some(found) = found {
+            self.clean_before = self.clean_before.max(act.step.min(self.steps_done));
+            let noticed = match found {
+                Found::Loss(tensor) => Noticed::Loss(tensor),
+                Found::Gradient(slot, tensor) => Noticed::Gradient(*slot, tensor),
+                Found::Value(slot, tensor) => Noticed::Value(*slot, tensor),
+            };
+            self.broke(noticed, self.steps_done);
+        }
+        self.is_guarded &= act.what != Deed::GaveUp;
+        self.teller.tell(Event::Acted(Box::new(act)));
+    }
+
     /// Something that a user should know of the watching.
     pub fn note(&mut self, text: &str) {
         self.teller.tell(Event::Note(text.to_owned()));
@@ -746,6 +782,34 @@ fn summary_of(values: impl Iterator<Item = f64>) -> Summary {
 mod tests {
     use super::*;
     use crate::tensor::tests::over;
+
+    #[test]
+    fn a_guard_keeps_a_training_going_until_it_gives_up() {
+        let plan = Plan { stop_after_break: true, ..Plan::default() };
+        let mut watch = Watch::new(plan, "torch", None, Teller::silent());
+        let (good, bad) = ([1.0f32], [f32::NAN]);
+        let [good, bad] = [&good, &bad].map(|values| over(values, &[1], &[1]));
+        let slot = watch.parameter(None, &[1], "float32", None);
+        let act = |what: Deed| Act {
+            step: 0,
+            what,
+            why: String::new(),
+            samples: Vec::new(),
+            to: None,
+            factor: None,
+            file: None,
+        };
+        watch.is_guarded(true);
+        watch.before_update(0, &[(slot, good.clone())], &[(slot, bad.clone())], None, None);
+        watch.acted(act(Deed::SkippedStep), Some(&Found::Gradient(slot, bad.clone())));
+        watch.after_update(&[(slot, bad.clone())]);
+        assert_ne!(watch.end_step(), Next::End);
+        assert!(watch.has_broken());
+        watch.acted(act(Deed::GaveUp), None);
+        watch.before_update(0, &[(slot, good.clone())], &[(slot, good)], None, None);
+        watch.after_update(&[(slot, bad)]);
+        assert_eq!(watch.end_step(), Next::End);
+    }
 
     #[test]
     fn optimizers_that_follow_each_other_make_one_step() {

@@ -98,6 +98,12 @@ pub struct RunArguments {
     /// Let a broken training go on instead of ending it once its parameters are lost.
     #[arg(long)]
     pub keep_going: bool,
+    /// Keep the training alive instead (PyTorch): skip steps whose loss or gradients are not finite, go back to the last
+    /// good state and lower the rate when there are several in a row, and never write a non-finite checkpoint over a
+    /// clean one. What was done is on the record and in the result. The exit code is 1 if anything broke, whether the
+    /// guard saved it or not.
+    #[arg(long)]
+    pub guard: bool,
     /// Go through the data set once before the training, in order, forward and loss only, and list every sample
     /// whose loss is not finite by itself (PyTorch).
     #[arg(long)]

@@ -66,6 +66,7 @@ impl Collected {
             Event::Tape(tape) => self.tape = Some(tape),
             Event::Intervened(step) => run.intervened_at = Some(step),
             Event::Screened(screened) => self.screened = Some(*screened),
+            Event::Acted(act) => run.acts.push(*act),
             Event::Note(note) => run.notes.push(note),
             Event::Ended(ending) => run.ending = Some(ending),
         }

@@ -44,6 +44,7 @@ pub fn of_run(
         cost: None,
         // A break is worth more than the foreboding of one.
         forecasts: if run.first_break.is_none() { run.forecasts.clone() } else { Vec::new() },
+        acts: run.acts.clone(),
         overhead: overhead(run),
         record: None,
         report: None,

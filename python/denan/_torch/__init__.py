@@ -3,6 +3,7 @@
 - ``hooks``: which calls of torch are watched.
 - ``watcher``: what is told of them, step by step.
 - ``look``: every operation of a step that is looked at closely.
+- ``guarding``, ``wrapping``, ``steps``, ``states``, ``blame``, ``saving``, ``finite``: a guard that keeps the training alive.
 - ``samples``: which samples a batch was made of.
 - ``places``: the user's own line.
 - ``memory``: a tensor as the native half reads it.

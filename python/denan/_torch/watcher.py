@@ -34,6 +34,8 @@ class Watcher:
         self.plan_text = plan_text
         self.ends_at_once = plan.get("stop-at-step") is not None or plan.get("look-from") is not None
         self.is_over = False
+        # Whether a guard keeps the training alive.
+        self.is_guarded = False
         self.core = None
         self.intervention = None
         self.places = None
@@ -88,6 +90,7 @@ class Watcher:
         if self.core is None:
             engine = f"torch {torch.__version__.split('+')[0]}"
             self.core = _core.Watch(self.plan_text, engine, rank())
+            self.core.is_guarded(self.is_guarded)
             self.places = Places(self.core)
             self.late = late.Late(self.core)
             if self.screen_plan is not None:

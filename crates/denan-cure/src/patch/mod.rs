@@ -27,7 +27,7 @@
 //!     line: 7,
 //!     before: "    let y = x.log();".to_owned(),
 //!     after: "    let y = x.clamp_min(1e-7).log();".to_owned(),
-//!     more: Vec::new(),
+//!     ..denan_finding::Patch::default()
 //! };
 //! assert!(unified_diff(&patch).contains("@@ -7 +7 @@\n-    let y = x.log();\n"));
 //! ```

@@ -1,8 +1,9 @@
 //! One line a finding: `file:line:column: rule(confidence): summary [step 8, forward, log]`; one an overflow that is
-//! near, and one a sample that a screen has found.
+//! near, one an act of a guard, and one a sample that a screen has found.
 
 use super::Style;
 use super::words::{blamed_place, file_line_column, kind, operation};
+use crate::act::act_in_words;
 use crate::escape::escape;
 use crate::finding::{Outcome, RunResult};
 use crate::number::float;
@@ -12,7 +13,12 @@ use denan_record::model::{Break, Forecast, Sample};
 const UNKNOWN: &str = "unknown";
 
 pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
-    ended(result, style) + &screened(result)
+    ended(result, style) + &acts(result) + &screened(result)
+}
+
+fn acts(result: &RunResult) -> String {
+    let line = |act| format!("{}\n", escape(&format!("guard: {}", act_in_words(act)).replace('\u{a0}', " ")));
+    result.acts.iter().map(line).collect()
 }
 
 fn screened(result: &RunResult) -> String {

@@ -6,14 +6,17 @@ mod replay;
 
 use super::page::{Ink, Page, Text, text};
 use super::{Style, words};
+use crate::act::act_in_words;
 use crate::finding::{BlamedSample, Finding, Outcome, RunResult};
 use crate::number::{counted, float, percent};
-use denan_record::model::{Break, Rank};
+use denan_record::model::{Break, Deed, Rank};
 
 /// What hangs below a heading starts in this column.
 const INDENT: &str = "    ";
 /// Samples that are named one by one.
 const MOST_SAMPLES: usize = 8;
+/// Acts of a guard that are told from the beginning, and as many from the end.
+const MOST_ACTS: usize = 4;
 /// Observations shown for the likeliest cause.
 const MOST_EVIDENCE: usize = 6;
 
@@ -55,6 +58,7 @@ fn broke(page: &mut Page, result: &RunResult, broken: &Break, style: &Style<'_>)
     breaking::place(page, broken, style);
     breaking::trail(page, broken, style);
     samples(page, &result.samples);
+    acts(page, result);
     screened(page, result);
     causes(page, result);
     cures::table(page, &result.cures);
@@ -113,6 +117,36 @@ fn samples(page: &mut Page, samples: &[BlamedSample]) {
     if let Some(more) = samples.len().checked_sub(MOST_SAMPLES).filter(|more| *more > 0) {
         let more = format!("and {} that the record names", counted(more as u64, "other", "others"));
         page.paragraph((Ink::Plain, INDENT), &text(Ink::Plain, &more));
+    }
+}
+
+/// What a guard did, and how far the training came with it.
+fn acts(page: &mut Page, result: &RunResult) {
+    let Some(last) = result.acts.last() else { return };
+    page.blank();
+    let end = match last.what {
+        Deed::GaveUp => "it gave up in the end".to_owned(),
+        _ => {
+            let loss = result.last_loss.map(|loss| format!(", last loss {}", float(loss)));
+            format!(
+                "the training made {}{}",
+                counted(result.steps, "step", "steps"),
+                loss.unwrap_or_default()
+            )
+        }
+    };
+    let acts = counted(result.acts.len() as u64, "act", "acts");
+    let line = Text::new().add(Ink::Bold, "guard: ").add(Ink::Plain, &format!("{acts}; {end}"));
+    page.hanging((Ink::Plain, ""), INDENT.len(), &line);
+    let left_out = result.acts.len().saturating_sub(2 * MOST_ACTS);
+    for (at, act) in result.acts.iter().enumerate() {
+        if left_out > 0 && at == MOST_ACTS {
+            let others = format!("… {left_out} more, which the record names");
+            page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, &others));
+        }
+        if left_out == 0 || !(MOST_ACTS..MOST_ACTS + left_out).contains(&at) {
+            page.hanging((Ink::Plain, INDENT), INDENT.len() + 4, &text(Ink::Plain, &act_in_words(act)));
+        }
     }
 }
 
@@ -197,6 +231,7 @@ fn healthy(mut page: Page, result: &RunResult, style: &Style<'_>) -> String {
         page.paragraph((Ink::Plain, ""), &rest);
     }
     forecasts(&mut page, result, style);
+    acts(&mut page, result);
     screened(&mut page, result);
     notes(&mut page, result);
     next(&mut page, result);
@@ -250,6 +285,7 @@ fn child_failed(page: &mut Page, result: &RunResult) {
         let hint = "signal 9 is how the system ends a process when memory runs out";
         page.paragraph((Ink::Plain, INDENT), &text(Ink::Plain, hint));
     }
+    acts(page, result);
 }
 
 fn footer(page: &mut Page, result: &RunResult) {

@@ -8,7 +8,7 @@ use super::{Sources, Style};
 use crate::escape::is_unsafe;
 use crate::finding::{BlamedSample, Cure, Finding, Replay, ReplayedNode, RunResult};
 use crate::patch::{Hunk, Patch};
-use denan_record::model::{Break, Forecast, Operation, Phase, Place, Sample, Screened, TensorSeen};
+use denan_record::model::{Act, Break, Forecast, Operation, Phase, Place, Sample, Screened, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -87,6 +87,8 @@ struct Document<'a> {
     cure_cost: Option<CureCostKeys>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     forecasts: Vec<ForecastKeys<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acts: Vec<ActKeys<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overhead: Option<OverheadKeys<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +100,43 @@ struct Document<'a> {
     replay: Option<ReplayKeys<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     screen: Option<ScreenKeys<'a>>,
+}
+
+/// Something that a guard did.
+#[derive(Serialize)]
+struct ActKeys<'a> {
+    step: u64,
+    what: &'static str,
+    why: Prose<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    factor: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    samples: Vec<NamedKeys<'a>>,
+}
+
+#[derive(Serialize)]
+struct NamedKeys<'a> {
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+impl<'a> ActKeys<'a> {
+    fn new(act: &'a Act) -> Self {
+        let named = |sample: &'a Sample| NamedKeys { index: sample.index, name: sample.name.as_deref() };
+        Self {
+            step: act.step,
+            what: act.what.as_str(),
+            why: Prose(&act.why),
+            to: act.to,
+            factor: act.factor.map(Number),
+            file: act.file.as_deref(),
+            samples: act.samples.iter().map(named).collect(),
+        }
+    }
 }
 
 /// What came of going through the data set, forward and loss only.
@@ -159,6 +198,7 @@ impl<'a> Document<'a> {
                 times_first_run: cost.times_first_run.map(Number),
             }),
             forecasts: result.forecasts.iter().map(|forecast| ForecastKeys::new(forecast, sources)).collect(),
+            acts: result.acts.iter().map(ActKeys::new).collect(),
             overhead: result
                 .overhead
                 .as_ref()

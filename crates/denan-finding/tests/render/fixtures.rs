@@ -8,7 +8,7 @@ use denan_finding::{
     BlamedSample, Cure, Hunk, Outcome, Overhead, Patch, Replay, ReplayVerdict, ReplayedNode, RunResult,
     Verdict,
 };
-use denan_record::model::{Forecast, Kind, Phase, Rank, Role, Sample, Screened, TensorSeen};
+use denan_record::model::{Act, Deed, Forecast, Kind, Phase, Rank, Role, Sample, Screened, TensorSeen};
 use serde_json::json;
 
 /// Two boxes without area: log of 0 in the forward pass.
@@ -376,6 +376,29 @@ pub fn replayed_with_a_change() -> RunResult {
     result
 }
 
+/// A training that a guard has kept alive.
+pub fn guarded() -> RunResult {
+    let mut result = learning_rate();
+    if let Some(broken) = &mut result.first_break {
+        broken.parameters_are_bad = false;
+    }
+    let act = |step: u64, what: Deed, samples: u64| Act {
+        step,
+        what,
+        why: "the gradient of head.weight was NaN in 3 of 40 elements".to_owned(),
+        samples: (0..samples)
+            .map(|index| Sample { index, name: (index == 0).then(|| "a.png".to_owned()) })
+            .collect(),
+        to: (what == Deed::RolledBack).then_some(300),
+        factor: (what == Deed::RolledBack).then_some(0.5),
+        file: (what == Deed::KeptCheckpoint).then(|| "model.pt".to_owned()),
+    };
+    result.acts = (0..10).map(|step| act(310 + step, Deed::SkippedStep, step)).collect();
+    result.acts.push(act(320, Deed::RolledBack, 0));
+    result.acts.push(act(330, Deed::KeptCheckpoint, 0));
+    result
+}
+
 /// An evaluation of one of two ranks, and a data set that was gone through.
 pub fn screened() -> RunResult {
     let mut result = learning_rate();
@@ -408,5 +431,6 @@ pub fn all() -> Vec<RunResult> {
         no_training(),
         child_failed(),
         screened(),
+        guarded(),
     ]
 }

@@ -59,6 +59,11 @@ fn a_step_carried_out_again() {
 }
 
 #[test]
+fn a_training_that_a_guard_kept_alive() {
+    insta::assert_snapshot!(full(&fixtures::guarded()));
+}
+
+#[test]
 fn quiet_endings() {
     let endings = [fixtures::healthy(), fixtures::no_training(), fixtures::child_failed()];
     insta::assert_snapshot!(endings.map(|ending| full(&ending)).join("----\n"));

@@ -3,8 +3,8 @@
 use super::cell::{Bits, Direction, Quantity, Real, Sizes, Word};
 use super::retention::Forget;
 use crate::model::{
-    Batch, Break, Ending, Forecast, Header, Operation, Optimizer, Origin, Parameter, Place, Sample, Step,
-    TensorSeen,
+    Act, Batch, Break, Ending, Forecast, Header, Operation, Optimizer, Origin, Parameter, Place, Sample,
+    Step, TensorSeen,
 };
 use denan_numerics::Summary;
 use rusqlite::{Connection, Result, named_params, params};
@@ -322,6 +322,28 @@ pub(super) fn forecasts(db: &Connection, forecasts: &BTreeMap<u32, Option<Foreca
             Real(forecast.powers_per_step),
             Bits(forecast.step),
         ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn acts(db: &Connection, acts: &[Act]) -> Result<()> {
+    let mut insert = db.prepare(
+        "INSERT INTO act (step, what, why, to_step, factor, file) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut insert_sample = db.prepare("INSERT INTO act_sample VALUES (?1, ?2, ?3, ?4)")?;
+    for act in acts {
+        insert.execute(params![
+            Bits(act.step),
+            Word(act.what),
+            act.why,
+            act.to.map(Bits),
+            act.factor.map(Real),
+            act.file,
+        ])?;
+        let id = db.last_insert_rowid();
+        for (position, sample) in (0u64..).zip(&act.samples) {
+            insert_sample.execute(params![id, Bits(position), Bits(sample.index), sample.name])?;
+        }
     }
     Ok(())
 }

@@ -73,6 +73,7 @@ fn rows_of(event: &Event) -> usize {
     match event {
         Event::Step(step) => 1 + parameter_rows(step),
         Event::Batch(batch) => 1 + batch.samples.len(),
+        Event::Acted(act) => 1 + act.samples.len(),
         _ => 1,
     }
 }

@@ -6,13 +6,17 @@
 use super::retention::{Forget, Limits, Retention};
 use super::{graph, insert, parameter_rows};
 use crate::event::Event;
-use crate::model::{Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Step, StepGraph};
+use crate::model::{
+    Act, Batch, Break, DataSeen, Ending, Forecast, Header, Optimizer, Parameter, Step, StepGraph,
+};
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Notes that are kept; an adapter that repeats itself does not fill the disk.
 const MOST_NOTES: usize = 1000;
+/// Acts of a guard that are kept.
+const MOST_ACTS: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -35,6 +39,8 @@ pub(super) struct Pending {
     parameters_lost: bool,
     notes: Vec<String>,
     notes_told: usize,
+    acts: Vec<Act>,
+    acts_told: usize,
     ending: Option<Ending>,
     optimizer: Option<Optimizer>,
     /// Newest step of which something may be in the file.
@@ -60,6 +66,8 @@ impl Pending {
             parameters_lost: false,
             notes: Vec::new(),
             notes_told: 0,
+            acts: Vec::new(),
+            acts_told: 0,
             ending: None,
             optimizer: None,
             newest_written: None,
@@ -124,6 +132,14 @@ impl Pending {
             }
             // Of re-runs only, which are judged and not recorded; a tape is added to the finished record.
             Event::Intervened(_) | Event::Tape(_) | Event::Screened(_) => {}
+            Event::Acted(act) => {
+                self.acts_told += 1;
+                if self.acts_told <= MOST_ACTS {
+                    self.acts.push(*act);
+                } else if self.acts_told == MOST_ACTS + 1 {
+                    self.notes.push("there were more acts of the guard, which are not recorded".into());
+                }
+            }
             Event::Note(text) => {
                 self.notes_told += 1;
                 match self.notes_told {
@@ -186,6 +202,7 @@ impl Pending {
         if self.parameters_lost {
             transaction.execute("UPDATE break SET parameters_are_bad = 1", [])?;
         }
+        insert::acts(&transaction, &self.acts)?;
         insert::notes(&transaction, &self.notes)?;
         if let Some(optimizer) = &self.optimizer {
             insert::optimizer(&transaction, optimizer)?;
@@ -214,6 +231,7 @@ impl Pending {
         self.data.clear();
         self.forecasts.clear();
         self.parameters_lost = false;
+        self.acts.clear();
         self.notes.clear();
         self.ending = None;
         self.optimizer = None;

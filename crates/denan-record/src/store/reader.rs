@@ -6,8 +6,8 @@ use super::file::{ReadError, with_reader};
 use super::graph;
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use crate::model::{
-    Batch, Break, Forecast, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Rank, Run,
-    Sample, Step, TensorSeen,
+    Act, Batch, Break, Forecast, Header, Operation, Optimizer, Origin, Parameter, ParameterStep, Place, Rank,
+    Run, Sample, Step, TensorSeen,
 };
 use denan_numerics::{Range, Summary};
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
@@ -79,6 +79,7 @@ fn run(db: &Connection) -> Result<Run> {
         graphs: if has_graphs { graph::read_graphs(db)? } else { Vec::new() },
         data: if has_graphs { graph::read_data(db)? } else { Vec::new() },
         forecasts: if has_graphs { forecasts(db)? } else { Vec::new() },
+        acts: acts(db)?,
         intervened_at: None,
         notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| row.get(0))?,
         ending: db
@@ -308,6 +309,27 @@ fn forecasts(db: &Connection) -> Result<Vec<Forecast>> {
             powers_left: row.get::<_, Real>("powers_left")?.0,
             powers_per_step: row.get::<_, Real>("powers_per_step")?.0,
             step: number(row, "step")?,
+        })
+    })
+}
+
+/// Records of the fourth version have no such table.
+fn acts(db: &Connection) -> Result<Vec<Act>> {
+    let exist = "SELECT count(*) FROM sqlite_schema WHERE name = 'act'";
+    if db.query_row(exist, [], |row| row.get::<_, u32>(0))? == 0 {
+        return Ok(Vec::new());
+    }
+    let mut samples = db.prepare("SELECT * FROM act_sample WHERE act = ?1 ORDER BY position")?;
+    rows(db, "SELECT * FROM act ORDER BY id", [], |row| {
+        let id: i64 = row.get("id")?;
+        Ok(Act {
+            step: number(row, "step")?,
+            what: row.get("what").map(word)?,
+            why: row.get("why")?,
+            samples: samples.query_map([id], sample)?.collect::<Result<_>>()?,
+            to: row.get::<_, Option<Bits>>("to_step")?.map(|bits| bits.0),
+            factor: real(row, "factor")?,
+            file: row.get("file")?,
         })
     })
 }

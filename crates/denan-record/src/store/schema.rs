@@ -12,7 +12,7 @@
 ///
 /// It goes up by one whenever a reader of the version before would misunderstand or miss
 /// something.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Marks an SQLite file as a record, as `PRAGMA application_id`: `dnan` in ASCII.
 pub const APPLICATION_ID: i32 = 0x646e_616e;
@@ -280,6 +280,22 @@ CREATE TABLE forecast ( -- tensors that grow and will overflow
   powers_per_step NOT NULL, -- powers of two that it gained in each step
   step INTEGER NOT NULL -- step in which it overflows at this rate
 );
+CREATE TABLE act ( -- what a guard did to keep the training alive
+  id INTEGER PRIMARY KEY, -- rises in the order in which it was done
+  step INTEGER NOT NULL, -- number of the step, from 0
+  what TEXT NOT NULL, -- `skipped-step`, `rolled-back`, `restored-buffers`, `left-out`, `kept-checkpoint` or `gave-up`
+  why TEXT NOT NULL, -- why
+  to_step INTEGER, -- of a roll back: the step before which the training was in this state, or null
+  factor, -- of a roll back: what all learning rates are multiplied by from then on, or null
+  file TEXT -- of a checkpoint: the file that was to be written, or null
+);
+CREATE TABLE act_sample ( -- samples that an act was about: those of a skipped batch, or those left out
+  act INTEGER NOT NULL, -- see `act.id`
+  position INTEGER NOT NULL, -- from 0
+  sample_index INTEGER NOT NULL, -- index in the data set, before any shuffling
+  sample_name TEXT, -- file name, key or whatever the program calls it, or null
+  PRIMARY KEY (act, position)
+) WITHOUT ROWID;
 CREATE TABLE tape ( -- the breaking step as `denan replay` carries it out again; one row, or none
   id INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
   step INTEGER NOT NULL, -- number of the step, from 0

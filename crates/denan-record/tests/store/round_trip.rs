@@ -202,6 +202,7 @@ fn run() -> impl Strategy<Value = Run> {
                 graphs: Vec::new(),
                 data: Vec::new(),
                 forecasts: Vec::new(),
+                acts: Vec::new(),
                 intervened_at: None,
                 notes,
                 ending,

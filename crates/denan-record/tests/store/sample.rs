@@ -3,9 +3,9 @@
 use denan_numerics::{Range, Summary};
 use denan_record::event::Event;
 use denan_record::model::{
-    Batch, Birth, Break, DataSeen, Ending, Extreme, Forecast, Header, Kind, Node, Operation, Optimizer,
-    Origin, Parameter, ParameterStep, Phase, Place, Role, Rows, Run, Sample, Step, StepGraph, TensorSeen,
-    Window,
+    Act, Batch, Birth, Break, DataSeen, Deed, Ending, Extreme, Forecast, Header, Kind, Node, Operation,
+    Optimizer, Origin, Parameter, ParameterStep, Phase, Place, Role, Rows, Run, Sample, Step, StepGraph,
+    TensorSeen, Window,
 };
 use denan_record::store::{Limits, Recorder};
 use std::path::Path;
@@ -35,6 +35,7 @@ pub fn events(run: &Run) -> Vec<Event> {
         events.push(Event::Data(run.data.clone()));
     }
     events.extend(run.forecasts.iter().cloned().map(Event::Forecast));
+    events.extend(run.acts.iter().cloned().map(|act| Event::Acted(Box::new(act))));
     events.extend(run.notes.iter().cloned().map(Event::Note));
     events.extend(run.ending.map(Event::Ended));
     events
@@ -162,6 +163,26 @@ pub fn broken_run() -> Run {
             powers_per_step: 0.5,
             step: 9,
         }],
+        acts: vec![
+            Act {
+                step: 38,
+                what: Deed::SkippedStep,
+                why: "the loss was NaN".into(),
+                samples: batch(38, 2).samples,
+                to: None,
+                factor: None,
+                file: None,
+            },
+            Act {
+                step: 39,
+                what: Deed::RolledBack,
+                why: "2 bad steps in a row".into(),
+                samples: Vec::new(),
+                to: Some(20),
+                factor: Some(0.5),
+                file: Some("model.pt".into()),
+            },
+        ],
         intervened_at: None,
         notes: vec!["the program set its own seed".into()],
         ending: Some(Ending::StoppedAfterBreak),

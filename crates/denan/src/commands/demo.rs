@@ -108,6 +108,7 @@ pub fn demo(
         cure_budget: 600,
         patch: None,
         keep_going: false,
+        guard: false,
         screen: false,
         command,
     };

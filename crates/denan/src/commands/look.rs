@@ -113,7 +113,7 @@ fn look(
             if is_broken_closely(&other) {
                 // Another course of the training: its losses belong to its break.
                 let first = std::mem::replace(run, other);
-                run.notes = first.notes;
+                (run.notes, run.acts) = (first.notes, first.acts);
             } else {
                 notes.push("the second run did not break: where the first one did is not known".to_owned());
             }
@@ -165,7 +165,8 @@ fn adopt(run: &mut Run, again: &Run) -> bool {
     let lost = run.first_break.as_ref().is_some_and(|noticed| noticed.parameters_are_bad);
     run.first_break = again.first_break.clone();
     if let Some(found) = &mut run.first_break {
-        found.parameters_are_bad |= lost;
+        // The second run has no guard that keeps the bad step from the parameters.
+        found.parameters_are_bad = lost || found.parameters_are_bad && run.acts.is_empty();
     }
     run.graphs = again.graphs.clone();
     run.data = again.data.clone();

@@ -16,11 +16,14 @@ use crate::scratch::Scratch;
 use crate::session::{self, Output};
 use crate::sources::SourceFiles;
 use crate::terminal::Terminal;
-use denan_finding::{NextCommand, Outcome, RunResult};
+use denan_finding::{NextCommand, Outcome, RunResult, act_in_words};
 use denan_record::event::Event;
 use denan_record::plan::Plan;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Acts of a guard that are said as they happen.
+const MOST_ACTS_SAID: u32 = 20;
 
 /// Runs, watches, explains, cures.
 pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
@@ -36,6 +39,13 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         Some(launch) => launch,
         None => python::watched(typed, host, seed)?,
     };
+    if arguments.guard && !can_screen {
+        return Err(Error::NotSupported {
+            what: "--guard is for PyTorch trainings".to_owned(),
+            help: "a burn program guards itself: call denan_burn::remedies::Guard in the place of optimizer.step"
+                .to_owned(),
+        });
+    }
     let mut notes = Vec::new();
     let scratch = Scratch::of(&launch, can_screen);
     let screened = match arguments.screen {
@@ -58,12 +68,18 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
             None
         }
     };
-    let plan = Plan { seed, stop_after_break: !arguments.keep_going, ..Plan::default() };
+    let plan =
+        Plan { seed, stop_after_break: !arguments.keep_going, guard: arguments.guard, ..Plan::default() };
     let mut warned = false;
+    let mut acts = 0;
     let mut noticed = false;
     let mut on_event = |event: &Event| match event {
         // Of several ranks, and of an evaluation and the training, the first is said.
         Event::Break(found) | Event::Noticed { found, .. } if !std::mem::replace(&mut noticed, true) => {
+            // The guard says what it did about it.
+            if arguments.guard && !found.in_evaluation {
+                return;
+            }
             let what = if found.in_evaluation { "an evaluation" } else { "the training" };
             terminal.say(&format!("{what} went wrong by step {}; looking into it", found.step));
         }
@@ -71,6 +87,16 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
             "step {}: {} grows and will overflow {} near step {} at this rate",
             forecast.at, forecast.op, forecast.dtype, forecast.step
         )),
+        Event::Acted(act) => {
+            acts += 1;
+            match acts {
+                ..=MOST_ACTS_SAID => terminal.say(&format!("guard: {}", act_in_words(act))),
+                more if more == MOST_ACTS_SAID + 1 => {
+                    terminal.say("guard: it acts on; the record names each act")
+                }
+                _ => {}
+            }
+        }
         _ => {}
     };
     let watched = session::watch(&launch, plan, Output::Shown, None, records.as_mut(), |event| {
