@@ -57,11 +57,12 @@ fn one_call_gets_what_it_reads_in_float32() {
     ] {
         one(op, before, at, &inputs, None).becomes(&[&format!("-{before}"), &format!("+{after}")]);
     }
-    one("linear", "        z = self.lin(x)", "self.lin", &[half.clone()], Some("body.lin")).becomes(&[
-        "-        z = self.lin(x)",
-        "+        with torch.autocast(\"cpu\", enabled=False):",
-        "+            z = self.lin(x.float())",
-    ]);
+    one("linear", "        z = self.lin(x)", "self.lin", std::slice::from_ref(&half), Some("body.lin"))
+        .becomes(&[
+            "-        z = self.lin(x)",
+            "+        with torch.autocast(\"cpu\", enabled=False):",
+            "+            z = self.lin(x.float())",
+        ]);
     one("linear", "        z = self.body(x)", "self.body", &[half], Some("body.0")).becomes(&[
         "-        z = self.body(x)",
         "+        with torch.autocast(\"cpu\", enabled=False):",
