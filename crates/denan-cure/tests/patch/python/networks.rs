@@ -46,12 +46,12 @@ fn first_values_are_changed_where_the_script_draws_them() {
     let normal = |std| Initializer::Normal { mean: 0.0, std };
     fill(
         &training(by_hand, STEP),
-        vec![values("W1", &[4, 8], normal(0.5_f64.sqrt())), values("W2", &[8, 1], normal(0.5))],
+        vec![values("W1", &[4, 8], normal(0.61237)), values("W2", &[8, 1], normal(0.5))],
     )
     .becomes(&[
         "-W1 = (torch.randn(4, 8) * 2.0).requires_grad_()",
         "-W2 = nn.Parameter(torch.randn(8, 1))",
-        "+W1 = (torch.randn(4, 8) * 0.7071).requires_grad_()",
+        "+W1 = (torch.randn(4, 8) * 0.6124).requires_grad_()",
         "+W2 = nn.Parameter(torch.randn(8, 1) * 0.5)",
     ]);
     let branches = over_all.replace(
