@@ -33,6 +33,10 @@ const MOST_ACTS_SAID: u32 = 20;
 pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
     let typed = Launch::typed(&arguments.command)?;
     let seed = common.seed.unwrap_or_else(random_seed);
+    if arguments.guard && typed.is("cargo") {
+        // Before it is built.
+        return Err(no_guard());
+    }
     let burn = cargo::watched(&typed, host, &|text| terminal.say(text))?;
     let can_screen = burn.is_none();
     let launch = match burn {
@@ -40,11 +44,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         None => python::watched(typed, host, seed)?,
     };
     if arguments.guard && !can_screen {
-        return Err(Error::NotSupported {
-            what: "--guard is for PyTorch trainings".to_owned(),
-            help: "a burn program guards itself: call denan_burn::remedies::Guard in the place of optimizer.step"
-                .to_owned(),
-        });
+        return Err(no_guard());
     }
     let mut notes = Vec::new();
     let screened = match arguments.screen {
@@ -278,6 +278,14 @@ impl Rerun for Rerunner<'_> {
 
     fn progress(&mut self, what: &str) {
         self.terminal.say(&format!("trying: {what}"));
+    }
+}
+
+fn no_guard() -> Error {
+    Error::NotSupported {
+        what: "--guard is for PyTorch trainings".to_owned(),
+        help: "a burn program guards itself: call denan_burn::remedies::Guard in the place of optimizer.step"
+            .to_owned(),
     }
 }
 
