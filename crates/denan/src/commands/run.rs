@@ -33,6 +33,10 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         return Err(cures::patch_exists(path));
     }
     let seed = common.seed.unwrap_or_else(random_seed);
+    if arguments.guard && typed.is("cargo") {
+        // Before it is built.
+        return Err(no_guard());
+    }
     let burn = cargo::watched(&typed, host, &|text| terminal.say(text))?;
     let can_screen = burn.is_none();
     let launch = match burn {
@@ -40,11 +44,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         None => python::watched(typed, host, seed)?,
     };
     if arguments.guard && !can_screen {
-        return Err(Error::NotSupported {
-            what: "--guard is for PyTorch trainings".to_owned(),
-            help: "a burn program guards itself: call denan_burn::remedies::Guard in the place of optimizer.step"
-                .to_owned(),
-        });
+        return Err(no_guard());
     }
     let mut notes = Vec::new();
     let scratch = Scratch::of(&launch, can_screen);
@@ -155,6 +155,14 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     }
     result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
+}
+
+fn no_guard() -> Error {
+    Error::NotSupported {
+        what: "--guard is for PyTorch trainings".to_owned(),
+        help: "a burn program guards itself: call denan_burn::remedies::Guard in the place of optimizer.step"
+            .to_owned(),
+    }
 }
 
 fn next_command(result: &RunResult) -> Option<NextCommand> {

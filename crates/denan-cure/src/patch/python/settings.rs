@@ -3,7 +3,7 @@
 use super::optimizer::{self, Site};
 use super::program::{self, Change, Program};
 use super::source::{Edit, range};
-use super::{NoPatch, PatchContext, SourceTree, change_optimizer, definition, expr, number};
+use super::{NoPatch, PatchContext, SourceTree, definition, expr, number};
 use denan_finding::Patch;
 use ruff_python_ast::Expr;
 
@@ -32,18 +32,15 @@ pub(super) fn weight_decay(
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
     let value = number::short(penalty);
-    let by_hand = format!("make the optimizer with weight_decay={value} (AdamW in the place of Adam)");
+    let by_hand = format!("make the optimizer with weight_decay={value}");
     let program = Program::of(context, sources);
     let sites = optimizer::with_setting(&program, context, "weight_decay");
     if sites.is_empty() {
         return Err(NoPatch::new("the sources make no optimizer of PyTorch that decays weights", by_hand));
     }
     let mut changes: Vec<Change<'_>> = Vec::new();
+    // In the optimizer's own way, which is what the experiment did.
     for site in &sites {
-        // Adam's own decay goes through its moments, which take most of it away again.
-        if site.kind.is_some_and(|kind| kind.name == "Adam") {
-            changes.extend(change_optimizer::renamed(site, "AdamW"));
-        }
         changes.push(set(&program, site, "weight_decay", penalty));
     }
     program::patch(changes, sources, &by_hand)
