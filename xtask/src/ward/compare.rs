@@ -1,6 +1,6 @@
 //! Compares what denan found with what it must find.
 
-use crate::ward::expected::{Case, Forecast, Place, SampleName};
+use crate::ward::expected::{Case, Engine, Forecast, Place, SampleName};
 use crate::ward::found::{self, Break, Document, Found, Replay};
 use std::fs;
 
@@ -15,6 +15,8 @@ pub enum Check {
     Samples,
     /// Whether a cure survived.
     Cure,
+    /// Whether the script with the patch of the best one trains by itself.
+    Patch,
     /// Whether the record alone breaks again at the same operation, to the last bit.
     Replay,
     /// Whether denan is silent on the healthy twin, and leaves its numbers alone.
@@ -22,15 +24,21 @@ pub enum Check {
 }
 
 impl Check {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Cause, Self::Place, Self::Samples, Self::Cure, Self::Replay, Self::Twin];
+    /// Those of trainings of an engine.
+    pub fn of(engine: Engine) -> [Self; 6] {
+        // A patched burn program would have to be built, a step of PyTorch is not carried out from its record.
+        let own = match engine {
+            Engine::Burn => Self::Replay,
+            Engine::Torch => Self::Patch,
+        };
+        [Self::Cause, Self::Place, Self::Samples, Self::Cure, own, Self::Twin]
+    }
 
     /// Share of the cases that has to pass: a wrong place or a word on a healthy run is worse than a cause that
     /// comes second.
     pub fn least_share(self) -> f64 {
         match self {
-            Self::Cause | Self::Samples | Self::Cure => 0.95,
+            Self::Cause | Self::Samples | Self::Cure | Self::Patch => 0.95,
             Self::Place | Self::Replay => 0.98,
             Self::Twin => 1.0,
         }
@@ -43,6 +51,7 @@ impl Check {
             Self::Place => "place",
             Self::Samples => "samples",
             Self::Cure => "cure",
+            Self::Patch => "patch",
             Self::Replay => "replay",
             Self::Twin => "twin",
         }
@@ -53,6 +62,8 @@ impl Check {
 #[derive(Default)]
 pub struct Marks {
     marks: Vec<(Check, Result<(), String>)>,
+    /// What proving cures took, as a multiple of the run up to the break.
+    pub cost: Option<f64>,
 }
 
 impl Marks {
@@ -81,7 +92,7 @@ pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
     let document = found.document.as_ref().filter(|document| document.outcome == "broke");
     let (Some(document), 1) = (document, found.exit_code) else {
         marks.set(Check::Cause, Err(format!("expected a break, {}", outcome(found))));
-        for check in [Check::Place, Check::Samples, Check::Cure] {
+        for check in [Check::Place, Check::Samples, Check::Cure, Check::Patch] {
             marks.set(check, Err("see cause".to_owned()));
         }
         return;
@@ -93,6 +104,12 @@ pub fn sick(case: &Case, found: &Found, cure: bool, marks: &mut Marks) {
     }
     if let Some(cures) = expected.cure.as_ref().filter(|_| cure) {
         marks.set(Check::Cure, self::cure(cures, document));
+        marks.cost = document.cure_cost.as_ref().and_then(|cost| cost.times_first_run);
+    }
+    // Without a survivor there is nothing to patch.
+    let is_cured = document.cures.iter().any(|cure| cure.verdict == "survived");
+    if let Some(patched) = found.patched.as_ref().filter(|_| cure && is_cured) {
+        marks.set(Check::Patch, self::patched(patched, document));
     }
     // What does not break again cannot be on tape.
     if let Some(replayed) = found.replay.as_ref().filter(|_| !expected.again) {
@@ -263,6 +280,26 @@ fn samples(expected: &[SampleName], document: &Document) -> Result<(), String> {
     }
     let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
     Err(format!("expected {}, found {found}", expected.join(", ")))
+}
+
+/// Checks that a patched script trains: it ends well, and all that it prints is finite.
+fn patched(printed: &Result<Option<String>, String>, document: &Document) -> Result<(), String> {
+    let is_bad = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        ["nan", "inf", "infinity"].contains(&word.as_str())
+    };
+    match printed {
+        Ok(Some(text)) => match text.split_whitespace().find(|word| is_bad(word)) {
+            None => Ok(()),
+            Some(word) => Err(format!("expected that the patched script trains, it prints {word}")),
+        },
+        Ok(None) => {
+            let best = document.cures.iter().find(|cure| cure.verdict == "survived");
+            let reason = best.and_then(|best| best.reason.as_deref()).unwrap_or("no reason");
+            Err(format!("expected a patch, found {reason}"))
+        }
+        Err(said) => Err(format!("expected that the patched script trains, {said}")),
+    }
 }
 
 fn cure(expected: &[String], document: &Document) -> Result<(), String> {

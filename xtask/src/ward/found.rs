@@ -46,6 +46,8 @@ pub struct Found {
     pub root: PathBuf,
     /// What `denan replay` said of the record, if cures were asked for.
     pub replay: Option<Result<Replay, String>>,
+    /// What a script prints with its patch and without denan, if cures were asked for; nothing if there is no patch.
+    pub patched: Option<Result<Option<String>, String>>,
 }
 
 /// The keys of a replay that are compared.
@@ -64,6 +66,7 @@ pub struct Document {
     pub samples: Vec<Sample>,
     pub causes: Vec<Cause>,
     pub cures: Vec<Cure>,
+    pub cure_cost: Option<CureCost>,
     #[serde(default)]
     pub notes: Vec<String>,
     #[serde(default)]
@@ -102,6 +105,11 @@ pub struct Sample {
 pub struct Cause {
     pub rule: String,
     pub confidence: f64,
+}
+
+#[derive(Deserialize)]
+pub struct CureCost {
+    pub times_first_run: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -160,8 +168,12 @@ impl Denan {
             .arg(&result)
             .arg("--record")
             .arg(&record)
-            .args(["--cure", if cure { "auto" } else { "off" }])
-            .arg("--");
+            .args(["--cure", if cure { "auto" } else { "off" }]);
+        let patch = folder.path().join("cure.patch");
+        if cure {
+            command.arg("--patch").arg(&patch);
+        }
+        command.arg("--");
         match case.engine() {
             Engine::Burn => command
                 .args(["cargo", "run", "--release", "--quiet", "--package", "denan-ward", "--"])
@@ -196,7 +208,34 @@ impl Denan {
             root: self.root.clone(),
             // A step of PyTorch is not carried out again from its record.
             replay: (cure && case.engine() == Engine::Burn).then(|| self.replay(&record)),
+            patched: (cure && case.engine() == Engine::Torch).then(|| self.patched(case, &patch)),
         })
+    }
+
+    /// What the sick script of a case prints once its patch is applied, as a user would.
+    fn patched(&self, case: &Case, patch: &Path) -> Result<Option<String>, String> {
+        let is_script = case.source.extension().is_some_and(|extension| extension == "py");
+        if !patch.is_file() || !is_script {
+            return Ok(None);
+        }
+        let failed = |error: std::io::Error| format!("it cannot be made: {error}");
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let script = folder.path().join(&case.source);
+        fs::create_dir_all(script.parent().unwrap_or(folder.path())).map_err(failed)?;
+        fs::copy(self.root.join(&case.source), &script).map_err(failed)?;
+        let run = |program: &Path, arguments: &[&std::ffi::OsStr]| {
+            let mut command = Command::new(program);
+            command.args(arguments).envs(ONE_THREAD).current_dir(folder.path()).stdin(Stdio::null());
+            // It is no part of a repository that may be around it.
+            command.env("GIT_CEILING_DIRECTORIES", std::env::temp_dir());
+            let output = command.output().map_err(|error| format!("{} fails: {error}", program.display()))?;
+            match output.status.success() {
+                true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+                false => Err(last_lines(&String::from_utf8_lossy(&output.stderr))),
+            }
+        };
+        run(Path::new("git"), &["apply".as_ref(), patch.as_os_str()])?;
+        run(&self.plain, &[script.as_os_str()]).map(Some)
     }
 
     /// A script and the arguments of its variant. That of a page is written to a file first; one that has no sick

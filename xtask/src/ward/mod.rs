@@ -85,7 +85,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         return Err(format!("no case is called {}", options.only.join(" or ")));
     }
     let denan = Denan::build(&root, options.engine, options.keep.clone())?;
-    let mut scoreboard = Scoreboard::begin();
+    let mut scoreboard = Scoreboard::begin(options.engine);
     let mut cured: Vec<&str> = Vec::new();
     for case in &cases {
         let expects_cure = case.sick.as_ref().is_some_and(|sick| sick.cure.is_some());

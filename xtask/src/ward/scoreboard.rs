@@ -1,37 +1,41 @@
 //! The scoreboard, in 80 columns: a line per case, below it what is wrong, at the end the shares.
 
 use crate::ward::compare::{Check, Marks};
-use crate::ward::expected::Case;
+use crate::ward::expected::{Case, Engine};
 use std::time::Duration;
 
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 /// Columns for the name of a case.
-const NAME: usize = 36;
+const NAME: usize = 30;
 
 /// Counts while it prints.
 pub struct Scoreboard {
+    checks: [Check; 6],
     cases: usize,
-    passed: [usize; Check::ALL.len()],
-    made: [usize; Check::ALL.len()],
+    passed: [usize; 6],
+    made: [usize; 6],
     /// Misses that are known.
-    known: [usize; Check::ALL.len()],
+    known: [usize; 6],
+    /// What proving cures took, as a multiple of the run up to the break.
+    costs: Vec<f64>,
     elapsed: Duration,
 }
 
 impl Scoreboard {
     /// Prints the head.
-    pub fn begin() -> Self {
-        let heads: String = Check::ALL.iter().map(|check| column(check.name(), *check)).collect();
-        println!("{:NAME$}{heads}     s", "case");
+    pub fn begin(engine: Engine) -> Self {
+        let checks = Check::of(engine);
+        let heads: String = checks.iter().map(|check| column(check.name(), *check)).collect();
+        println!("{:NAME$}{heads}     s  cost", "case");
         let (passed, made, known) = Default::default();
-        Self { cases: 0, passed, made, known, elapsed: Duration::ZERO }
+        Self { checks, cases: 0, passed, made, known, costs: Vec::new(), elapsed: Duration::ZERO }
     }
 
     /// Prints the line of a case and whatever is wrong with it.
     pub fn add(&mut self, case: &Case, marks: &Marks, elapsed: Duration) {
         let mut line = format!("{:NAME$}", shortened(&case.path()));
-        for (number, check) in Check::ALL.into_iter().enumerate() {
+        for (number, check) in self.checks.into_iter().enumerate() {
             let mark = marks.get(check);
             self.made[number] += usize::from(mark.is_some());
             self.passed[number] += usize::from(mark.is_some_and(Result::is_ok));
@@ -47,8 +51,10 @@ impl Scoreboard {
                 check,
             );
         }
-        println!("{line}{:6.1}", elapsed.as_secs_f64());
-        for check in Check::ALL {
+        let cost = marks.cost.map(|cost| format!("{cost:5.1}x")).unwrap_or_default();
+        println!("{}", format!("{line}{:6.1}{cost}", elapsed.as_secs_f64()).trim_end());
+        self.costs.extend(marks.cost);
+        for check in self.checks {
             if let Some(Err(wrong)) = marks.get(check) {
                 println!("{}", wrapped(&format!("{}: {wrong}", check.name())));
             }
@@ -61,7 +67,8 @@ impl Scoreboard {
     pub fn end(self) -> bool {
         println!("{}", "─".repeat(WIDTH));
         let row = |name: &str, text: &dyn Fn(usize) -> String| {
-            let columns: String = Check::ALL
+            let columns: String = self
+                .checks
                 .into_iter()
                 .enumerate()
                 .map(|(number, check)| column(&text(number), check))
@@ -80,11 +87,18 @@ impl Scoreboard {
         if self.known.iter().any(|known| *known > 0) {
             println!("{}", row("missed, and known to be", &|number| self.known[number].to_string()));
         }
+        let mut costs = self.costs.clone();
+        costs.sort_by(f64::total_cmp);
+        if let (Some(median), Some(most)) = (costs.get(costs.len() / 2), costs.last()) {
+            println!(
+                "proving cures took {median:.1} times the run up to the break (median), {most:.1} at most"
+            );
+        }
         let is_enough = |(number, check): (usize, &Check)| {
             (self.passed[number] + self.known[number]) as f64
                 >= check.least_share() * self.made[number] as f64
         };
-        Check::ALL.iter().enumerate().all(is_enough)
+        self.checks.iter().enumerate().all(is_enough)
     }
 }
 

@@ -209,6 +209,7 @@ fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64
     match intervention {
         // The batches that are still on the record tell when a sample first came up. One that came up
         // before those was no harm then.
+        Intervention::DropSamples { rows: Some(_), .. } => again.intervened_at.unwrap_or(break_step),
         Intervention::DropSamples { indices, .. } => recorded
             .batches
             .iter()

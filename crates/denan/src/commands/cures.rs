@@ -8,7 +8,7 @@ use denan_cure::experiments::{self, Experiment};
 use denan_cure::patch::{PatchContext, SourceTree as _, applied, patch, unified_diff, unified_diff_in};
 use denan_cure::verdict::judge;
 use denan_diagnose::{Context, blamed_samples, diagnose};
-use denan_finding::{Cure, CureCost, Patch, RunResult, Verdict};
+use denan_finding::{Cure, CureCost, NextCommand, Patch, RunResult, Verdict};
 use denan_record::model::Run;
 use denan_record::store::add_tape;
 use denan_record::tape::Tape;
@@ -113,7 +113,13 @@ pub fn write_patch(result: &mut RunResult, path: &Path, sources: &SourceFiles) -
     let text = whole.unwrap_or_else(|| unified_diff(patch));
     let written = OpenOptions::new().write(true).create_new(true).open(path);
     match written.and_then(|mut file| file.write_all(text.as_bytes())) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            result.next = Some(NextCommand {
+                command: format!("git apply {}", path.display()),
+                purpose: format!("makes the change in {}", patch.file),
+            });
+            Ok(())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(patch_exists(path)),
         Err(source) => Err(Error::File {
             action: "write the patch to",

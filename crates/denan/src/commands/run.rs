@@ -150,10 +150,10 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
             result.notes.push("cures are not tried: no re-run would be the same training".to_owned());
         }
     }
+    result.next = next_command(&result);
     if let Some(path) = &arguments.patch {
         cures::write_patch(&mut result, path, &sources)?;
     }
-    result.next = next_command(&result);
     result::show(&result, common, terminal, &sources)
 }
 

@@ -88,7 +88,9 @@ class _Chosen(AtCalls):
     def asked_rows(self, asked):
         """Rows that an index takes; None if it is no list of them."""
         if isinstance(asked, slice):
-            return list(range(*asked.indices(self.rows)))
+            rows = list(range(*asked.indices(self.rows)))
+            # Columns of the whole are no batch.
+            return rows if len(rows) < self.rows else None
         if isinstance(asked, (list, tuple)) and all(isinstance(one, int) for one in asked):
             return list(asked)
         is_index = isinstance(asked, torch.Tensor) and asked.dim() == 1 and not asked.dtype.is_floating_point

@@ -142,6 +142,8 @@ fn smaller_batches(recorded: &Run) -> Result<Vec<Intervention>, String> {
 fn constant_rates(recorded: &Run) -> Vec<Intervention> {
     let sane = recorded.steps.iter().filter_map(|step| step.learning_rate);
     let largest = sane.filter(|rate| rate.is_finite() && *rate > 0.0).reduce(f64::max);
+    // A rate that was computed in float32 is meant as the number that it stands for.
+    let largest = largest.map(|rate| format!("{rate:.5e}").parse().unwrap_or(rate));
     let rates = match largest {
         Some(rate) => vec![rate, rate / 10.0, rate / 100.0],
         None => RATES.to_vec(),

@@ -162,7 +162,7 @@ fn settings_are_changed_or_added() {
     ]);
     sick(ADAM, STEP, decay()).becomes(&[
         &format!("-{ADAM}"),
-        "+optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.01)",
+        "+optimizer = torch.optim.Adam(model.parameters(), lr=0.1, weight_decay=0.01)",
     ]);
 }
 
