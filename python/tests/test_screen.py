@@ -42,7 +42,7 @@ def script(bad, workers=0):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_screen_lists_every_sample_that_is_bad_by_itself(run, workers):
-    ran = run(script([3, 40, 41, 77], workers), ("--screen", "--cure", "off", "train.py"))
+    ran = run(script([3, 40, 41, 77], workers), ("--screen", "train.py"))
     assert ran.code == 1, ran.said
     screen = ran.result["screen"]
     # Of the 90 samples that the loader has.

@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 /// The versions of PyTorch that denan supports.
 const SUPPORTED: &str = "torch>=2.4";
 
+/// Tests that run at the same time, each with up to half a gigabyte of PyTorch.
+const MOST_AT_A_TIME: usize = 4;
+
 /// Which environment the tests run in, and what pytest is told.
 #[derive(Default)]
 struct Options {
@@ -54,11 +57,22 @@ pub fn run(options: &[String]) -> Result<bool, String> {
     // From the root: in the folder of the package Python would import the sources, which lack the native half.
     let status = Command::new(&python)
         .args(["-m", "pytest", "--quiet", "python/tests"])
+        .args(at_a_time(&python))
         .args(&options.pytest)
+        // Networks as small as those of the tests are no faster on more.
+        .env("OMP_NUM_THREADS", "1")
         .current_dir(&root)
         .status()
         .map_err(|error| format!("{} cannot be started: {error}", python.display()))?;
     Ok(status.success())
+}
+
+/// Nearly all of the time goes into scripts that are run one after the other, each on one core.
+fn at_a_time(python: &Path) -> Vec<String> {
+    let can = Command::new(python).args(["-c", "import xdist"]).stderr(Stdio::null()).status();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_AT_A_TIME);
+    let is_worth_it = cores > 1 && can.is_ok_and(|status| status.success());
+    if is_worth_it { vec!["-n".to_owned(), cores.to_string()] } else { Vec::new() }
 }
 
 /// The interpreter of an environment that has PyTorch and the package as it is now.
@@ -85,7 +99,7 @@ fn own(root: &Path, torch: Option<&str>) -> Result<PathBuf, String> {
         Some(version) => (target.join(format!("python-{version}")), format!("torch=={version}.*")),
     };
     // Torch 2.4 compiles with setuptools and does not ask for it.
-    let requirements = [torch.as_str(), "numpy", "pytest", "setuptools"];
+    let requirements = [torch.as_str(), "numpy", "pytest", "pytest-xdist", "setuptools"];
     let python = folder.join("bin/python");
     // Written when everything is there: half an environment is made anew.
     let mark = folder.join("requirements");

@@ -7,6 +7,7 @@ use super::program::{self, Change, Program};
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, expr, number, walk};
 use denan_finding::Patch;
+use denan_record::model::Run;
 use denan_record::plan::{Initializer, NewValues};
 use ruff_python_ast::{Expr, ExprCall, Operator, Stmt};
 
@@ -93,10 +94,22 @@ fn repaired(
     };
     let stmt = model.source.statements().into_iter().rfind(is_load).unwrap_or(model.stmt);
     let value = number::short(fill);
-    let lines = [
-        format!("for p in {}.parameters():", model.name),
-        format!("    p.data.nan_to_num_({value}, {value}, {value})"),
-    ];
+    let mut lines: Vec<String> = Vec::new();
+    // A buffer is none of the parameters, and has a name of its own.
+    let is_buffer = |value: &NewValues| {
+        let is_parameter = |run: &Run| run.parameters.iter().any(|known| known.slot == value.parameter.slot);
+        value.parameter.name.is_some() && !context.run.is_some_and(is_parameter)
+    };
+    let (buffers, parameters): (Vec<&NewValues>, Vec<&NewValues>) =
+        values.iter().partition(|value| is_buffer(value));
+    if !parameters.is_empty() {
+        lines.push(format!("for p in {}.parameters():", model.name));
+        lines.push(format!("    p.data.nan_to_num_({value}, {value}, {value})"));
+    }
+    for name in buffers.into_iter().filter_map(|buffer| buffer.parameter.name.as_deref()) {
+        let buffer = model::path(model.name, name);
+        lines.push(format!("{buffer}.nan_to_num_({value}, {value}, {value})"));
+    }
     let edit = model
         .source
         .behind(stmt, &lines)

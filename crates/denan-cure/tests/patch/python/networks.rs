@@ -101,6 +101,11 @@ fn what_is_not_finite_is_filled_behind_the_checkpoint() {
     fill(&training(&format!("model.load_state_dict(torch.load(path))\n{SGD}"), STEP), zero()).becomes(&lines);
     fill(&training(SGD, STEP), zero()).becomes(&lines);
     fill(&training(SGD, STEP), bad(Initializer::kaiming_normal(4.0))).stays("not filled with one number");
+    let chosen = Chosen { slot: u32::MAX, name: Some("weighting.idf".to_owned()), birth: None };
+    let buffer =
+        zero().into_iter().map(|value| NewValues { parameter: chosen.clone(), shape: vec![150], ..value });
+    fill(&training(SGD, STEP), buffer.collect())
+        .becomes(&["+model.weighting.idf.nan_to_num_(0.0, 0.0, 0.0)"]);
 }
 
 fn norm(text: &str, op: &str, needle: &str, module: Option<&str>) -> Sick {
