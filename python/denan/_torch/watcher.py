@@ -22,6 +22,8 @@ from denan._torch.places import Places, variables_of
 PROBES, SMALL = 2, 1024
 # Batches by which a loader may be ahead.
 AHEAD = 4
+# Updates after which an optimizer that was found and has made none is none of this training's.
+FIRST_UPDATES = 4
 # An update of which nothing has been taken in yet.
 NOT_BEGUN = object()
 
@@ -50,6 +52,8 @@ class Watcher:
         self.plain_slots = set()
         self.lists = {}
         self.optimizers = weakref.WeakSet()
+        # Those of them that were there before the watching began: another training's, for all that is known.
+        self.found_optimizers = weakref.WeakSet()
         self.optimizer_numbers = weakref.WeakKeyDictionary()
         # Whether all gradients and values of the step are handed over, or a few gradients.
         self.is_full = True
@@ -373,9 +377,21 @@ class Watcher:
 
     def know_optimizers(self):
         """Those that were made before the watching began."""
+        # A scheduler and its optimizer hold each other: of a training that is over both are garbage.
+        gc.collect()
         for one in gc.get_objects():
             if issubclass(type(one), torch.optim.Optimizer):
                 self.optimizers.add(one)
+                self.found_optimizers.add(one)
+
+    def may_others_follow(self):
+        """Whether another optimizer may be about to update its part in the same step."""
+        if len(self.optimizers) < 2:
+            return False
+        numbers, found = self.optimizer_numbers, self.found_optimizers
+        is_at_first = self.updates < FIRST_UPDATES
+        at_work = (one for one in self.optimizers if one in numbers or one not in found or is_at_first)
+        return sum(1 for _ in at_work) > 1
 
     def optimizer_made(self, optimizer):
         self.optimizers.add(optimizer)
@@ -561,8 +577,7 @@ class Watcher:
             self.see_update(parameters)
             self.carrying[optimizer] = None
         self.spent += time.perf_counter() - began
-        # Another optimizer may be about to update its part in the same step.
-        self.is_pending = len(self.optimizers) > 1
+        self.is_pending = self.may_others_follow()
         if not self.is_pending:
             self.end_step()
 

@@ -7,7 +7,7 @@ mod replay;
 use super::page::{Ink, Page, Text, text};
 use super::{Style, words};
 use crate::act::act_in_words;
-use crate::finding::{BlamedSample, Finding, Outcome, RunResult};
+use crate::finding::{BlamedSample, CureCost, Finding, Outcome, RunResult};
 use crate::number::{counted, float, percent};
 use denan_record::model::{Break, Deed, Rank};
 
@@ -292,6 +292,9 @@ fn footer(page: &mut Page, result: &RunResult) {
     if let Some(watching) = watching(result) {
         page.paragraph((Ink::Plain, ""), &watching);
     }
+    if let Some(cost) = &result.cost {
+        page.paragraph((Ink::Plain, ""), &text(Ink::Plain, &proving(cost)));
+    }
     for (word, path) in [("record: ", &result.record), ("report: ", &result.report)] {
         if let Some(path) = path {
             page.paragraph((Ink::Plain, word), &Text::new().add_whole(Ink::Plain, path));
@@ -299,6 +302,15 @@ fn footer(page: &mut Page, result: &RunResult) {
     }
     notes(page, result);
     next(page, result);
+}
+
+/// `proving cures took 41 s, 6 times the run up to the break`.
+fn proving(cost: &CureCost) -> String {
+    let times = cost.times_first_run.map(|times| {
+        let times = if times < 10.0 { format!("{times:.1}") } else { format!("{times:.0}") };
+        format!(", {times} times the run up to the break")
+    });
+    format!("proving cures took {:.0}\u{a0}s{}", cost.seconds, times.unwrap_or_default())
 }
 
 fn watching(result: &RunResult) -> Option<Text> {

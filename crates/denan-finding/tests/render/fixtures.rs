@@ -5,8 +5,8 @@ use crate::parts::{
     tensor, with_loss,
 };
 use denan_finding::{
-    BlamedSample, Cure, Hunk, Outcome, Overhead, Patch, Replay, ReplayVerdict, ReplayedNode, RunResult,
-    Verdict,
+    BlamedSample, Cure, CureCost, Hunk, Outcome, Overhead, Patch, Replay, ReplayVerdict, ReplayedNode,
+    RunResult, Verdict,
 };
 use denan_record::model::{Act, Deed, Forecast, Kind, Phase, Rank, Role, Sample, Screened, TensorSeen};
 use serde_json::json;
@@ -104,9 +104,11 @@ pub fn several_places() -> RunResult {
         before: "optimizer = SGD(model.parameters(), lr=0.1)".to_owned(),
         after: "optimizer = SGD(model.parameters(), lr=0.05)\nwarm = LinearLR(optimizer)".to_owned(),
         more: vec![Hunk { line: 58, before: "    scheduler.step()".to_owned(), after: String::new() }],
+        ran: Some(Verdict::Survived),
     };
     RunResult {
         cures: vec![Cure { patch: Some(patch), ..with_loss(constant, 1.9, 0.8) }],
+        cost: Some(CureCost { seconds: 41.5, times_first_run: Some(6.24) }),
         ..degenerate_box()
     }
 }

@@ -80,6 +80,9 @@ fn a_patch_of_several_places_lists_the_others() {
     let several = document(&fixtures::several_places());
     let more = json!([{ "line": 58, "before": "    scheduler.step()", "after": "" }]);
     assert_eq!(several["cures"][0]["patch"]["more"], more);
+    assert_eq!(several["cures"][0]["patch"]["verdict"], "survived");
+    assert_eq!(several["cure_cost"], json!({ "seconds": 41.5, "times_first_run": 6.24 }));
+    assert!(one.get("cure_cost").is_none() && one["cures"][1]["patch"].get("verdict").is_none());
     assert!(validator().is_valid(&several));
 }
 
