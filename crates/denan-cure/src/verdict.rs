@@ -7,6 +7,10 @@ use denan_record::model::{Ending, Run, Step};
 const AVERAGED: usize = 10;
 /// A loss that ends this many times higher than it began runs away.
 const RUNS_AWAY: f64 = 2.0;
+/// The same over the first losses alone: where the run-away begins within the first steps, their mean is part of it.
+const RUNS_AWAY_AT_ONCE: f64 = 100.0;
+/// Losses that count as the first ones.
+const FIRST: usize = 3;
 /// A loss must fall by this share of itself over the re-run to count as learning …
 const LEAST_PROGRESS: f64 = 0.01;
 /// … unless the updates are this large in relation to the weights and the loss is no worse than
@@ -115,6 +119,11 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), Misbehaviour> {
     if end - start > (RUNS_AWAY - 1.0) * start.abs().max(f64::MIN_POSITIVE) && end - start > 0.5 * size {
         return Err(Misbehaviour::RunsAway);
     }
+    if first_loss(&again.steps)
+        .is_some_and(|first| end - first > RUNS_AWAY_AT_ONCE * first.abs() && first != 0.0)
+    {
+        return Err(Misbehaviour::RunsAway);
+    }
     let ratio = again
         .steps
         .iter()
@@ -140,6 +149,13 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), Misbehaviour> {
         None if end <= start + 0.1 * size => Ok(()),
         _ => Err(Misbehaviour::DoesNotLearn),
     }
+}
+
+/// The median of the first losses.
+fn first_loss(steps: &[Step]) -> Option<f64> {
+    let mut losses: Vec<f64> = steps.iter().take(FIRST).filter_map(|step| step.loss).collect();
+    losses.sort_by(f64::total_cmp);
+    losses.get(losses.len() / 2).copied().filter(|loss| loss.is_finite())
 }
 
 fn head(steps: &[Step]) -> &[Step] {
@@ -210,6 +226,14 @@ mod tests {
         assert_eq!(judge(&falling(20), &frozen, 0, 80).verdict, Verdict::Unstable);
         let rising = run((0..80).map(|step| 1.0 + step as f64));
         assert_eq!(judge(&falling(20), &rising, 0, 80).verdict, Verdict::Unstable);
+    }
+
+    #[test]
+    fn a_loss_that_has_run_away_at_once_and_comes_down_a_little_is_no_cure() {
+        let blown_up = [6.0, 80.0, 3e7].into_iter().chain((0..77).map(|step| 1e24 / (1.0 + step as f64)));
+        let judged = judge(&falling(20), &run(blown_up), 0, 80);
+        assert_eq!(judged.verdict, Verdict::Unstable);
+        assert!(judged.reason.unwrap().contains("runs away"));
     }
 
     #[test]

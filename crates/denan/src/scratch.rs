@@ -161,9 +161,7 @@ impl Scratch {
         let time = self.time_to_break().filter(|time| *time >= LONG);
         let time = time
             .map_or(String::new(), |time| format!("; up to the break it takes about {} s", time.as_secs()));
-        terminal.say(&format!(
-            "re-runs start in a scratch folder: what they write is thrown away, your files stay as they are{time}"
-        ));
+        terminal.say(&format!("re-runs work in a scratch folder; what they write is thrown away{time}"));
         let changed = self.changed();
         if !changed.is_empty() {
             terminal.say(&format!(

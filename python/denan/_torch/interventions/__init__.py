@@ -76,7 +76,7 @@ def of(plan, watcher):
         "mean-loss": precision.MeanLoss,
         "zero-grad": gradients.ZeroGrad,
         "clip-gradients": gradients.ClipGradients,
-        "freeze-released": gradients.FreezeReleased,
+        "freeze-released": gradients.Held,
         "lower-released-rate": updates.LowerReleasedRate,
         "lower-learning-rate": updates.LowerLearningRate,
         "constant-learning-rate": updates.ConstantLearningRate,

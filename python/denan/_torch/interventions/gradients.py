@@ -53,8 +53,8 @@ class ClipGradients(Intervention):
                 one.mul_(factor)
 
 
-class FreezeReleased(Intervention):
-    """Holds a part of the network as it is."""
+class Held(Intervention):
+    """Holds some parameters as they are: a part that was released, weights and biases of BatchNorm layers."""
 
     def __init__(self, watcher, plan):
         super().__init__(watcher, plan)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from denan._torch.interventions import Intervention
 from denan._torch.interventions.calls import AtCalls
-from denan._torch.interventions.gradients import parameters
+from denan._torch.interventions.gradients import Held, parameters
 from denan._torch.networks import plain_path, unwrapped
 
 # Always the same numbers, and none of the program's own generators.
@@ -136,22 +136,8 @@ def normalised(output, is_convolution):
 
 def freeze_batch_norm(watcher, plan):
     """Weights and biases, or statistics."""
-    kinds = {"affine": HeldAffine, "group": Grouped}
+    kinds = {"affine": Held, "group": Grouped}
     return kinds.get(plan["how"], OtherStatistics)(watcher, plan)
-
-
-class HeldAffine(Intervention):
-    """Weight and bias of the BatchNorm layers keep their values."""
-
-    def __init__(self, watcher, plan):
-        super().__init__(watcher, plan)
-        self.slots = {chosen["slot"] for chosen in plan["parameters"]}
-
-    def before_update(self, optimizer):
-        for slot, parameter in self.watcher.parameters_of(optimizer):
-            if slot in self.slots and parameter.grad is not None:
-                self.acts()
-                parameter.grad = None
 
 
 class Grouped(Intervention):
