@@ -17,6 +17,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+/// A patched program makes this many times the steps of an experiment.
+const LONGER: u64 = 2;
+
 /// Runs the training once more as it is: what differs from run to run is a cause by itself, and the breaking step goes on
 /// the record.
 pub fn run_again(result: &mut RunResult, run: &Run, rerunner: &Rerunner<'_>) {
@@ -64,6 +67,7 @@ pub fn prove(
         }
         result.cures.push(cure);
     }
+    result.cures.sort_by_key(|cure| cure.verdict != Verdict::Survived);
     let seconds = began.elapsed().as_secs_f64();
     let first_run = rerunner.scratch.time_to_break().map(|time| time.as_secs_f64());
     let times_first_run = first_run.filter(|time| *time > 0.0).map(|time| seconds / time);
@@ -79,12 +83,17 @@ fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, 
         return;
     };
     rerunner.terminal.say(&format!("running {} with the patch", patch.file));
-    let steps = experiments::steps_to_outlive(run, &cure.rule);
+    // Longer than the experiment: what only puts the break off is no cure.
+    let steps = LONGER * experiments::steps_to_outlive(run, &cure.rule);
     match rerunner.patched(&patch.file, &text, steps) {
         Ok(again) => {
             let judged = judge(run, &again, 0, steps);
             if judged.verdict == Verdict::Survived {
                 cure.patch = Some(Patch { ran: Some(judged.verdict), ..patch });
+            } else if judged.steps > cure.steps {
+                cure.verdict = Verdict::Unstable;
+                let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
+                cure.reason = Some(format!("puts it off: with the change in {}, {why}", patch.file));
             } else {
                 let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
                 cure.reason = Some(format!(
