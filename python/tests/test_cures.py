@@ -94,6 +94,17 @@ def test_samples_that_nobody_blames_are_not_left_out(run):
     assert cure["verdict"] == "not-run" and "DataLoader" in cure["reason"]
 
 
+def test_an_intervention_that_fails_is_no_experiment_and_ends_its_run(run, tmp_path):
+    # The clip of the experiment needs what this script takes away.
+    text = TOO_FAST.replace(
+        "x = torch",
+        "torch.nn.utils.get_total_norm = None\ntorch.nn.utils.clip_grad.get_total_norm = None\nx = torch",
+    )
+    ran = run(text, cure="clip-gradients")
+    (cure,) = ran.result["cures"]
+    assert cure["verdict"] == "not-run" and "change failed" in cure["reason"], ran.said
+
+
 def test_a_patch_is_never_written_over_a_file(run, tmp_path):
     (tmp_path / "cure.patch").write_text("mine")
     ran = run(TOO_FAST, ("--patch", "cure.patch", "train.py"), cure="auto")

@@ -138,6 +138,10 @@ class Watcher:
         """A hook has failed: the watching ends, and an experiment has proven nothing."""
         if self.intervention is not None and self.core is not None:
             self.core.note(f"the change failed: {error!r}")
+            if self.ends_at_once:
+                # Nobody waits for the rest of it.
+                self.core.finish()
+                os._exit(1)
         self.let_go()
 
     def end_step(self):

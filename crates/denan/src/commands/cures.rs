@@ -90,7 +90,7 @@ fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, 
             let judged = judge(run, &again, 0, steps);
             if judged.verdict == Verdict::Survived {
                 cure.patch = Some(Patch { ran: Some(judged.verdict), ..patch });
-            } else if judged.steps > cure.steps {
+            } else if judged.verdict == Verdict::Broke && judged.steps > cure.steps {
                 cure.verdict = Verdict::Unstable;
                 let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
                 cure.reason = Some(format!("puts it off: with the change in {}, {why}", patch.file));
