@@ -2,20 +2,12 @@
 
 use denan_finding::number::{count, float};
 use denan_numerics::Range;
-use denan_record::model::{Kind, Operation, Origin, Phase, Place, Sample, TensorSeen};
-
-/// `sample 337` or, when the program named it, its name.
-pub(crate) fn sample(sample: &Sample) -> String {
-    match &sample.name {
-        Some(name) => name.clone(),
-        None => format!("sample {}", sample.index),
-    }
-}
+use denan_record::model::{Kind, Operation, Origin, Phase, Place, TensorSeen};
 
 /// Whom an origin belongs to: the sample, else the row of the batch, else the tensor.
 pub(crate) fn owner(origin: &Origin) -> String {
     match (&origin.sample, origin.batch_row) {
-        (Some(known), _) => sample(known),
+        (Some(known), _) => known.called(),
         (None, Some(row)) => format!("row {row} of the batch"),
         (None, None) => format!("the batch tensor of shape {}", shape(&origin.shape)),
     }

@@ -187,6 +187,13 @@ pub struct Sample {
     pub name: Option<String>,
 }
 
+impl Sample {
+    /// Its name, or `sample 337` where the program gave it none.
+    pub fn called(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("sample {}", self.index))
+    }
+}
+
 /// A line of source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {

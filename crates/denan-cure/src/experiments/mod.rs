@@ -205,7 +205,7 @@ fn is_no_experiment(recorded: &Run, again: &Run) -> Option<String> {
 
 /// The first step whose loss an intervention may change: before it, the re-run has to repeat the record bit by bit.
 fn matters_from(intervention: &Intervention, recorded: &Run, again: &Run) -> u64 {
-    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
+    let break_step = break_step(recorded);
     match intervention {
         // The batches that are still on the record tell when a sample first came up. One that came up
         // before those was no harm then.
@@ -366,8 +366,12 @@ fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
 
 /// How many steps a re-run makes, to be past the break that a cause has led to.
 pub fn steps_to_outlive(recorded: &Run, rule: &str) -> u64 {
-    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
-    verdict::steps_to_outlive(break_step, DRIFTS.contains(&rule))
+    verdict::steps_to_outlive(break_step(recorded), DRIFTS.contains(&rule))
+}
+
+/// The step that broke; 0 where none did.
+fn break_step(recorded: &Run) -> u64 {
+    recorded.first_break.as_ref().map_or(0, |first| first.step)
 }
 
 /// The rate in force when the training broke.

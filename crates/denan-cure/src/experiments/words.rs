@@ -137,8 +137,7 @@ fn initializer(initializer: Initializer) -> String {
 }
 
 fn names(samples: &[Sample]) -> Vec<String> {
-    let name = |sample: &Sample| sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index));
-    samples.iter().map(name).collect()
+    samples.iter().map(Sample::called).collect()
 }
 
 /// The fields of the intervention, and what helps to read them.

@@ -32,6 +32,7 @@
 //! assert!(unified_diff(&patch).contains("@@ -7 +7 @@\n-    let y = x.log();\n"));
 //! ```
 
+mod call;
 mod diff;
 mod edit;
 mod number;
@@ -65,6 +66,9 @@ pub fn patch(
     }
 }
 
+/// More names than this belong into a cleaned data set, not into source.
+const MOST_NAMES: usize = 8;
+
 /// What is known of the training besides its source.
 #[derive(Clone, Copy, Debug)]
 pub struct PatchContext<'a> {
@@ -78,6 +82,32 @@ pub struct PatchContext<'a> {
     pub run: Option<&'a Run>,
     /// The samples that the experiment left out.
     pub dropped: &'a [Sample],
+}
+
+impl PatchContext<'_> {
+    /// The samples of an experiment by their names, as far as a line has room for them.
+    fn samples_left_out(&self, indices: &[u64]) -> String {
+        let mut samples: Vec<String> = match self.dropped {
+            [] => indices.iter().map(|index| format!("sample {index}")).collect(),
+            dropped => dropped.iter().map(Sample::called).collect(),
+        };
+        let more = samples.len().saturating_sub(MOST_NAMES);
+        samples.truncate(MOST_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", samples.join(", "))
+    }
+
+    /// The rate lowered by a factor, as an order.
+    fn lower_rate(&self, factor: f64) -> String {
+        match self.learning_rate {
+            Some(rate) => format!(
+                "lower the learning rate from {} to {}",
+                number::short(rate),
+                number::short(rate * factor)
+            ),
+            None => format!("multiply the learning rate by {}", number::short(factor)),
+        }
+    }
 }
 
 /// The user's source files.

@@ -185,14 +185,14 @@ fn from_file(
     let others = boxes.len() - flat.len();
     let observation = format!(
         "stated by the annotation of {}: {} without area, {others} with",
-        words::sample(sample),
+        sample.called(),
         counted(flat.len() as u64, "box", "boxes"),
     );
     Some(Suspect {
         sample: Some(sample.clone()),
         batch_row: None,
         label: found.name(),
-        name: format!("{} of {}", found.name(), words::sample(sample)),
+        name: format!("{} of {}", found.name(), sample.called()),
         fault: fault.clone(),
         confidence,
         observations: vec![observation],

@@ -108,7 +108,7 @@ struct BadTarget {
 impl BadTarget {
     fn owner(&self) -> String {
         match (&self.sample, self.row) {
-            (Some(sample), _) => words::sample(sample),
+            (Some(sample), _) => sample.called(),
             (None, Some(row)) => format!("row {row} of the batch"),
             (None, None) => "a sample".to_owned(),
         }

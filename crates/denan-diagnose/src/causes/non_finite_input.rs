@@ -150,7 +150,7 @@ fn annotation(evidence: &Evidence<'_>, origin: &Origin) -> Option<String> {
     let sample = origin.sample.as_ref()?;
     let boxes = evidence.annotations.boxes(sample)?;
     let (flat, fault) = boxes.iter().find_map(|found| Some((found, found.fault()?)))?;
-    Some(format!("{} of {} {fault}", flat.name(), words::sample(sample)))
+    Some(format!("{} of {} {fault}", flat.name(), sample.called()))
 }
 
 fn remedies(evidence: &Evidence<'_>) -> Vec<String> {

@@ -163,7 +163,7 @@ impl Outlier {
 
     fn owner(&self) -> String {
         match (&self.sample, self.batch_row) {
-            (Some(sample), _) => words::sample(sample),
+            (Some(sample), _) => sample.called(),
             (None, Some(row)) => format!("row {row} of the batch"),
             (None, None) => "the batch".to_owned(),
         }

@@ -23,8 +23,7 @@ fn acts(result: &RunResult) -> String {
 
 fn screened(result: &RunResult) -> String {
     let line = |(sample, loss): &(Sample, f64)| {
-        let name = sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index));
-        format!("{}\n", escape(&format!("{name}: screen: its loss is {}", float(*loss))))
+        format!("{}\n", escape(&format!("{}: screen: its loss is {}", sample.called(), float(*loss))))
     };
     result.screened.iter().flat_map(|screened| &screened.bad).map(line).collect()
 }

@@ -104,7 +104,7 @@ fn in_float32(recorded: &Run) -> Vec<Intervention> {
 
 /// By norm, which burn has itself (and PyTorch not); then over all gradients together; then by value.
 fn clips(recorded: &Run) -> Result<Offer, String> {
-    let break_step = recorded.first_break.as_ref().map_or(0, |first| first.step);
+    let break_step = super::break_step(recorded);
     let before = || recorded.steps.iter().filter(|step| step.step < break_step.max(1));
     let gradients = || before().flat_map(|step| &step.parameters).filter_map(|seen| seen.gradient.as_ref());
     let median = |mut norms: Vec<f64>| {

@@ -11,15 +11,13 @@ use std::collections::BTreeSet;
 
 /// More samples than this belong into a cleaned data set, not into source.
 const MOST_SAMPLES: usize = 32;
-/// Names that are told.
-const MOST_NAMES: usize = 8;
 
 pub(super) fn patch(
     indices: &[u64],
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let by_hand = advice(indices, context);
+    let by_hand = format!("repair or leave out {}", context.samples_left_out(indices));
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     if indices.len() > MOST_SAMPLES {
         return Err(refuse(format!("{} samples are too many to write into the source", indices.len())));
@@ -172,20 +170,4 @@ fn is_order(source: &Source, value: &Expr) -> bool {
         }),
         _ => false,
     }
-}
-
-fn advice(indices: &[u64], context: &PatchContext<'_>) -> String {
-    let mut samples: Vec<String> = match context.dropped {
-        [] => indices.iter().map(|index| format!("sample {index}")).collect(),
-        dropped => {
-            let name = |sample: &denan_record::model::Sample| {
-                sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index))
-            };
-            dropped.iter().map(name).collect()
-        }
-    };
-    let more = samples.len().saturating_sub(MOST_NAMES);
-    samples.truncate(MOST_NAMES);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("repair or leave out {}{more}", samples.join(", "))
 }

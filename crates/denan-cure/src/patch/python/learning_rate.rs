@@ -13,14 +13,7 @@ pub(super) fn patch(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let by_hand = match context.learning_rate {
-        Some(rate) => format!(
-            "lower the learning rate from {} to {}",
-            number::short(rate),
-            number::short(rate * factor)
-        ),
-        None => format!("multiply the learning rate by {}", number::short(factor)),
-    };
+    let by_hand = context.lower_rate(factor);
     let program = Program::of(context, sources);
     let rates = Rates { program: &program, factor, recorded: context.learning_rate };
     let sites = optimizer::sites(&program, context);

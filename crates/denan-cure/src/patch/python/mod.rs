@@ -25,6 +25,7 @@ mod source;
 mod walk;
 mod zero_grad;
 
+use super::call::{self, Call};
 use super::{NoPatch, PatchContext, SourceTree, edit, number};
 use denan_finding::Patch;
 use denan_record::plan::Intervention;
@@ -37,7 +38,7 @@ pub(super) fn patch(
 ) -> Result<Patch, NoPatch> {
     match intervention {
         Intervention::SafeOp { op, file, line, margin } => {
-            safe_op::patch(&safe_op::Call { op, file, line: *line, margin: *margin }, context, sources)
+            safe_op::patch(&Call { op, file, line: *line, margin: *margin }, context, sources)
         }
         Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
         Intervention::ConstantLearningRate { rate } => schedule::constant(*rate, context, sources),

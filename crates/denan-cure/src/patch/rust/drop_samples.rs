@@ -8,21 +8,19 @@ use syn::{Expr, ExprMethodCall};
 
 /// The crate whose `data::watched` knows the samples of a data set.
 const KRATE: &str = "denan_burn";
-/// More names than this belong into a cleaned data set, not into source.
-const MOST_NAMES: usize = 8;
 
 pub(super) fn patch(
     indices: &[u64],
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let by_hand = advice(indices, context);
+    let by_hand = format!("repair or remove the annotation of {}", context.samples_left_out(indices));
     let refuse = |why: String| NoPatch::new(why, &*by_hand);
     let names: Option<Vec<&str>> = context.dropped.iter().map(|sample| sample.name.as_deref()).collect();
     let names = names
         .filter(|names| !names.is_empty())
         .ok_or_else(|| refuse("the program did not tell the names of its samples".to_owned()))?;
-    if names.len() > MOST_NAMES {
+    if names.len() > super::MOST_NAMES {
         return Err(refuse(format!("{} samples are too many to name in the source", names.len())));
     }
 
@@ -50,22 +48,6 @@ pub(super) fn patch(
         None => source.insert_call(site.root_end, &site.calls, 0, &format!(".without_names(&[{list}])")),
     };
     source.patch(sources, vec![edit], &by_hand)
-}
-
-fn advice(indices: &[u64], context: &PatchContext<'_>) -> String {
-    let mut samples: Vec<String> = match context.dropped {
-        [] => indices.iter().map(|index| format!("sample {index}")).collect(),
-        dropped => {
-            let name = |sample: &denan_record::model::Sample| {
-                sample.name.clone().unwrap_or_else(|| format!("sample {}", sample.index))
-            };
-            dropped.iter().map(name).collect()
-        }
-    };
-    let more = samples.len().saturating_sub(MOST_NAMES);
-    samples.truncate(MOST_NAMES);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("repair or remove the annotation of {}{more}", samples.join(", "))
 }
 
 /// `watched(…)` and the calls chained to it.

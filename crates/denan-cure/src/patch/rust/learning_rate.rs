@@ -15,14 +15,7 @@ pub(super) fn patch(
     context: &PatchContext<'_>,
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
-    let by_hand = match context.learning_rate {
-        Some(rate) => format!(
-            "lower the learning rate from {} to {}",
-            number::short(rate),
-            number::short(rate * factor)
-        ),
-        None => format!("multiply the learning rate by {}", number::short(factor)),
-    };
+    let by_hand = context.lower_rate(factor);
     let all = Source::all(sources);
     let (source, edits) =
         edits(factor, &all, context, sources).map_err(|why| NoPatch::new(why, &*by_hand))?;

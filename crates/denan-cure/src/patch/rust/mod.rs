@@ -22,7 +22,8 @@ mod source;
 mod walk;
 mod weight_decay;
 
-use super::{NoPatch, PatchContext, SourceTree, edit, number};
+use super::call::{self, Call};
+use super::{MOST_NAMES, NoPatch, PatchContext, SourceTree, edit, number};
 use denan_diagnose::facts;
 use denan_finding::Patch;
 use denan_record::plan::Intervention;
@@ -35,7 +36,7 @@ pub(super) fn patch(
 ) -> Result<Patch, NoPatch> {
     match intervention {
         Intervention::SafeOp { op, file, line, margin } => {
-            safe_op::patch(&safe_op::Call { op, file, line: *line, margin: *margin }, context, sources)
+            safe_op::patch(&Call { op, file, line: *line, margin: *margin }, context, sources)
         }
         Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
         Intervention::ClipGradients { by, limit } => clip_gradients::patch(*by, *limit, context, sources),

@@ -1,21 +1,14 @@
 //! `safe-op`: one call's argument is kept away from the edge of its domain.
 
+use super::call::{Call, is_forward};
 use super::expr::{self, inside_parentheses, is_scalar};
 use super::place::{Candidate, pick};
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, at_line, number, walk};
 use denan_finding::Patch;
-use denan_record::model::{Operation, Phase, TensorSeen};
+use denan_record::model::TensorSeen;
 use denan_record::plan::exponent_limit;
 use syn::{BinOp, Expr, ExprMethodCall};
-
-/// The call as the intervention names it.
-pub(super) struct Call<'a> {
-    pub(super) op: &'a str,
-    pub(super) file: &'a str,
-    pub(super) line: u32,
-    pub(super) margin: f64,
-}
 
 pub(super) fn patch(
     call: &Call<'_>,
@@ -31,7 +24,7 @@ pub(super) fn patch(
     if call.op == "mul" {
         return bounded_factor(call, context, sources);
     }
-    let seen = recorded(call, context);
+    let seen = call.recorded(context);
     let dtype = seen.and_then(|seen| seen.inputs.first()).map_or("float32", |input| input.dtype.as_str());
     let Some(function) = Function::of(call.op, call.margin, dtype) else {
         return Err(NoPatch::new(
@@ -46,7 +39,7 @@ pub(super) fn patch(
     }
 
     let source = Source::open(sources, call.file, &by_hand)?;
-    let column = seen.and_then(|seen| place_of(seen, call)).map_or(0, |place| place.column);
+    let column = seen.and_then(|seen| call.place_of(seen)).map_or(0, |place| place.column);
     let site = pick(&source, call.line, column, candidates(&source, call.op)).map_err(|count| {
         let line = format!("line {} of {}", call.line, sources.show(source.file()));
         let in_macro = || {
@@ -163,8 +156,7 @@ fn bounded_factor(
         };
         factors.push(Candidate { key, range: range(expr), what: factor });
     });
-    let column =
-        recorded(call, context).and_then(|seen| place_of(seen, call)).map_or(0, |place| place.column);
+    let column = call.recorded(context).and_then(|seen| call.place_of(seen)).map_or(0, |place| place.column);
     let factor = pick(&source, call.line, column, vec![factors]).map_err(|count| {
         NoPatch::new(format!("line {} holds {count} products that may be meant", call.line), &*by_hand)
     })?;
@@ -311,23 +303,6 @@ impl Sign {
             Self::Unknown => None,
         }
     }
-}
-
-/// The operation of the record that the intervention is about.
-fn recorded<'a>(call: &Call<'_>, context: &PatchContext<'a>) -> Option<&'a Operation> {
-    let mut seen = std::iter::once(&context.break_.producer).chain(&context.break_.trail);
-    seen.find(|operation| operation.op == call.op && place_of(operation, call).is_some())
-}
-
-fn place_of<'a>(operation: &'a Operation, call: &Call<'_>) -> Option<&'a denan_record::model::Place> {
-    let places = [operation.forward_place.as_ref(), operation.place.as_ref()];
-    places.into_iter().flatten().find(|place| place.file == call.file && place.line == call.line)
-}
-
-/// Whether the recorded inputs are those of the user's call itself.
-fn is_forward(operation: &Operation) -> bool {
-    let same = operation.carried_out.as_ref().is_none_or(|carried_out| *carried_out == operation.op);
-    same && !matches!(operation.phase, Phase::Backward | Phase::Optimizer)
 }
 
 /// What is to be changed at the place.

@@ -6,20 +6,13 @@ mod forms;
 mod guard;
 
 use super::at::{self, Form, Found};
+use super::call::{Call, is_forward};
 use super::source::{Edit, Source, range};
 use super::{NoPatch, PatchContext, SourceTree, definition, expr, number, program, walk};
 use denan_finding::Patch;
-use denan_record::model::{Operation, Phase, Place};
+use denan_record::model::{Operation, Phase};
 use guard::Guard;
 use ruff_python_ast::Expr;
-
-/// The call as the intervention names it.
-pub(super) struct Call<'a> {
-    pub(super) op: &'a str,
-    pub(super) file: &'a str,
-    pub(super) line: u32,
-    pub(super) margin: f64,
-}
 
 pub(super) fn patch(
     call: &Call<'_>,
@@ -39,12 +32,12 @@ pub(super) fn patch(
     if matches!(call.op, "cross_entropy" | "nll_loss") {
         return empty::cross_entropy(call, context, sources, &advice);
     }
-    let seen = recorded(call, context);
+    let seen = call.recorded(context);
     let dtype = seen.and_then(|seen| seen.inputs.first()).map_or("float32", |input| input.dtype.as_str());
     if dtype == "float16" && call.margin.abs() < 3e-8 {
         return Err(refuse(format!("a margin of {} is 0 in {dtype}", number::short(call.margin))));
     }
-    let column = seen.and_then(|seen| place_of(seen, call)).map_or(0, |place| place.column);
+    let column = seen.and_then(|seen| call.place_of(seen)).map_or(0, |place| place.column);
     let all = at::operations(&source, call.op);
     let found = at::pick(&source, call.line, column, all).map_err(|count| {
         refuse(match count {
@@ -134,24 +127,6 @@ fn advice(call: &Call<'_>) -> String {
             None => format!("look at what {op} is given in line {} of {}", call.line, call.file),
         },
     }
-}
-
-/// The operation of the record that the intervention is about.
-fn recorded<'a>(call: &Call<'_>, context: &PatchContext<'a>) -> Option<&'a Operation> {
-    let seen = || std::iter::once(&context.break_.producer).chain(&context.break_.trail);
-    let at_place = |operation: &&Operation| place_of(operation, call).is_some();
-    seen().find(|operation| operation.op == call.op && at_place(operation))
-}
-
-fn place_of<'a>(operation: &'a Operation, call: &Call<'_>) -> Option<&'a Place> {
-    let places = [operation.forward_place.as_ref(), operation.place.as_ref()];
-    places.into_iter().flatten().find(|place| place.file == call.file && place.line == call.line)
-}
-
-/// Whether the recorded inputs are those of the user's call itself.
-fn is_forward(operation: &Operation) -> bool {
-    let same = operation.carried_out.as_ref().is_none_or(|carried_out| *carried_out == operation.op);
-    same && !matches!(operation.phase, Phase::Backward | Phase::Optimizer)
 }
 
 /// Whether an expression may be written again without drawing random numbers or moving anything.
