@@ -218,7 +218,20 @@ def test_a_logarithm_is_taken_in_a_form_without_an_edge(changed, form, call):
     show([bool(torch.isfinite(value).all()), bool(torch.isfinite(x.grad).all())])
     """
     assert changed(text, None) != [True, True]
-    assert changed(text, "safe-op", op=form, margin=20.0, **at(text, "value = ")) == [True, True]
+    assert changed(text, "safe-op", op=form, is_form=True, margin=20.0, **at(text, "value = ")) == [True, True]
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax", "logsumexp"])
+def test_a_row_that_is_masked_whole_has_a_gradient(changed, op):
+    text = f"""
+    import torch
+    x = torch.full((2, 3), -torch.inf, requires_grad=True)
+    value = torch.{op}(x, 1)
+    value.sum().backward()
+    show([bool(torch.isfinite(value).all()), bool(torch.isfinite(x.grad).all())])
+    """
+    assert changed(text, None) != [True, True]
+    assert changed(text, "safe-op", op=op, margin=1e9, **at(text, "value = ")) == [True, True]
 
 
 def test_a_row_that_is_masked_whole_is_attended_to_evenly(changed):

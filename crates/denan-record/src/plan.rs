@@ -110,8 +110,12 @@ pub enum Intervention {
     /// One call, at one line, gets its argument moved away from the edge of its domain, an exponential one its
     /// argument kept between minus [`exponent_limit`] and the margin, a product an infinite factor bounded by it.
     SafeOp {
-        /// Plain name of the call.
+        /// Plain name of the call; of a form, of the call that is written in the place of several.
         op: String,
+        /// Whether a form is written that means the same and has no edge (`log_softmax` for the logarithm of a softmax),
+        /// and no argument is moved.
+        #[serde(default)]
+        is_form: bool,
         /// File of the call, as recorded in [`crate::model::Place::file`].
         file: String,
         /// Line of the call.

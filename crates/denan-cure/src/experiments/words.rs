@@ -1,6 +1,7 @@
 //! Interventions in words, and as the arguments of the contract's `cures[].args`.
 
-use super::{learning_rate, offers::dtype};
+use super::learning_rate;
+use super::offers::{MEANS, WITH_EPSILON, dtype};
 use denan_finding::number::{counted, float};
 use denan_record::model::{Run, Sample};
 use denan_record::plan::{
@@ -12,42 +13,7 @@ use serde_json::{Map, Value, json};
 pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[Sample]) -> String {
     match intervention {
         Intervention::DropSamples { .. } => format!("leave out {}", names(dropped).join(", ")),
-        Intervention::SafeOp { op, margin, .. } => match op.as_str() {
-            "exp" => {
-                format!("keep the argument of exp between -{} and {margin}", exponent_limit(dtype(recorded)))
-            }
-            "softplus" if recorded.is_of_torch() => "write log(exp(x) + 1) as softplus(x)".to_owned(),
-            "softplus" => "write log(exp(x) + 1) as softplus(x, 1.0)".to_owned(),
-            "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
-            "log_softmax" => "write log(softmax(x)) as log_softmax(x)".to_owned(),
-            "logsigmoid" => "write log(sigmoid(x)) as logsigmoid(x)".to_owned(),
-            "logsumexp" => "write log(sum(exp(x))) as logsumexp(x)".to_owned(),
-            "log1p" => format!("keep the argument of log1p at least {} above -1", float(*margin)),
-            "std" | "var" => format!("divide the {op} by the count, and not by one less"),
-            "mean"
-            | "cross_entropy"
-            | "nll_loss"
-            | "mse_loss"
-            | "l1_loss"
-            | "smooth_l1_loss"
-            | "huber_loss"
-            | "binary_cross_entropy"
-            | "binary_cross_entropy_with_logits" => {
-                format!("let {op} over nothing be 0")
-            }
-            "ctc_loss" => "let ctc_loss be 0 where no alignment is possible".to_owned(),
-            "layer_norm" | "group_norm" | "instance_norm" | "batch_norm" | "rms_norm" | "normalize"
-            | "cosine_similarity" => format!("an eps of at least {} for {op}", float(*margin)),
-            "softmax" | "scaled_dot_product_attention" => {
-                format!("mask with -{} instead of -inf", float(*margin))
-            }
-            "mul" => format!("keep the factor of mul at most {}", float(*margin)),
-            "div" | "recip" => format!("keep the divisor at least {} away from 0", float(*margin)),
-            "acos" | "asin" | "atanh" => {
-                format!("keep the argument of {op} at least {} away from 1", float(*margin))
-            }
-            _ => format!("keep the argument of {op} at least {}", float(*margin)),
-        },
+        Intervention::SafeOp { op, is_form, margin, .. } => safe_op(op, *is_form, *margin, recorded),
         Intervention::LowerLearningRate { factor } => match learning_rate(recorded) {
             Some(rate) => format!("lower the learning rate: {} → {}", float(rate), float(rate * factor)),
             None => format!("multiply the learning rate by {}", float(*factor)),
@@ -67,7 +33,8 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             format!("normalise the data: {}", counted(means.len() as u64, "column", "columns"))
         }
         Intervention::ReplaceAnchors { .. } => "anchors by k-means over the boxes of the batch".to_owned(),
-        Intervention::Float32 { .. } => "compute in float32 what is cast to float16".to_owned(),
+        Intervention::Float32 { only: Some(call) } => format!("compute {} in float32", call.op),
+        Intervention::Float32 { only: None } => "compute in float32 what is cast to float16".to_owned(),
         Intervention::ZeroGrad => "set the gradients to zero in every step".to_owned(),
         Intervention::ScaleLoss { factor } => format!("scale the loss by {}", float(*factor)),
         Intervention::MeanLoss { elements } => {
@@ -124,6 +91,48 @@ pub(super) fn in_words(intervention: &Intervention, recorded: &Run, dropped: &[S
             ),
             None => format!("{} of the learning rate for the released part", float(*factor)),
         },
+    }
+}
+
+/// What is done to a call, or what is written in its place.
+fn safe_op(op: &str, is_form: bool, margin: f64, recorded: &Run) -> String {
+    let near = float(margin);
+    if is_form {
+        return match op {
+            "softplus" if recorded.is_of_torch() => "write log(exp(x) + 1) as softplus(x)".to_owned(),
+            "softplus" => "write log(exp(x) + 1) as softplus(x, 1.0)".to_owned(),
+            "logsigmoid" => "write log(sigmoid(x)) as logsigmoid(x)".to_owned(),
+            "logsumexp" => "write log(sum(exp(x))) as logsumexp(x)".to_owned(),
+            _ => "write log(softmax(x)) as log_softmax(x)".to_owned(),
+        };
+    }
+    match op {
+        "exp" if !recorded.is_of_torch() => {
+            format!("keep the argument of exp between -{} and {margin}", exponent_limit(dtype(recorded)))
+        }
+        "exp" | "exp2" | "expm1" => format!("keep the argument of {op} at most {near}"),
+        "sinh" | "cosh" => format!("keep the argument of {op} between -{margin} and {margin}"),
+        "softmax" | "log_softmax" | "logsumexp" | "scaled_dot_product_attention" => {
+            format!("mask with -{near} instead of -inf")
+        }
+        "mul" => format!("keep the factor of mul at most {near}"),
+        "div" | "true_divide" | "recip" | "reciprocal" => {
+            format!("keep the divisor at least {near} away from 0")
+        }
+        "log1p" => format!("keep the argument of log1p at least {near} above -1"),
+        "acosh" => format!("keep the argument of acosh at least {near} above 1"),
+        "acos" | "arccos" | "asin" | "arcsin" | "atanh" | "arctanh" => {
+            format!("keep the argument of {op} at least {near} away from 1")
+        }
+        "logit" => format!("keep the argument of logit at least {near} away from 0 and 1"),
+        "atan2" | "norm" | "vector_norm" | "cdist" | "pairwise_distance" | "hypot" => {
+            format!("keep what {op} reads at least {near} away from 0")
+        }
+        "std" | "var" => format!("divide the {op} by the count, and not by one less"),
+        "ctc_loss" => "let ctc_loss be 0 where no alignment is possible".to_owned(),
+        _ if MEANS.contains(&op) => format!("let {op} over nothing be 0"),
+        _ if WITH_EPSILON.contains(&op) => format!("an eps of at least {near} for {op}"),
+        _ => format!("keep the argument of {op} at least {near}"),
     }
 }
 

@@ -6,6 +6,7 @@ use denan_record::model::{Operation, Phase, Place};
 /// The call as the intervention names it.
 pub(super) struct Call<'a> {
     pub(super) op: &'a str,
+    pub(super) is_form: bool,
     pub(super) file: &'a str,
     pub(super) line: u32,
     pub(super) margin: f64,

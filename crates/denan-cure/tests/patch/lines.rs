@@ -243,6 +243,7 @@ fn the_batch_size_is_found_through_its_constant() {
 fn a_fully_masked_row_gets_a_finite_mask() {
     let call = Intervention::SafeOp {
         op: "softmax".to_owned(),
+        is_form: false,
         file: "src/main.rs".to_owned(),
         line: 2,
         margin: 1e9,

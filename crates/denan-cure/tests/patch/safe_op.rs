@@ -37,6 +37,7 @@ impl<'a> Sick<'a> {
         let known = Known::new(broke(self.op, self.phase, Some(&place), &self.inputs));
         let intervention = Intervention::SafeOp {
             op: self.op.into(),
+            is_form: self.op == "softplus",
             file: place.file,
             line: place.line,
             margin: self.margin,
@@ -301,7 +302,13 @@ fn a_file_of_another_folder_or_crate_is_told_apart() {
         let known = Known::new(broke("log", "forward", None, &[]));
         known.patch(
             &program,
-            &Intervention::SafeOp { op: "log".into(), file: file.into(), line: 2, margin: 1e-7 },
+            &Intervention::SafeOp {
+                op: "log".into(),
+                is_form: false,
+                file: file.into(),
+                line: 2,
+                margin: 1e-7,
+            },
         )
     };
     assert_eq!(safe("trainer/src/main.rs").expect("a patch").after, "    x.clamp_min(1e-7).log()");
@@ -318,8 +325,13 @@ fn byte_order_marks_scripts_and_carriage_returns_are_no_obstacle() {
     ] {
         let program = Program::new(text);
         let known = Known::new(broke("log", "forward", None, &[]));
-        let intervention =
-            Intervention::SafeOp { op: "log".into(), file: "src/main.rs".into(), line: 2, margin: 1e-7 };
+        let intervention = Intervention::SafeOp {
+            op: "log".into(),
+            is_form: false,
+            file: "src/main.rs".into(),
+            line: 2,
+            margin: 1e-7,
+        };
         let patch = known.patch(&program, &intervention).expect("a patch");
         assert_eq!(patch.after, patch.before.replace("x.log", "x.clamp_min(1e-7).log"));
     }
@@ -339,8 +351,13 @@ fn any_patch_of_any_line_parses() {
                 let mut place = program.place("fn main");
                 (place.line, place.column) = (line, 0);
                 let known = Known::new(broke(op, "forward", Some(&place), &inputs));
-                let intervention =
-                    Intervention::SafeOp { op: op.into(), file: place.file, line, margin: 1e-6 };
+                let intervention = Intervention::SafeOp {
+                    op: op.into(),
+                    is_form: false,
+                    file: place.file,
+                    line,
+                    margin: 1e-6,
+                };
                 patches += usize::from(known.patch(&program, &intervention).is_ok());
             }
         }

@@ -151,10 +151,11 @@ impl Intervene {
     /// The operation to carry out instead.
     pub fn rewrite(&mut self, engine: &mut Engine, op: OperationIr, facts: &Facts<'_>) -> OperationIr {
         match &self.intervention {
-            Some(Intervention::SafeOp { op: name, file, line, margin }) => {
+            Some(Intervention::SafeOp { op: name, is_form, file, line, margin }) => {
                 let is_here = facts.phase == Phase::Forward
                     && facts.place.is_some_and(|place| place.line == *line && &place.file == file);
-                if name == "softplus" {
+                // The only one that burn has: softplus.
+                if *is_form {
                     let op = if is_here && facts.call.name == "exp" {
                         self.safe_op.enter_softplus(engine, op, *margin)
                     } else if facts.phase == Phase::Backward && facts.rule == Some("exp") {

@@ -29,7 +29,7 @@ class SafeOp(AtCalls):
     def __init__(self, watcher, plan):
         super().__init__(watcher, plan)
         self.op, self.margin = plan["op"], plan["margin"]
-        self.form = FORMS.get(self.op)
+        self.form = FORMS[self.op] if plan.get("is_form") else None
         # What made a tensor that a form may need to know, by identity: the tensor, the call, its arguments.
         self.made = {}
 

@@ -4,7 +4,7 @@ mod inputs;
 mod layers;
 mod safe_op;
 
-pub(super) use safe_op::dtype;
+pub(super) use safe_op::{MEANS, WITH_EPSILON, dtype};
 
 use super::number::two_digits;
 use denan_diagnose::facts;

@@ -1,10 +1,26 @@
 //! `safe-op`: how far a call is kept away from the edge of its domain, and which call means the same and has no edge.
 
-use denan_record::model::{Node, Phase, Place, Run, StepGraph};
+use denan_record::model::{Node, Phase, Run, StepGraph};
 use denan_record::plan::{Intervention, exponent_limit};
 
 /// Argument above which burn's `softplus` is the identity (`DEFAULT_SOFTPLUS_THRESHOLD` of burn-tensor 0.22.1).
 const SOFTPLUS_THRESHOLD: f64 = 20.0;
+
+/// Calls that divide by a count, which is 0 where there is nothing to count.
+pub(in crate::experiments) const MEANS: [&str; 9] = [
+    "mean",
+    "cross_entropy",
+    "nll_loss",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+];
+/// Calls with an `eps` of their own.
+pub(in crate::experiments) const WITH_EPSILON: [&str; 7] =
+    ["normalize", "cosine_similarity", "layer_norm", "group_norm", "instance_norm", "batch_norm", "rms_norm"];
 
 /// Margins and forms to try, the mildest first.
 pub(super) fn safe_ops(recorded: &Run) -> Result<Vec<Intervention>, String> {
@@ -23,14 +39,16 @@ pub(super) fn safe_ops(recorded: &Run) -> Result<Vec<Intervention>, String> {
         true => vec![1.0],
         false => margins(op, dtype(recorded)).ok_or_else(|| format!("there is no safer form of {op}"))?,
     };
-    let safe = |op: &str, margin| safe_op(op, place, margin);
+    let safe = |op: &str, is_form, margin| Intervention::SafeOp {
+        op: op.to_owned(),
+        is_form,
+        file: place.file.clone(),
+        line: place.line,
+        margin,
+    };
     // Where there is a function that means the same and is finite everywhere, no clamp is as mild.
-    let form = form(recorded).map(|form| safe(form, SOFTPLUS_THRESHOLD));
-    Ok(form.into_iter().chain(margins.into_iter().map(|margin| safe(op, margin))).collect())
-}
-
-fn safe_op(op: &str, place: &Place, margin: f64) -> Intervention {
-    Intervention::SafeOp { op: op.to_owned(), file: place.file.clone(), line: place.line, margin }
+    let form = form(recorded).map(|form| safe(form, true, SOFTPLUS_THRESHOLD));
+    Ok(form.into_iter().chain(margins.into_iter().map(|margin| safe(op, false, margin))).collect())
 }
 
 /// How far an argument stays away from the edge, by the name of its call in either engine.
@@ -62,21 +80,10 @@ fn margins(op: &str, dtype: &str) -> Option<Vec<f64>> {
                 &[1e9]
             }
         }
-        "normalize" | "cosine_similarity" | "layer_norm" | "group_norm" | "instance_norm" | "batch_norm"
-        | "rms_norm" => &[1e-12, 1e-8, 1e-5],
         // At least one value, or one target.
-        "std"
-        | "var"
-        | "mean"
-        | "cross_entropy"
-        | "nll_loss"
-        | "mse_loss"
-        | "l1_loss"
-        | "smooth_l1_loss"
-        | "huber_loss"
-        | "binary_cross_entropy"
-        | "binary_cross_entropy_with_logits"
-        | "ctc_loss" => &[1.0],
+        "std" | "var" | "ctc_loss" => &[1.0],
+        _ if MEANS.contains(&op) => &[1.0],
+        _ if WITH_EPSILON.contains(&op) => &[1e-12, 1e-8, 1e-5],
         _ => return None,
     };
     Some(all.to_vec())

@@ -35,8 +35,9 @@ pub(super) fn patch(
     sources: &dyn SourceTree,
 ) -> Result<Patch, NoPatch> {
     match intervention {
-        Intervention::SafeOp { op, file, line, margin } => {
-            safe_op::patch(&Call { op, file, line: *line, margin: *margin }, context, sources)
+        Intervention::SafeOp { op, is_form, file, line, margin } => {
+            let call = Call { op, is_form: *is_form, file, line: *line, margin: *margin };
+            safe_op::patch(&call, context, sources)
         }
         Intervention::LowerLearningRate { factor } => learning_rate::patch(*factor, context, sources),
         Intervention::ClipGradients { by, limit } => clip_gradients::patch(*by, *limit, context, sources),

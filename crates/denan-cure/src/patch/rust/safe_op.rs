@@ -18,7 +18,7 @@ pub(super) fn patch(
     if matches!(call.op, "softmax" | "log_softmax") {
         return unmasked(call, sources);
     }
-    if call.op == "softplus" {
+    if call.is_form {
         return softplus(call, sources);
     }
     if call.op == "mul" {

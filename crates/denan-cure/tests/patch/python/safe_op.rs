@@ -13,12 +13,17 @@ struct Call<'a> {
     inputs: Vec<Value>,
     margin: f64,
     column_known: bool,
+    is_form: bool,
 }
 
 impl<'a> Call<'a> {
     fn new(op: &'a str, statement: &'a str, at: &'a str) -> Self {
         let inputs = vec![tensor("float32", 0.0, 1.0), tensor("float32", 0.0, 1.0)];
-        Self { op, statement, at, phase: "forward", inputs, margin: 1e-7, column_known: true }
+        Self { op, statement, at, phase: "forward", inputs, margin: 1e-7, column_known: true, is_form: false }
+    }
+
+    fn form(op: &'a str, statement: &'a str, at: &'a str) -> Self {
+        Self { is_form: true, ..Self::new(op, statement, at) }
     }
 
     fn sick(&self) -> Sick {
@@ -35,6 +40,7 @@ impl<'a> Call<'a> {
         known.run.header = Some(header());
         let intervention = Intervention::SafeOp {
             op: self.op.into(),
+            is_form: self.is_form,
             file: place.file,
             line: place.line,
             margin: self.margin,
@@ -154,19 +160,23 @@ fn a_form_without_an_edge_is_written_where_there_is_one() {
             "    z = torch.logsumexp(x, dim=1)",
         ),
     ] {
-        Call::new(op, before, at).becomes(after);
+        Call::form(op, before, at).becomes(after);
     }
-    Call::new("log_softmax", "    p = torch.softmax(x, 1)\n    z = torch.log(p)", "torch.log")
+    Call::form("log_softmax", "    p = torch.softmax(x, 1)\n    z = torch.log(p)", "torch.log")
         .becomes("    z = F.log_softmax(x, 1)");
     let kept =
-        Call::new("log_softmax", "    p = torch.softmax(x, 1)\n    z = -(p * torch.log(p)).sum()", "-(p");
+        Call::form("log_softmax", "    p = torch.softmax(x, 1)\n    z = -(p * torch.log(p)).sum()", "-(p");
     kept.sick().becomes(&["-    z = -(p * torch.log(p)).sum()", "+    z = -(p * F.log_softmax(x, 1)).sum()"]);
-    let moved = Call::new(
+    let moved = Call::form(
         "log_softmax",
         "    p = torch.softmax(x, 1)\n    x = x + 1\n    z = torch.log(p)",
         "torch.log",
     );
     moved.sick().stays("in a form that is known");
+    let masked = Call { margin: 1e9, ..Call::new("log_softmax", "    z = F.log_softmax(x, 1)", "F.log") };
+    masked.becomes("    z = F.log_softmax(x.clamp(min=-1e9), 1)");
+    let masked = Call { margin: 1e9, ..Call::new("logsumexp", "    z = x.logsumexp(1)", "x.log") };
+    masked.becomes("    z = x.clamp(min=-1e9).logsumexp(1)");
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn interventions(sick: &Sick) -> Vec<Intervention> {
         all.extend([
             Intervention::SafeOp {
                 op: producer.op.clone(),
+                is_form: false,
                 file: place.file.clone(),
                 line: place.line,
                 margin: 1e-6,

@@ -3,12 +3,8 @@
 use super::{Call, Edit, Source, definition, expr, range, walk};
 use ruff_python_ast::{Expr, ExprCall, Operator, OperatorPrecedence, Stmt, UnaryOp};
 
-/// The changes that write the form; `None` if the operation is no such form, `Some(None)` if what is written
-/// there is not known.
-pub(super) fn edits(source: &Source, call: &Call<'_>) -> Option<Option<Vec<Edit>>> {
-    if !matches!(call.op, "log_softmax" | "logsigmoid" | "softplus" | "logsumexp") {
-        return None;
-    }
+/// The changes that write the form; `None` if what is written there is not known.
+pub(super) fn edits(source: &Source, call: &Call<'_>) -> Option<Vec<Edit>> {
     let mut edits: Vec<Edit> = Vec::new();
     let mut done: Vec<std::ops::Range<usize>> = Vec::new();
     for expr in source.expressions() {
@@ -23,19 +19,7 @@ pub(super) fn edits(source: &Source, call: &Call<'_>) -> Option<Option<Vec<Edit>
         edits.push(Edit::replace(all, format!("{function}({})", form.arguments)));
         edits.extend(form.also);
     }
-    if edits.is_empty() {
-        // A call of this name itself has an edge where all is masked.
-        return if call.op == "log_softmax"
-            && !super::at::operations(source, call.op)
-                .iter()
-                .all(|found| found.whole.is_none_or(|whole| !source.is_on(whole, call.line)))
-        {
-            None
-        } else {
-            Some(None)
-        };
-    }
-    Some(Some(edits))
+    (!edits.is_empty()).then_some(edits)
 }
 
 struct Form {

@@ -24,7 +24,7 @@ impl Guard {
             "acosh" => Self::AtLeast(1.0 + near_one),
             "acos" | "asin" | "atanh" | "arccos" | "arcsin" => Self::Within(-1.0 + near_one, 1.0 - near_one),
             "exp" | "expm1" | "exp2" | "sinh" | "cosh" => Self::AtMost(margin),
-            "softmax" | "log_softmax" => Self::AtLeast(-margin),
+            "softmax" | "log_softmax" | "logsumexp" => Self::AtLeast(-margin),
             _ => return None,
         })
     }

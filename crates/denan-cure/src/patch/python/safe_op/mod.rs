@@ -23,8 +23,8 @@ pub(super) fn patch(
     let source = Source::open(sources, call.file, &advice)?;
     let refuse = |why: String| NoPatch::new(why, &*advice);
     let place = format!("line {} of {}", call.line, sources.show(source.file()));
-    if let Some(edits) = forms::edits(&source, call) {
-        return match edits {
+    if call.is_form {
+        return match forms::edits(&source, call) {
             Some(edits) => source.patch(sources, edits, &advice),
             None => Err(refuse(format!("{place} does not write {} out in a form that is known", call.op))),
         };
@@ -105,15 +105,16 @@ fn advice(call: &Call<'_>) -> String {
         "div" | "true_divide" | "reciprocal" => {
             format!("keep the divisor away from 0, e.g. with .clamp(min={margin}) if it is never negative")
         }
-        "softmax" | "log_softmax" => {
+        "logsigmoid" => "write F.logsigmoid(x)".to_owned(),
+        "softplus" => "write F.softplus(x)".to_owned(),
+        "logsumexp" if call.is_form => "write torch.logsumexp(x, dim)".to_owned(),
+        "log_softmax" if call.is_form => "write F.log_softmax(x, dim)".to_owned(),
+        "softmax" | "log_softmax" | "logsumexp" => {
             format!(
                 "mask with {} instead of -inf, or keep one position of every row",
                 number::short(-call.margin)
             )
         }
-        "logsigmoid" => "write F.logsigmoid(x)".to_owned(),
-        "softplus" => "write F.softplus(x)".to_owned(),
-        "logsumexp" => "write torch.logsumexp(x, dim)".to_owned(),
         "cross_entropy" | "nll_loss" => {
             "divide the sum of the loss by the number of valid targets, at least 1".to_owned()
         }
