@@ -22,14 +22,15 @@ class _Current:
 
 def watch(watcher):
     """Has the hooks call a watcher, in the place of the one before it."""
+    if watcher.intervention is not None:
+        # Before the hooks, which then see what it has changed.
+        watcher.intervention.begin()
     if _Current.watcher is None:
         _set()
     elif not _Current.watcher.is_over:
         _Current.watcher.finish()
     _Current.watcher = watcher
     watcher.networks.watch()
-    if watcher.intervention is not None:
-        watcher.intervention.begin()
     if watcher.looks_at_once:
         watcher.enter_look()
     return watcher
@@ -107,7 +108,7 @@ def guarded(name):
 
 def _backward():
     """Around the backward pass, whichever call begins it."""
-    begin, end, intervene = guarded("begin_backward"), guarded("end_backward"), guarded("intervene_backward")
+    begin, end = guarded("begin_backward"), guarded("end_backward")
     backward = torch.autograd.backward
     grad = torch.autograd.grad
 
@@ -116,7 +117,6 @@ def _backward():
         if begin(tensors) == "skip":
             end()
             return None
-        args, kwargs = intervene(tensors, args, kwargs) or (args, kwargs)
         try:
             return backward(tensors, *args, **kwargs)
         finally:
@@ -138,7 +138,6 @@ def _loader():
     """What a loader asks for and what comes of it."""
     iterator = dataloader._BaseDataLoaderIter
     choose, ask, begin, end = (guarded(name) for name in ("choose", "asked", "begin_fetch", "end_fetch"))
-    intervene, intervene_batch = guarded("intervene_indices"), guarded("intervene_batch")
     next_index = iterator._next_index
     next_batch = iterator.__next__
 
@@ -148,12 +147,6 @@ def _loader():
         chosen = choose(self)
         if chosen is None:
             index = next_index(self)
-            while (changed := intervene(self, index)) is not None:
-                # A batch of which nothing is left is none.
-                if changed != []:
-                    index = changed
-                    break
-                index = next_index(self)
         elif chosen:
             index = chosen[0]
         else:
@@ -167,8 +160,6 @@ def _loader():
         data = None
         try:
             data = next_batch(self)
-            changed = intervene_batch(self, data)
-            data = data if changed is None else changed
             return data
         finally:
             end(self, data)

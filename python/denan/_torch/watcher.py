@@ -192,19 +192,6 @@ class Watcher:
         if self.look is not None:
             self.look.is_paused = is_paused
 
-    # The intervention of an experiment, where it acts on what calls of torch are given
-
-    def intervene_indices(self, iterator, indices):
-        return None if self.intervention is None else self.intervention.indices(iterator, indices)
-
-    def intervene_batch(self, iterator, data):
-        return None if self.intervention is None else self.intervention.batch(iterator, data)
-
-    def intervene_backward(self, tensors, args, kwargs):
-        if self.intervention is None or self.backward_depth != 1:
-            return None
-        return self.intervention.backward(tensors, args, kwargs)
-
     # Evaluation
 
     def see_evaluation(self, output):

@@ -4,6 +4,7 @@ The plan names it (``plan.rs`` has the fields of each); a class for each id does
 
 - ``data``: samples left out, inputs clamped or normalised, smaller batches, other anchors;
 - ``calls``: one call of torch at one line, the base of those that change its arguments or its result;
+- ``around``: what a loader asks for and hands on, and the beginning of the backward pass, for those that act there;
 - ``safe_op``: a call kept away from the edge of its domain;
 - ``precision``: float32 in the place of float16, a scaled or averaged loss;
 - ``gradients``: set to zero, clipped, held back;
@@ -34,17 +35,15 @@ class Intervention:
     def optimizer_made(self, optimizer):
         """An optimizer has been made."""
 
-    def indices(self, iterator, indices):
-        """Positions in the data set that a loader is about to ask for. Those to ask for; an empty list skips the batch."""
-        return indices
-
-    def batch(self, iterator, data):
-        """A batch as it came out of a loader. The one to hand on."""
-        return data
-
-    def backward(self, tensors, args, kwargs):
-        """The backward pass is about to begin at these tensors. Its further arguments."""
-        return args, kwargs
+    def tries(self, method, *args):
+        """What a method makes of its arguments; None, and the run is over, if it fails."""
+        if self.is_paused:
+            return None
+        try:
+            return method(*args)
+        except Exception as error:
+            self.watcher.failed(error)
+            return None
 
     def before_update(self, optimizer):
         """An optimizer is about to read its gradients."""

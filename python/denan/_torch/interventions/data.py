@@ -4,6 +4,7 @@ import torch
 from torch.utils.data import IterableDataset, Subset
 
 from denan._torch import samples
+from denan._torch.interventions import around
 from denan._torch.interventions.calls import AtCalls
 
 # Calls that take rows of a tensor.
@@ -22,6 +23,7 @@ class _Chosen(AtCalls):
         self.counts = {}
 
     def begin(self):
+        around.loader(self)
         if self.rows is not None:
             super().begin()
 
@@ -30,6 +32,7 @@ class _Chosen(AtCalls):
         raise NotImplementedError
 
     def indices(self, iterator, indices):
+        """Of positions in the data set that a loader is about to ask for those that stay; an empty list skips the batch."""
         if isinstance(iterator._dataset, IterableDataset):
             return indices
         is_list = isinstance(indices, (list, tuple))
@@ -44,6 +47,7 @@ class _Chosen(AtCalls):
         return chosen if is_list or not chosen else chosen[0]
 
     def batch(self, iterator, data):
+        """Of a stream, which has no positions, the rows of a batch that stay."""
         if not isinstance(iterator._dataset, IterableDataset) or data is None:
             return data
         size = samples.batch_size(data)
@@ -131,6 +135,14 @@ class SmallerBatch(_Chosen):
 class _Inputs(AtCalls):
     """Changes the data that enter at one line: a tensor of a loader's batch, or what an operation reads of the program's
     own."""
+
+    def begin(self):
+        super().begin()
+        around.loader(self)
+
+    def indices(self, iterator, indices):
+        """Positions in the data set that a loader is about to ask for: they stay."""
+        return indices
 
     def changed(self, tensor):
         raise NotImplementedError

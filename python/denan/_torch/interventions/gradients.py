@@ -2,7 +2,7 @@
 
 import torch
 
-from denan._torch.interventions import Intervention
+from denan._torch.interventions import Intervention, around
 
 
 class ZeroGrad(Intervention):
@@ -11,6 +11,9 @@ class ZeroGrad(Intervention):
     def __init__(self, watcher, plan):
         super().__init__(watcher, plan)
         self.updated = []
+
+    def begin(self):
+        around.backward(self)
 
     def after_update(self, optimizer):
         if optimizer not in self.updated:

@@ -4,7 +4,7 @@ import functools
 
 import torch
 
-from denan._torch.interventions import Intervention
+from denan._torch.interventions import Intervention, around
 from denan._torch.interventions.calls import AtCalls
 from denan._torch.interventions.data import mapped
 from denan._torch.interventions.gradients import parameters
@@ -70,6 +70,9 @@ class ScaleLoss(Intervention):
         super().__init__(watcher, plan)
         self.scaled = False
 
+    def begin(self):
+        around.backward(self)
+
     def backward(self, tensors, args, kwargs):
         self.acts()
         self.scaled = True
@@ -86,6 +89,9 @@ class ScaleLoss(Intervention):
 
 class MeanLoss(Intervention):
     """The backward pass starts from 1 over the number of elements that the loss adds up."""
+
+    def begin(self):
+        around.backward(self)
 
     def backward(self, tensors, args, kwargs):
         self.acts()
