@@ -113,6 +113,21 @@ def test_a_patch_is_never_written_over_a_file(run, tmp_path):
     assert not (tmp_path / "losses.txt").exists(), "said before the training begins"
 
 
+def test_a_folder_that_is_not_there_is_said_before_the_training(run, tmp_path):
+    ran = run(TOO_FAST, ("--patch", "none/cure.patch", "train.py"), cure="auto")
+    assert ran.code == 2 and "none/cure.patch" in ran.said
+    assert not (tmp_path / "losses.txt").exists()
+
+
+def test_a_patch_that_cannot_be_written_in_the_end_costs_no_result(run, tmp_path):
+    # Somebody has put a file there while it trained.
+    text = TOO_FAST.replace("import torch\n", "import torch\nopen('cure.patch', 'w').write('mine')\n", 1)
+    ran = run(text, ("--patch", "cure.patch", "train.py"), cure="lower-learning-rate")
+    assert ran.code == 1 and ran.result["cures"][0]["verdict"] == "survived", ran.said
+    assert any("cure.patch was not written" in note for note in ran.result["notes"])
+    assert (tmp_path / "cure.patch").read_text() == "mine"
+
+
 def test_without_a_patch_that_is_said(run, tmp_path):
     ran = run(TOO_FAST, ("--patch", "cure.patch", "train.py"), cure="off")
     assert any("cure.patch" in note for note in ran.result["notes"])

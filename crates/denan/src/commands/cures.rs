@@ -13,7 +13,7 @@ use denan_record::model::Run;
 use denan_record::store::add_tape;
 use denan_record::tape::Tape;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -109,14 +109,12 @@ fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, 
     }
 }
 
-/// Writes the patch of the best cure that has one to a file that is not there yet.
-///
-/// # Errors
-/// The file is there, or cannot be written.
-pub fn write_patch(result: &mut RunResult, path: &Path, sources: &SourceFiles) -> Result<(), Error> {
+/// Writes the patch of the best cure that has one to a file that is not there yet. What keeps it from that is a note:
+/// the result is worth more than the file.
+pub fn write_patch(result: &mut RunResult, path: &Path, sources: &SourceFiles) {
     let Some(patch) = result.cures.iter().find_map(|cure| cure.patch.as_ref()) else {
         result.notes.push(format!("{} was not written: there is no patch", path.display()));
-        return Ok(());
+        return;
     };
     let whole = sources.read(&patch.file).and_then(|text| unified_diff_in(patch, &text));
     let text = whole.unwrap_or_else(|| unified_diff(patch));
@@ -127,26 +125,32 @@ pub fn write_patch(result: &mut RunResult, path: &Path, sources: &SourceFiles) -
                 command: format!("git apply {}", path.display()),
                 purpose: format!("makes the change in {}", patch.file),
             });
-            Ok(())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(patch_exists(path)),
-        Err(source) => Err(Error::File {
-            action: "write the patch to",
-            path: path.to_owned(),
-            source,
-            help: "name another file with --patch FILE".to_owned(),
-        }),
+        Err(error) => result.notes.push(format!("{} was not written: {error}", path.display())),
     }
 }
 
-/// A patch is never written over a file.
-pub fn patch_exists(path: &Path) -> Error {
-    Error::File {
+/// Whether a patch can be written to a file: it is never written over one.
+///
+/// # Errors
+/// The file is there, or its folder is not.
+pub fn check_patch(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let (kind, help) = match folder {
+        _ if path.exists() => {
+            (ErrorKind::AlreadyExists, "name a file that is not there yet with --patch FILE")
+        }
+        Some(folder) if !folder.is_dir() => {
+            (ErrorKind::NotFound, "name a folder that is there with --patch FILE")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::File {
         action: "write the patch to",
         path: path.to_owned(),
-        source: std::io::ErrorKind::AlreadyExists.into(),
-        help: "name a file that is not there yet with --patch FILE".to_owned(),
-    }
+        source: kind.into(),
+        help: help.to_owned(),
+    })
 }
 
 /// Adds the breaking step to the record, so that it can be replayed, if the second run broke in the same way.

@@ -29,8 +29,8 @@ const MOST_ACTS_SAID: u32 = 20;
 pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Terminal) -> Result<u8, Error> {
     let typed = Launch::typed(&arguments.command)?;
     // Before hours of training, not after them.
-    if let Some(path) = arguments.patch.as_deref().filter(|path| path.exists()) {
-        return Err(cures::patch_exists(path));
+    if let Some(path) = &arguments.patch {
+        cures::check_patch(path)?;
     }
     let seed = common.seed.unwrap_or_else(random_seed);
     if arguments.guard && typed.is("cargo") {
@@ -152,7 +152,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     }
     result.next = next_command(&result);
     if let Some(path) = &arguments.patch {
-        cures::write_patch(&mut result, path, &sources)?;
+        cures::write_patch(&mut result, path, &sources);
     }
     result::show(&result, common, terminal, &sources)
 }
