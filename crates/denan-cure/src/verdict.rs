@@ -31,14 +31,26 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, where the verdict alone does not say it.
     pub reason: Option<String>,
-    /// It survived, but no longer moves: the intervention was too strong rather than too weak.
-    pub stands_still: bool,
+    /// What it does instead of learning, where it survived.
+    pub misbehaviour: Option<Misbehaviour>,
     /// Steps the re-run made.
     pub steps: u64,
     /// Loss of its first step.
     pub loss_start: Option<f64>,
     /// Mean loss of its last steps.
     pub loss_end: Option<f64>,
+}
+
+impl Judgement {
+    /// Whether it survived but no longer moves: the intervention was too strong rather than too weak.
+    pub fn stands_still(&self) -> bool {
+        self.misbehaviour.is_some_and(|misbehaviour| misbehaviour != Misbehaviour::RunsAway)
+    }
+
+    /// Whether the intervention was too weak: the training still breaks, or its loss runs away.
+    pub fn is_too_weak(&self) -> bool {
+        self.verdict == Verdict::Broke || self.misbehaviour == Some(Misbehaviour::RunsAway)
+    }
 }
 
 /// Whether a re-run repeats the recorded training bit by bit, over the steps below `before`.
@@ -63,7 +75,7 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     let loss_start = again.steps.first().and_then(|step| step.loss);
     let loss_end = mean_loss(tail(&again.steps));
     let judged =
-        |verdict, reason| Judgement { verdict, reason, stands_still: false, steps, loss_start, loss_end };
+        |verdict, reason| Judgement { verdict, reason, misbehaviour: None, steps, loss_start, loss_end };
     if let Err(step) = reproduces(recorded, again, matters_from) {
         return judged(
             Verdict::NotReproduced,
@@ -83,17 +95,28 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     match learns(recorded, again) {
         Ok(()) => judged(Verdict::Survived, None),
         Err(misbehaviour) => Judgement {
-            stands_still: misbehaviour != Misbehaviour::RunsAway,
+            misbehaviour: Some(misbehaviour),
             ..judged(Verdict::Unstable, Some(misbehaviour.in_words(&again.steps)))
         },
     }
 }
 
+/// Judges the first `steps` steps of a re-run, whose intervention matters from the first one on.
+pub fn judge_start(recorded: &Run, again: &Run, steps: u64) -> Judgement {
+    let mut start = again.clone();
+    start.steps.retain(|step| step.step < steps);
+    start.first_break = start.first_break.filter(|found| found.step < steps);
+    judge(recorded, &start, 0, steps)
+}
+
 /// What a surviving re-run does instead of learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Misbehaviour {
+pub enum Misbehaviour {
+    /// Its loss rises without end.
     RunsAway,
+    /// Its updates are next to nothing.
     HardlyMoves,
+    /// Its loss neither falls nor is as low as it was before the break.
     DoesNotLearn,
 }
 
@@ -234,6 +257,16 @@ mod tests {
         let judged = judge(&falling(20), &run(blown_up), 0, 80);
         assert_eq!(judged.verdict, Verdict::Unstable);
         assert!(judged.reason.unwrap().contains("runs away"));
+    }
+
+    #[test]
+    fn the_start_of_a_re_run_is_judged_as_if_it_had_ended_there() {
+        let later = falling(40).steps.into_iter().map(|step| step.loss.unwrap());
+        let later = run(later.chain((0..40).map(|step| 10.0_f64.powi(step))));
+        let judged = judge(&falling(20), &later, 0, 80);
+        assert!(judged.is_too_weak() && !judged.stands_still(), "{judged:?}");
+        let start = judge_start(&falling(20), &later, 40);
+        assert_eq!((start.verdict, start.steps), (Verdict::Survived, 40));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is tried and how far it is searched, against trainings that are made of rules.
 
-use denan_cure::experiments::{Rerun, experiment, follow};
+use denan_cure::experiments::{Rerun, experiment, follow, stronger};
 use denan_finding::{BlamedSample, Finding, Verdict};
 use denan_numerics::{Range, Summary};
 use denan_record::model::{
@@ -182,6 +182,29 @@ fn the_smallest_margin_that_survives_is_found_from_the_mildest_on() {
         };
         assert_eq!((tried, found[0].cure.verdict, rules.reruns.len()), (margin, verdict, reruns));
     }
+}
+
+#[test]
+fn what_a_longer_run_shows_to_be_too_weak_is_followed_by_what_is_stronger() {
+    let recorded = training(false, 100);
+    let mut rules = Rules::new(|tried| match tried {
+        Intervention::SafeOp { margin, .. } => *margin < 1e-4,
+        Intervention::LowerLearningRate { factor } => *factor < 0.04,
+        _ => false,
+    });
+    let found = experiment(&recorded, &cause(&["safe-op", "lower-learning-rate"]), &[], None, &mut rules);
+    let margin = |tried: &Intervention| match tried {
+        Intervention::SafeOp { margin, .. } => Some(*margin),
+        _ => None,
+    };
+    assert_eq!(found[0].intervention.as_ref().and_then(margin), Some(1e-7));
+    let next = stronger(&recorded, &found[0], &mut rules).unwrap();
+    assert_eq!(next.intervention.as_ref().and_then(margin), Some(1e-5));
+    // The strongest margin there is breaks by the rule above: nothing takes the place of the second.
+    assert_eq!(stronger(&recorded, &next, &mut rules), None);
+    let next = stronger(&recorded, &found[1], &mut rules).unwrap();
+    assert_eq!(next.intervention, Some(Intervention::LowerLearningRate { factor: 0.015625 }));
+    assert_eq!(next.cure.change, "lower the learning rate: 0.1 → 0.001563");
 }
 
 #[test]

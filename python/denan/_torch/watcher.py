@@ -304,8 +304,12 @@ class Watcher:
             else:
                 keep = []
                 handed = self.figures(loss.detach(), keep)
-                if not is_looking and _core.Watch.any_bad(handed):
-                    self.examine(loss, keep)
+                if _core.Watch.any_bad(handed):
+                    if not self.networks.are_known:
+                        # The break is told at once, and no step may follow by which parameters would get their names.
+                        self.networks.learn_names()
+                    if not is_looking:
+                        self.examine(loss, keep)
                 core.loss(handed)
         self.unscaled.clear()
         self.spent += time.perf_counter() - began

@@ -132,6 +132,11 @@ impl Case {
     pub fn engine(&self) -> Engine {
         self.engine
     }
+
+    /// Whether it is known what cures it.
+    pub fn expects_cure(&self) -> bool {
+        self.sick.as_ref().is_some_and(|sick| sick.cure.is_some())
+    }
 }
 
 /// All cases of the workspace, by cause and name.

@@ -11,8 +11,16 @@ use compare::{Check, Marks};
 use expected::{Case, Engine};
 use found::{Denan, Variant};
 use scoreboard::Scoreboard;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread::available_parallelism;
 use std::time::Instant;
+
+/// Cases that are examined at the same time, each with up to a gigabyte of PyTorch.
+const MOST_AT_A_TIME: usize = 4;
 
 /// What was asked for on the command line.
 pub struct Options {
@@ -66,6 +74,17 @@ impl Options {
         Ok(Some(options))
     }
 
+    /// Of which of the cases cures are tried as well.
+    fn cures(&self, cases: &[Case]) -> Vec<bool> {
+        let mut cured: BTreeSet<&str> = BTreeSet::new();
+        let are_tried = cases.iter().map(|case| match self.cure {
+            Cures::All => true,
+            Cures::OnePerCause => case.expects_cure() && cured.insert(&case.cause),
+            Cures::None => false,
+        });
+        are_tried.collect()
+    }
+
     fn selects(&self, case: &Case) -> bool {
         let is_meant =
             self.only.is_empty() || self.only.iter().any(|only| *only == case.cause || *only == case.path());
@@ -86,22 +105,57 @@ pub fn run(options: &Options) -> Result<bool, String> {
     }
     let denan = Denan::build(&root, options.engine, options.keep.clone())?;
     let mut scoreboard = Scoreboard::begin(options.engine);
-    let mut cured: Vec<&str> = Vec::new();
-    for case in &cases {
-        let expects_cure = case.sick.as_ref().is_some_and(|sick| sick.cure.is_some());
-        let cure = match options.cure {
-            Cures::All => true,
-            Cures::OnePerCause => expects_cure && !cured.contains(&case.cause.as_str()),
-            Cures::None => false,
-        };
-        if cure && expects_cure {
-            cured.push(&case.cause);
-        }
-        let began = Instant::now();
-        let marks = examine(&denan, case, cure)?;
-        scoreboard.add(case, &marks, began.elapsed());
-    }
+    let cures = options.cures(&cases);
+    at_a_time(
+        available_parallelism().map_or(1, NonZero::get).min(MOST_AT_A_TIME),
+        cases.len(),
+        |at| {
+            let began = Instant::now();
+            (examine(&denan, &cases[at], cures[at]), began.elapsed())
+        },
+        |at, (marks, took)| {
+            scoreboard.add(&cases[at], &marks?, took);
+            Ok(())
+        },
+    )?;
     Ok(scoreboard.end())
+}
+
+/// Does `count` pieces of work, up to `jobs` at the same time, and hands on what came of them in their order as soon as
+/// that can be. The first error ends it.
+fn at_a_time<T: Send>(
+    jobs: usize,
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut done: impl FnMut(usize, T) -> Result<(), String>,
+) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = channel();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (sender, next, work) = (sender.clone(), &next, &work);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    // Nobody listens any more after an error.
+                    if at >= count || sender.send((at, work(at))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut early: BTreeMap<usize, T> = BTreeMap::new();
+        let mut expected = 0;
+        for (at, what) in receiver {
+            early.insert(at, what);
+            while let Some(what) = early.remove(&expected) {
+                done(expected, what)?;
+                expected += 1;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn examine(denan: &Denan, case: &Case, cure: bool) -> Result<Marks, String> {
@@ -116,4 +170,24 @@ fn examine(denan: &Denan, case: &Case, cure: bool) -> Result<Marks, String> {
 
 fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_at_the_same_time_is_handed_on_in_order_and_ends_with_the_first_error() {
+        let mut seen = Vec::new();
+        let late = |at: usize| {
+            std::thread::sleep(std::time::Duration::from_millis(if at == 0 { 50 } else { 0 }));
+            at
+        };
+        let all = at_a_time(3, 7, late, |at, what| {
+            seen.push((at, what));
+            if what == 4 { Err("the fifth".to_owned()) } else { Ok(()) }
+        });
+        assert_eq!(all, Err("the fifth".to_owned()));
+        assert_eq!(seen, [0, 1, 2, 3, 4].map(|at| (at, at)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::ward::compare::{Check, Marks};
 use crate::ward::expected::{Case, Engine};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Columns of a terminal.
 const WIDTH: usize = 80;
@@ -19,7 +19,7 @@ pub struct Scoreboard {
     known: [usize; 6],
     /// What proving cures took, as a multiple of the run up to the break.
     costs: Vec<f64>,
-    elapsed: Duration,
+    began: Instant,
 }
 
 impl Scoreboard {
@@ -29,7 +29,7 @@ impl Scoreboard {
         let heads: String = checks.iter().map(|check| column(check.name(), *check)).collect();
         println!("{:NAME$}{heads}     s  cost", "case");
         let (passed, made, known) = Default::default();
-        Self { checks, cases: 0, passed, made, known, costs: Vec::new(), elapsed: Duration::ZERO }
+        Self { checks, cases: 0, passed, made, known, costs: Vec::new(), began: Instant::now() }
     }
 
     /// Prints the line of a case and whatever is wrong with it.
@@ -60,7 +60,6 @@ impl Scoreboard {
             }
         }
         self.cases += 1;
-        self.elapsed += elapsed;
     }
 
     /// Prints the totals; whether enough of each check passed.
@@ -77,7 +76,7 @@ impl Scoreboard {
         };
         let name = format!("{} cases", self.cases);
         let passed = row(&name, &|number| self.passed[number].to_string());
-        println!("{passed}{:6.1}", self.elapsed.as_secs_f64());
+        println!("{passed}{:6.1}", self.began.elapsed().as_secs_f64());
         println!("{}", row("of", &|number| self.made[number].to_string()));
         let shares = row("", &|number| match self.made[number] {
             0 => "·".to_owned(),

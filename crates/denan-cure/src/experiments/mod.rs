@@ -119,35 +119,57 @@ fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mu
         "drop-samples" => drop_samples(recorded, blamed, rerun, planned, &mut dropped),
         id => offers::offer(recorded, rule, id).and_then(|offer| try_all(recorded, rerun, planned, offer)),
     };
-    let unchanged = Cure {
-        rule: rule.to_owned(),
-        intervention: id.to_owned(),
-        args: Map::new(),
-        change: id.replace('-', " "),
-        verdict: Verdict::NotRun,
-        reason: None,
-        steps: 0,
-        loss_start: None,
-        loss_end: None,
-        patch: None,
-    };
-    match attempt {
-        Ok((intervention, judgement)) => Experiment {
-            cure: Cure {
-                args: words::arguments(&intervention, recorded, &dropped),
-                change: words::in_words(&intervention, recorded, &dropped),
-                verdict: judgement.verdict,
-                reason: judgement.reason,
-                steps: judgement.steps,
-                loss_start: judgement.loss_start,
-                loss_end: judgement.loss_end,
-                ..unchanged
+    Experiment::of(recorded, rule, id, attempt, dropped)
+}
+
+/// The mildest that survives of what is stronger than a change that survived its experiment and was found too weak in a
+/// longer run.
+pub fn stronger(recorded: &Run, too_weak: &Experiment, rerun: &mut dyn Rerun) -> Option<Experiment> {
+    let Cure { rule, intervention: id, .. } = &too_weak.cure;
+    let weak = too_weak.intervention.as_ref()?;
+    let mut offer = offers::offer(recorded, rule, id).ok()?;
+    let at = offer.iter().position(|group| group.contains(weak))?;
+    offer.drain(..at);
+    let within = offer[0].iter().position(|candidate| candidate == weak)?;
+    offer[0].drain(..=within);
+    offer.retain(|group| !group.is_empty());
+    let attempt = try_all(recorded, rerun, steps_to_outlive(recorded, rule), offer);
+    let found = Experiment::of(recorded, rule, id, attempt, Vec::new());
+    (found.cure.verdict == Verdict::Survived).then_some(found)
+}
+
+impl Experiment {
+    fn of(recorded: &Run, rule: &str, id: &str, attempt: Attempt, dropped: Vec<Sample>) -> Self {
+        let unchanged = Cure {
+            rule: rule.to_owned(),
+            intervention: id.to_owned(),
+            args: Map::new(),
+            change: id.replace('-', " "),
+            verdict: Verdict::NotRun,
+            reason: None,
+            steps: 0,
+            loss_start: None,
+            loss_end: None,
+            patch: None,
+        };
+        match attempt {
+            Ok((intervention, judgement)) => Self {
+                cure: Cure {
+                    args: words::arguments(&intervention, recorded, &dropped),
+                    change: words::in_words(&intervention, recorded, &dropped),
+                    verdict: judgement.verdict,
+                    reason: judgement.reason,
+                    steps: judgement.steps,
+                    loss_start: judgement.loss_start,
+                    loss_end: judgement.loss_end,
+                    ..unchanged
+                },
+                intervention: Some(intervention),
+                dropped,
             },
-            intervention: Some(intervention),
-            dropped,
-        },
-        Err(reason) => {
-            Experiment { intervention: None, dropped, cure: Cure { reason: Some(reason), ..unchanged } }
+            Err(reason) => {
+                Self { intervention: None, dropped, cure: Cure { reason: Some(reason), ..unchanged } }
+            }
         }
     }
 }
@@ -341,7 +363,7 @@ fn search(recorded: &Run, rerun: &mut dyn Rerun, planned: u64, candidates: Vec<I
                     high = at;
                 }
                 Verdict::NotReproduced | Verdict::NotRun => return Ok((intervention, judgement)),
-                Verdict::Unstable if judgement.stands_still => {
+                Verdict::Unstable if judgement.stands_still() => {
                     other = Some((intervention, judgement));
                     high = at;
                 }

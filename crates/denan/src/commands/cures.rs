@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::sources::SourceFiles;
 use denan_cure::experiments::{self, Experiment};
 use denan_cure::patch::{PatchContext, SourceTree as _, applied, patch, unified_diff, unified_diff_in};
-use denan_cure::verdict::judge;
+use denan_cure::verdict::{judge, judge_start};
 use denan_diagnose::{Context, blamed_samples, diagnose};
 use denan_finding::{Cure, CureCost, NextCommand, Patch, RunResult, Verdict};
 use denan_record::model::Run;
@@ -47,26 +47,12 @@ pub fn prove(
         _ => None,
     };
     let began = Instant::now();
-    let experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
-    experiments::follow(&mut result.causes, &experiments);
-    for Experiment { intervention, dropped, mut cure } in experiments {
-        if let (Some(intervention), Verdict::Survived, Some(found)) =
-            (&intervention, cure.verdict, &run.first_break)
-        {
-            let context = PatchContext {
-                break_: found,
-                step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
-                learning_rate: experiments::learning_rate(run),
-                run: Some(run),
-                dropped: &dropped,
-            };
-            match patch(intervention, &context, sources) {
-                Ok(patch) => try_patch(&mut cure, patch, run, rerunner, sources),
-                Err(no_patch) => cure.reason = Some(format!("no patch: {no_patch}")),
-            }
-        }
-        result.cures.push(cure);
+    let mut experiments = experiments::experiment(run, &result.causes, &result.samples, only, rerunner);
+    for experiment in &mut experiments {
+        write_out(experiment, run, rerunner, sources);
     }
+    experiments::follow(&mut result.causes, &experiments);
+    result.cures.extend(experiments.into_iter().map(|experiment| experiment.cure));
     result.cures.sort_by_key(|cure| cure.verdict != Verdict::Survived);
     let seconds = began.elapsed().as_secs_f64();
     let first_run = rerunner.scratch.time_to_break().map(|time| time.as_secs_f64());
@@ -74,7 +60,40 @@ pub fn prove(
     result.cost = (!result.cures.is_empty()).then_some(CureCost { seconds, times_first_run });
 }
 
-/// Gives a cure its patch, after the patched program was run where that can be done: what does not survive is no patch.
+/// Gives an experiment that was survived its patch. Where the patched program shows that the change only puts the break
+/// off, a stronger one takes its place, if one lasts.
+fn write_out(experiment: &mut Experiment, run: &Run, rerunner: &mut Rerunner<'_>, sources: &SourceFiles) {
+    let mut tried = experiment.clone();
+    while let (Some(intervention), Verdict::Survived, Some(found)) =
+        (&tried.intervention, tried.cure.verdict, &run.first_break)
+    {
+        let context = PatchContext {
+            break_: found,
+            step_place: run.optimizer.as_ref().and_then(|optimizer| optimizer.place.as_ref()),
+            learning_rate: experiments::learning_rate(run),
+            run: Some(run),
+            dropped: &tried.dropped,
+        };
+        match patch(intervention, &context, sources) {
+            Ok(patch) => try_patch(&mut tried.cure, patch, run, rerunner, sources),
+            Err(no_patch) => tried.cure.reason = Some(format!("no patch: {no_patch}")),
+        }
+        if tried.cure.verdict == Verdict::Survived || experiment.cure.verdict == Verdict::Survived {
+            // What was found first is told of, unless a stronger change lasts.
+            *experiment = tried.clone();
+        }
+        if tried.cure.verdict == Verdict::Survived {
+            return;
+        }
+        match experiments::stronger(run, &tried, rerunner) {
+            Some(stronger) => tried = stronger,
+            None => return,
+        }
+    }
+}
+
+/// Gives a cure its patch, after the patched program was run where that can be done: what does not survive is no patch,
+/// and what survives no longer than the experiment no cure.
 fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, sources: &SourceFiles) {
     let text = sources.read(&patch.file).and_then(|text| applied(&patch, &text));
     // A burn program would have to be built once more.
@@ -85,27 +104,30 @@ fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, 
     rerunner.terminal.say(&format!("running {} with the patch", patch.file));
     // Longer than the experiment: what only puts the break off is no cure.
     let steps = LONGER * experiments::steps_to_outlive(run, &cure.rule);
-    match rerunner.patched(&patch.file, &text, steps) {
-        Ok(again) => {
-            let judged = judge(run, &again, 0, steps);
-            if judged.verdict == Verdict::Survived {
-                cure.patch = Some(Patch { ran: Some(judged.verdict), ..patch });
-            } else if judged.verdict == Verdict::Broke && judged.steps > cure.steps {
-                cure.verdict = Verdict::Unstable;
-                let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
-                cure.reason = Some(format!("puts it off: with the change in {}, {why}", patch.file));
-            } else {
-                let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
-                cure.reason = Some(format!(
-                    "no patch: the change of line {} of {} is not what survived ({why}); by hand: {}",
-                    patch.line, patch.file, cure.change
-                ));
-            }
-        }
+    let again = match rerunner.patched(&patch.file, &text, steps) {
+        Ok(again) => again,
         Err(reason) => {
             cure.reason = Some(format!("the patch was not run: {reason}"));
             cure.patch = Some(patch);
+            return;
         }
+    };
+    let judged = judge(run, &again, 0, steps);
+    if judged.verdict == Verdict::Survived {
+        cure.patch = Some(Patch { ran: Some(judged.verdict), ..patch });
+        return;
+    }
+    let lasts_as_long = || judge_start(run, &again, cure.steps).verdict == Verdict::Survived;
+    let is_put_off = judged.is_too_weak() && lasts_as_long();
+    let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
+    if is_put_off {
+        cure.verdict = Verdict::Unstable;
+        cure.reason = Some(format!("puts it off: with the change in {}, {why}", patch.file));
+    } else {
+        cure.reason = Some(format!(
+            "no patch: the change of line {} of {} is not what survived ({why}); by hand: {}",
+            patch.line, patch.file, cure.change
+        ));
     }
 }
 
