@@ -6,13 +6,15 @@
         train()
     watching.result
 
-``denan.guard()`` keeps a training alive when a step is bad.
+``denan.guard()`` keeps a training alive when a step is bad. ``denan.step()`` in a loop of one's own lets what
+``denan run`` runs again begin in the middle of a long training.
 
 Importing denan does not import torch.
 """
 
 from denan._core import __version__
 from denan._guard import Act, Guard, GuardGaveUp, Policy, guard
+from denan._step import step
 from denan._watch import Result, Watching, watch
 
 __all__ = [
@@ -24,5 +26,6 @@ __all__ = [
     "Watching",
     "__version__",
     "guard",
+    "step",
     "watch",
 ]

@@ -458,6 +458,11 @@ impl Watch {
         py.detach(|| self.lock().last_values(&values));
     }
 
+    /// Whether the training itself has broken, as far as that has been noticed.
+    fn has_broken(&self) -> bool {
+        self.lock().has_broken()
+    }
+
     /// Whether the parameters have changed since they were gone through.
     fn has_unseen_values(&self) -> bool {
         self.lock().has_unseen_values()

@@ -33,7 +33,7 @@ pub struct Judgement {
     pub reason: Option<String>,
     /// What it does instead of learning, where it survived.
     pub misbehaviour: Option<Misbehaviour>,
-    /// Steps the re-run made.
+    /// Steps the re-run made; those that it skipped do not count.
     pub steps: u64,
     /// Loss of its first step.
     pub loss_start: Option<f64>,
@@ -53,11 +53,12 @@ impl Judgement {
     }
 }
 
-/// Whether a re-run repeats the recorded training bit by bit, over the steps below `before`.
+/// Whether a re-run repeats the recorded training bit by bit, over the steps below `before` that it made.
 /// `Err` names the first step that differs.
 pub fn reproduces(recorded: &Run, again: &Run, before: u64) -> Result<(), u64> {
+    let from = again.began_at;
     let mut others = again.steps.iter().filter(|step| step.step < before).peekable();
-    for step in recorded.steps.iter().filter(|step| step.step < before) {
+    for step in recorded.steps.iter().filter(|step| (from..before).contains(&step.step)) {
         while others.next_if(|other| other.step < step.step).is_some() {}
         match others.peek() {
             Some(other) if other.step == step.step && other.loss_bits == step.loss_bits => {}
@@ -69,9 +70,10 @@ pub fn reproduces(recorded: &Run, again: &Run, before: u64) -> Result<(), u64> {
     Ok(())
 }
 
-/// Judges a re-run that was to make `planned` steps, whose intervention could first matter in step `matters_from`.
+/// Judges a re-run that was to go on up to step `planned`, whose intervention could first matter in step `matters_from`.
 pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Judgement {
-    let steps = again.steps.last().map_or(0, |step| step.step + 1);
+    let end = again.steps.last().map_or(0, |step| step.step + 1);
+    let steps = end.saturating_sub(again.began_at);
     let loss_start = again.steps.first().and_then(|step| step.loss);
     let loss_end = mean_loss(tail(&again.steps));
     let judged =
@@ -89,7 +91,7 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
         let op = &again_break.producer.op;
         return judged(Verdict::Broke, Some(format!("broke at step {} in {op}", again_break.step)));
     }
-    if steps < planned && again.ending != Some(Ending::Completed) {
+    if end < planned && again.ending != Some(Ending::Completed) {
         return judged(Verdict::Unstable, Some(format!("the re-run ended by itself after {steps} steps")));
     }
     match learns(recorded, again) {
@@ -101,12 +103,12 @@ pub fn judge(recorded: &Run, again: &Run, matters_from: u64, planned: u64) -> Ju
     }
 }
 
-/// Judges the first `steps` steps of a re-run, whose intervention matters from the first one on.
-pub fn judge_start(recorded: &Run, again: &Run, steps: u64) -> Judgement {
+/// Judges a re-run up to step `end`, whose intervention matters from the first one on.
+pub fn judge_start(recorded: &Run, again: &Run, end: u64) -> Judgement {
     let mut start = again.clone();
-    start.steps.retain(|step| step.step < steps);
-    start.first_break = start.first_break.filter(|found| found.step < steps);
-    judge(recorded, &start, 0, steps)
+    start.steps.retain(|step| step.step < end);
+    start.first_break = start.first_break.filter(|found| found.step < end);
+    judge(recorded, &start, 0, end)
 }
 
 /// What a surviving re-run does instead of learning.
@@ -134,9 +136,15 @@ impl Misbehaviour {
 
 /// Whether the loss of a surviving re-run behaves; `Err` says what it does instead.
 fn learns(recorded: &Run, again: &Run) -> Result<(), Misbehaviour> {
-    let (Some(start), Some(end)) = (mean_loss(head(&again.steps)), mean_loss(tail(&again.steps))) else {
+    let begins_late = again.began_at > 0;
+    // A run that begins late has learned most of what it will: a single batch of a high loss must not count for more.
+    let level = if begins_late { median_loss } else { mean_loss };
+    let (Some(start), Some(end)) = (level(head(&again.steps)), level(tail(&again.steps))) else {
         return Ok(());
     };
+    let before = before_break(recorded, again.began_at);
+    // … and goes up and down as it did when all was well.
+    let start = if begins_late { before.map_or(start, |before| before.max(start)) } else { start };
     // Losses may be negative (likelihoods), so what counts is the way in relation to the size.
     let size = start.abs().max(end.abs()).max(f64::MIN_POSITIVE);
     if end - start > (RUNS_AWAY - 1.0) * start.abs().max(f64::MIN_POSITIVE) && end - start > 0.5 * size {
@@ -160,13 +168,7 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), Misbehaviour> {
     if (start - end) / size >= LEAST_PROGRESS {
         return Ok(());
     }
-    let before_break: Vec<Step> = recorded
-        .steps
-        .iter()
-        .filter(|step| recorded.first_break.as_ref().is_none_or(|first| step.step < first.step))
-        .cloned()
-        .collect();
-    match mean_loss(tail(&before_break)) {
+    match before {
         Some(before) if end <= before + 0.1 * before.abs() => Ok(()),
         // A break in the very first steps leaves nothing to compare with.
         None if end <= start + 0.1 * size => Ok(()),
@@ -174,11 +176,31 @@ fn learns(recorded: &Run, again: &Run) -> Result<(), Misbehaviour> {
     }
 }
 
+/// The loss of the last steps before the break; of a re-run that began with a later step than the first one, the highest
+/// level of the steps between.
+fn before_break(recorded: &Run, began_at: u64) -> Option<f64> {
+    let is_before = |step: &Step| recorded.first_break.as_ref().is_none_or(|first| step.step < first.step);
+    let steps: Vec<Step> =
+        recorded.steps.iter().filter(|step| step.step >= began_at && is_before(step)).cloned().collect();
+    if began_at == 0 {
+        return mean_loss(tail(&steps));
+    }
+    steps.windows(AVERAGED).filter_map(median_loss).max_by(f64::total_cmp)
+}
+
 /// The median of the first losses.
 fn first_loss(steps: &[Step]) -> Option<f64> {
     let mut losses: Vec<f64> = steps.iter().take(FIRST).filter_map(|step| step.loss).collect();
     losses.sort_by(f64::total_cmp);
     losses.get(losses.len() / 2).copied().filter(|loss| loss.is_finite())
+}
+
+/// The higher one of two in the middle.
+fn median_loss(steps: &[Step]) -> Option<f64> {
+    let mut losses: Vec<f64> =
+        steps.iter().filter_map(|step| step.loss).filter(|loss| loss.is_finite()).collect();
+    losses.sort_by(f64::total_cmp);
+    losses.get(losses.len() / 2).copied()
 }
 
 fn head(steps: &[Step]) -> &[Step] {
@@ -267,6 +289,24 @@ mod tests {
         assert!(judged.is_too_weak() && !judged.stands_still(), "{judged:?}");
         let start = judge_start(&falling(20), &later, 40);
         assert_eq!((start.verdict, start.steps), (Verdict::Survived, 40));
+    }
+
+    #[test]
+    fn a_run_that_begins_late_is_measured_by_what_the_loss_was_then() {
+        let noisy = |step: u64| 0.05 + 0.03 * ((step * 7 % 11) as f64 / 10.0);
+        let mut recorded = run((0..400).map(noisy));
+        recorded.first_break = None;
+        let mut late = run((0..200).map(|step| if step == 195 { 2.0 } else { noisy(step + 300) }));
+        for step in &mut late.steps {
+            step.step += 300;
+        }
+        late.began_at = 300;
+        let judged = judge(&recorded, &late, 0, 500);
+        assert_eq!((judged.verdict, judged.steps), (Verdict::Survived, 200), "{judged:?}");
+        for step in &mut late.steps[100..] {
+            step.loss = step.loss.map(|loss| 3.0 * loss);
+        }
+        assert!(judge(&recorded, &late, 0, 500).is_too_weak(), "its loss is three times as high to the end");
     }
 
     #[test]

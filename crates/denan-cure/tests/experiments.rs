@@ -33,6 +33,10 @@ impl<F: Fn(&Intervention) -> bool> Rerun for Rules<F> {
         self.jobs
     }
 
+    fn begins_at(&self, _: &str) -> u64 {
+        0
+    }
+
     fn blamed(&self, run: &Run) -> Vec<BlamedSample> {
         let left_out = match self.reruns.last() {
             Some(Intervention::DropSamples { indices, .. }) => indices.clone(),

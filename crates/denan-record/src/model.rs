@@ -29,6 +29,8 @@ pub struct Run {
     pub forecasts: Vec<Forecast>,
     /// What a guard did to keep the training alive, in order.
     pub acts: Vec<Act>,
+    /// Step that a re-run began with, where it skipped those before. Never on a record either.
+    pub began_at: u64,
     /// Step in which the intervention of a re-run first changed something. Re-runs leave no record, so
     /// this is never on one.
     pub intervened_at: Option<u64>,

@@ -37,6 +37,10 @@ pub struct Plan {
     /// Keep the training alive: skip bad steps, go back to good states. A break ends it only once the guard has given up.
     /// Of PyTorch alone.
     pub guard: bool,
+    /// Keep states of the training, with one of which a re-run may begin. Of PyTorch alone.
+    pub keep_states: Option<KeepStates>,
+    /// Skip the steps before a state that was kept, and begin with it.
+    pub restart: Option<Restart>,
     /// The one thing that is different in this run.
     pub intervention: Option<Intervention>,
     /// Keep what the program writes away from the user's files. Only in a run that is not the user's own.
@@ -58,6 +62,38 @@ pub struct Scratch {
     pub training_began: Option<f64>,
     /// When this run began.
     pub began: f64,
+}
+
+/// Where states of a training are kept, each in a file `STEP.state`, and how often.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeepStates {
+    /// A folder.
+    pub folder: PathBuf,
+    /// Seconds until the first one and from one to the next, at least.
+    pub seconds: f64,
+}
+
+/// A state that a run begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// The file.
+    pub file: PathBuf,
+    /// Optimizer steps that were done when it was kept.
+    pub step: u64,
+}
+
+impl KeepStates {
+    /// The states in the folder, by the steps that were done when they were kept.
+    pub fn kept(&self) -> Vec<Restart> {
+        let names = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let state = |file: PathBuf| {
+            let step = file.file_name()?.to_str()?.strip_suffix(".state")?.parse().ok()?;
+            Some(Restart { file, step })
+        };
+        let mut states: Vec<Restart> = names.filter_map(|entry| state(entry.path())).collect();
+        states.sort_by_key(|state| state.step);
+        states
+    }
 }
 
 /// Which samples are gone through forward and loss only.

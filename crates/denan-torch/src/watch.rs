@@ -136,6 +136,8 @@ pub struct Watch {
     looks_ahead: bool,
     pub(crate) entering: Entering,
     pub(crate) step: StepFigures,
+    /// The first one that is followed: another than 0 where the run begins with a state that was kept.
+    first_step: u64,
     pub(crate) steps_done: u64,
     /// Steps that wait for their losses, and those after them.
     pub(crate) waiting: VecDeque<Waiting>,
@@ -183,6 +185,7 @@ impl Watch {
             (Some(check), Some(look)) => Some(check.min(look)),
             (check, look) => check.or(look),
         };
+        let first_step = plan.restart.as_ref().map_or(0, |restart| restart.step);
         Self {
             plan,
             teller,
@@ -196,10 +199,11 @@ impl Watch {
             looks_ahead: false,
             entering: Entering::default(),
             step: StepFigures::default(),
-            steps_done: 0,
+            first_step,
+            steps_done: first_step,
             waiting: VecDeque::new(),
             pace: if rank.is_some() { Pace::in_step(always_from) } else { Pace::new(always_from) },
-            clean_before: 0,
+            clean_before: first_step,
             forecasters: Default::default(),
             forecasts: FxHashMap::default(),
             step_began: Duration::ZERO,
@@ -293,7 +297,7 @@ impl Watch {
     pub fn wants_look(&self, ahead: u64) -> bool {
         let (from, step) = (self.plan.look_from, self.steps_done + ahead);
         let goes_on = self.first_break.is_none() || self.is_evaluations;
-        goes_on && from.is_some_and(|from| step == 0 || step >= from)
+        goes_on && from.is_some_and(|from| step == self.first_step || step >= from)
     }
 
     /// The next operations are those of a step that is looked at closely.
@@ -317,7 +321,8 @@ impl Watch {
 
     /// Tells the operations of the first step, if it was looked at.
     fn tell_first_graph(&mut self) {
-        if self.looks && !self.looks_ahead && self.steps_done == 0 && self.first_break.is_none() {
+        if self.looks && !self.looks_ahead && self.steps_done == self.first_step && self.first_break.is_none()
+        {
             let graph = self.look.graph(&self.places, None, 0);
             self.teller.tell(Event::Graph(Box::new(graph)));
         }
@@ -369,7 +374,7 @@ impl Watch {
         let window = Some(Window { kernel, stride });
         let is_known =
             |node: &Node| node.op == op && node.window == window && (place.is_none() || node.place == place);
-        if self.steps_done > 0 || self.pools.iter().any(is_known) {
+        if self.steps_done > self.first_step || self.pools.iter().any(is_known) {
             return;
         }
         self.pools.push(Node {
@@ -562,7 +567,7 @@ impl Watch {
     }
 
     /// Whether the training itself has broken.
-    pub(crate) fn has_broken(&self) -> bool {
+    pub fn has_broken(&self) -> bool {
         self.first_break.is_some() && !self.is_evaluations
     }
 

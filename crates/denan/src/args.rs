@@ -92,6 +92,10 @@ pub struct RunArguments {
     /// Seconds that all re-runs together may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub cure_budget: u64,
+    /// Seconds from one state of a PyTorch training to the next, with one of which re-runs begin where the steps of its loop
+    /// are known (Lightning, Transformers, `denan.step`); 0 keeps none.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0, value_parser = seconds)]
+    pub state_every: f64,
     /// Write the best cure's patch to a file that is not there yet, as a unified diff for `git apply` or `patch -p1`.
     #[arg(long, value_name = "FILE")]
     pub patch: Option<PathBuf>,
@@ -179,4 +183,12 @@ pub enum ColorChoice {
     Always,
     /// Never.
     Never,
+}
+
+/// A number of seconds that is not negative.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
+        _ => Err("a number of seconds, 0 or more".to_owned()),
+    }
 }

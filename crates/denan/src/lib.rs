@@ -24,6 +24,7 @@ mod result;
 mod scratch;
 mod session;
 mod sources;
+mod states;
 mod terminal;
 mod watching;
 

@@ -12,7 +12,7 @@ use crate::launch::Launch;
 use crate::session::{self, Output, Watched};
 use crate::terminal::Terminal;
 use denan_record::event::Event;
-use denan_record::plan::{self, Plan};
+use denan_record::plan::{self, Plan, Restart};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -138,14 +138,24 @@ impl Scratch {
         if self.folder.is_none() {
             return session::watch(launch, plan, Output::Hidden, deadline, None, |_| {});
         }
-        self.announce(terminal);
+        self.announce(plan.restart.is_some(), terminal);
         let entered = self.enter(launch).map_err(|source| Error::File {
             action: "make a scratch folder for a re-run in",
             path: std::env::temp_dir(),
             source,
             help: "set TMPDIR to a folder with room, and start in a folder with fewer files".to_owned(),
         })?;
-        let plan = Plan { scratch: Some(entered.plan.clone()), ..plan };
+        let restart =
+            plan.restart.map(|restart| entered.own_copy(restart)).transpose().map_err(|source| {
+                Error::File {
+                    action: "put the state of the training into a scratch folder in",
+                    path: std::env::temp_dir(),
+                    source,
+                    help: "set TMPDIR to a folder with room, or keep no states with --state-every 0"
+                        .to_owned(),
+                }
+            })?;
+        let plan = Plan { scratch: Some(entered.plan.clone()), restart, ..plan };
         let watched = session::watch(&entered.launch, plan, Output::Hidden, deadline, None, |_| {});
         let outside = entered.outside();
         if !outside.is_empty() && !self.is_told.swap(true, Ordering::Relaxed) {
@@ -154,11 +164,11 @@ impl Scratch {
         watched
     }
 
-    fn announce(&self, terminal: &Terminal) {
+    fn announce(&self, begins_late: bool, terminal: &Terminal) {
         if self.is_announced.swap(true, Ordering::Relaxed) {
             return;
         }
-        let time = self.time_to_break().filter(|time| *time >= LONG);
+        let time = self.time_to_break().filter(|time| *time >= LONG && !begins_late);
         let time = time
             .map_or(String::new(), |time| format!("; up to the break it takes about {} s", time.as_secs()));
         terminal.say(&format!("re-runs work in a scratch folder; what they write is thrown away{time}"));
@@ -253,6 +263,14 @@ impl Drop for Entered {
 }
 
 impl Entered {
+    /// The state that a run begins with as a file of its scratch folder, where the run is sure to see it.
+    fn own_copy(&self, restart: Restart) -> io::Result<Restart> {
+        let file = self.plan.folder.join("restart.state");
+        std::fs::hard_link(&restart.file, &file)
+            .or_else(|_| std::fs::copy(&restart.file, &file).map(|_| ()))?;
+        Ok(Restart { file, ..restart })
+    }
+
     /// Paths outside of the noted folders that the run would have written.
     fn outside(&self) -> Vec<PathBuf> {
         let root = self.plan.folder.join("outside");

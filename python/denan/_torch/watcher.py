@@ -86,6 +86,12 @@ class Watcher:
             from denan._torch import interventions
 
             self.intervention = interventions.of(plan["intervention"], self)
+        # Who takes the steps of the program's loop, where it tells of them.
+        self.restart = None
+        if plan.get("restart") is not None or plan.get("keep-states") is not None:
+            from denan._torch import restart
+
+            self.restart = restart.of(plan, self)
 
     # The beginning and the end
 
@@ -173,8 +179,24 @@ class Watcher:
     def is_screening(self):
         return self.screen is not None and self.screen.is_active
 
+    @property
+    def is_skipping(self):
+        """Whether the steps before the one that a re-run begins with are being skipped."""
+        return self.restart is not None and self.restart.is_skipping
+
+    def take_step(self, number, parts):
+        """Whether a step of the program's loop, which begins, is to be made."""
+        return self.restart is None or self.restart.take(number, parts)
+
+    def begin_drawing(self, what):
+        """A loader is about to draw random numbers, maybe."""
+        if self.restart is not None:
+            self.restart.draws.begin(what)
+
     def enter_look(self, *, ahead=0):
         """Begins to look at each operation, if the step that begins is one to be looked at."""
+        if self.is_skipping:
+            return
         if self.begin().wants_look(ahead):
             if self.look is None:
                 from denan._torch.look import Look
@@ -196,6 +218,8 @@ class Watcher:
 
     def see_evaluation(self, output):
         """What a network has made of a batch in evaluation mode."""
+        if self.is_skipping:
+            return
         began = time.perf_counter()
         fetched = self.evaluating
         if not fetched:
@@ -257,14 +281,15 @@ class Watcher:
                 keep = []
                 core.entered(place, memory.handed(tensor, keep))
             came.append((tensor, place, taken))
-        if self.look is not None:
+        if self.look is not None or self.is_skipping:
             self.look_at_batch(came)
         self.spent += time.perf_counter() - began
 
     def look_at_batch(self, came):
         self.recent.append(came)
-        for tensor, place, taken in came:
-            self.look.is_batch(tensor, place, taken)
+        if self.look is not None:
+            for tensor, place, taken in came:
+                self.look.is_batch(tensor, place, taken)
 
     # The backward pass
 
@@ -427,6 +452,8 @@ class Watcher:
 
     def before_update(self, optimizer, args, kwargs):
         """An optimizer steps. Where a closure makes the gradients, its update begins as that has made them."""
+        if self.is_skipping:
+            return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if self.is_screening:
             self.screen.forget_gradients(optimizer)
@@ -554,6 +581,8 @@ class Watcher:
         return memory.handed(tensor, keep)
 
     def after_update(self, optimizer, args, kwargs):
+        if self.is_skipping:
+            return
         if self.is_screening:
             self.updating.clear()
             return
@@ -603,7 +632,7 @@ class Watcher:
 
     def begin_scaled_update(self):
         """A scaler has nothing to unscale where nothing was run backward."""
-        return "skip" if self.is_screening else None
+        return "skip" if self.is_screening or self.is_skipping else None
 
     def end_scaled_step(self):
         """A loss scaler has stepped; if no optimizer ran, it skipped the step on purpose."""

@@ -28,6 +28,9 @@ pub trait Rerun {
     /// How many re-runs may go on at the same time.
     fn jobs(&self) -> usize;
 
+    /// The step that a re-run with an intervention of this name begins with: another than 0 where a state was kept.
+    fn begins_at(&self, intervention: &str) -> u64;
+
     /// Who is to blame for a re-run's break, when it is followed back to samples.
     fn blamed(&self, run: &Run) -> Vec<BlamedSample>;
 
@@ -114,7 +117,7 @@ fn rank(verdict: Verdict) -> u8 {
 
 fn one(recorded: &Run, rule: &str, id: &str, blamed: &[BlamedSample], rerun: &mut dyn Rerun) -> Experiment {
     let mut dropped = Vec::new();
-    let planned = steps_to_outlive(recorded, rule);
+    let planned = steps_to_outlive(recorded, rule, rerun.begins_at(id));
     let attempt = match id {
         "drop-samples" => drop_samples(recorded, blamed, rerun, planned, &mut dropped),
         id => offers::offer(recorded, rule, id).and_then(|offer| try_all(recorded, rerun, planned, offer)),
@@ -133,7 +136,8 @@ pub fn stronger(recorded: &Run, too_weak: &Experiment, rerun: &mut dyn Rerun) ->
     let within = offer[0].iter().position(|candidate| candidate == weak)?;
     offer[0].drain(..=within);
     offer.retain(|group| !group.is_empty());
-    let attempt = try_all(recorded, rerun, steps_to_outlive(recorded, rule), offer);
+    let planned = steps_to_outlive(recorded, rule, rerun.begins_at(id));
+    let attempt = try_all(recorded, rerun, planned, offer);
     let found = Experiment::of(recorded, rule, id, attempt, Vec::new());
     (found.cure.verdict == Verdict::Survived).then_some(found)
 }
@@ -386,9 +390,27 @@ fn probes(low: usize, high: usize, jobs: usize) -> Vec<usize> {
     probes
 }
 
-/// How many steps a re-run makes, to be past the break that a cause has led to.
-pub fn steps_to_outlive(recorded: &Run, rule: &str) -> u64 {
-    verdict::steps_to_outlive(break_step(recorded), DRIFTS.contains(&rule))
+/// The step up to which a re-run goes that begins with step `began_at`, to be past the break that a cause has led to.
+pub fn steps_to_outlive(recorded: &Run, rule: &str, began_at: u64) -> u64 {
+    let way = break_step(recorded).saturating_sub(began_at);
+    began_at + verdict::steps_to_outlive(way, DRIFTS.contains(&rule))
+}
+
+/// Whether an intervention of this name is the same thing when the training has gone on without it for a while. What makes
+/// another network of it, other batches, another optimizer or another schedule is not.
+pub fn may_begin_late(id: &str) -> bool {
+    const LATE: [&str; 9] = [
+        "drop-samples",
+        "clamp-inputs",
+        "safe-op",
+        "float32",
+        "scale-loss",
+        "lower-learning-rate",
+        "clip-gradients",
+        "raise-epsilon",
+        "weight-decay",
+    ];
+    LATE.contains(&id)
 }
 
 /// The step that broke; 0 where none did.

@@ -80,6 +80,7 @@ fn run(db: &Connection) -> Result<Run> {
         data: if has_graphs { graph::read_data(db)? } else { Vec::new() },
         forecasts: if has_graphs { forecasts(db)? } else { Vec::new() },
         acts: acts(db)?,
+        began_at: 0,
         intervened_at: None,
         notes: rows(db, "SELECT text FROM note ORDER BY id", [], |row| row.get(0))?,
         ending: db

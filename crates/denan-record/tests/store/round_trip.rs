@@ -203,6 +203,7 @@ fn run() -> impl Strategy<Value = Run> {
                 data: Vec::new(),
                 forecasts: Vec::new(),
                 acts: Vec::new(),
+                began_at: 0,
                 intervened_at: None,
                 notes,
                 ending,

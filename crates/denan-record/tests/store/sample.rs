@@ -183,6 +183,7 @@ pub fn broken_run() -> Run {
                 file: Some("model.pt".into()),
             },
         ],
+        began_at: 0,
         intervened_at: None,
         notes: vec!["the program set its own seed".into()],
         ending: Some(Ending::StoppedAfterBreak),

@@ -4,7 +4,7 @@ use crate::args::CureChoice;
 use crate::commands::rerun::Rerunner;
 use crate::error::Error;
 use crate::sources::SourceFiles;
-use denan_cure::experiments::{self, Experiment};
+use denan_cure::experiments::{self, Experiment, Rerun as _};
 use denan_cure::patch::{PatchContext, SourceTree as _, applied, patch, unified_diff, unified_diff_in};
 use denan_cure::verdict::{judge, judge_start};
 use denan_diagnose::{Context, blamed_samples, diagnose};
@@ -54,6 +54,14 @@ pub fn prove(
     experiments::follow(&mut result.causes, &experiments);
     result.cures.extend(experiments.into_iter().map(|experiment| experiment.cure));
     result.cures.sort_by_key(|cure| cure.verdict != Verdict::Survived);
+    let is_late = |cure: &Cure| cure.steps > 0 && rerunner.begins_at(&cure.intervention) > 0;
+    if let (Some(restart), true) = (&rerunner.restart, result.cures.iter().any(is_late)) {
+        result.notes.push(format!(
+            "re-runs began with step {}, whose state the first run had kept: what they prove holds from there on; with \
+             --state-every 0 they begin at the beginning",
+            restart.step
+        ));
+    }
     let seconds = began.elapsed().as_secs_f64();
     let first_run = rerunner.scratch.time_to_break().map(|time| time.as_secs_f64());
     let times_first_run = first_run.filter(|time| *time > 0.0).map(|time| seconds / time);
@@ -103,8 +111,9 @@ fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, 
     };
     rerunner.terminal.say(&format!("running {} with the patch", patch.file));
     // Longer than the experiment: what only puts the break off is no cure.
-    let steps = LONGER * experiments::steps_to_outlive(run, &cure.rule);
-    let again = match rerunner.patched(&patch.file, &text, steps) {
+    let began_at = rerunner.begins_at(&cure.intervention);
+    let steps = began_at + LONGER * (experiments::steps_to_outlive(run, &cure.rule, began_at) - began_at);
+    let again = match rerunner.patched(&patch.file, &text, &cure.intervention, steps) {
         Ok(again) => again,
         Err(reason) => {
             cure.reason = Some(format!("the patch was not run: {reason}"));
@@ -117,7 +126,7 @@ fn try_patch(cure: &mut Cure, patch: Patch, run: &Run, rerunner: &Rerunner<'_>, 
         cure.patch = Some(Patch { ran: Some(judged.verdict), ..patch });
         return;
     }
-    let lasts_as_long = || judge_start(run, &again, cure.steps).verdict == Verdict::Survived;
+    let lasts_as_long = || judge_start(run, &again, began_at + cure.steps).verdict == Verdict::Survived;
     let is_put_off = judged.is_too_weak() && lasts_as_long();
     let why = judged.reason.unwrap_or_else(|| "it does not survive".to_owned());
     if is_put_off {

@@ -109,6 +109,7 @@ pub fn demo(
         patch: None,
         keep_going: false,
         guard: false,
+        state_every: 0.0,
         screen: false,
         command,
     };

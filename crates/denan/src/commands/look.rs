@@ -25,7 +25,7 @@ pub struct Looked {
 pub fn closely(
     told: &mut Collected,
     rank: u32,
-    rerunner: &Rerunner<'_>,
+    rerunner: &mut Rerunner<'_>,
     records: Option<&mut Records>,
     notes: &mut Vec<String>,
 ) -> Looked {
@@ -61,23 +61,29 @@ fn look(
     run: &mut Run,
     rank: u32,
     between: (u64, u64),
-    rerunner: &Rerunner<'_>,
+    rerunner: &mut Rerunner<'_>,
     notes: &mut Vec<String>,
 ) -> Looked {
-    let (since, step) = narrow(between, rank, rerunner);
-    rerunner.terminal.say(&format!("running it again up to step {step}, to see each operation"));
-    let plan = Plan {
-        look_from: Some(since.saturating_sub(1)),
-        look_at_once: run.optimizer.is_none(),
-        ..rerunner.plan(step + 1)
-    };
-    let again = match rerunner.rerun_one(plan) {
-        Ok(watched) => watched.of_rank(rank).run,
+    let (again, step) = match look_once(run, rank, between, rerunner) {
+        Ok(looked) => looked,
         Err(reason) => {
             notes.push(format!("where it broke is not known more closely: {reason}"));
             return Looked { again: None, repeats: true };
         }
     };
+    if let (Some(restart), Some(differs)) = (&rerunner.restart, first_difference(run, &again, step)) {
+        let failed = again.notes.iter().find_map(|note| note.strip_prefix("the state was not put back: "));
+        notes.push(match failed {
+            Some(why) => format!("re-runs begin at the beginning, not with step {}: {why}", restart.step),
+            None => format!(
+                "re-runs begin at the beginning: with the state that was kept at step {} the training does not go on \
+                 as it did (its loss differs at step {differs}); give denan.step all that a step changes",
+                restart.step
+            ),
+        });
+        rerunner.restart = None;
+        return look(run, rank, between, rerunner, notes);
+    }
     let differs = first_difference(run, &again, step);
     if differs.is_none() && again.first_break.is_none() {
         // Not even a close look finds anything: the machine, which a cause will say.
@@ -123,6 +129,28 @@ fn look(
     Looked { again: None, repeats: false }
 }
 
+/// The run once more with a close look at the steps that may have been the breaking one, and the last of these.
+///
+/// # Errors
+/// It could not be run, or there is no time left.
+fn look_once(
+    run: &Run,
+    rank: u32,
+    between: (u64, u64),
+    rerunner: &Rerunner<'_>,
+) -> Result<(Run, u64), String> {
+    let from = rerunner.restart.as_ref();
+    let from = from.map_or(String::new(), |restart| format!(" from step {} on", restart.step));
+    let (since, step) = narrow(between, rank, rerunner);
+    rerunner.terminal.say(&format!("running it again{from} up to step {step}, to see each operation"));
+    let plan = Plan {
+        look_from: Some(since.saturating_sub(1)),
+        look_at_once: run.optimizer.is_none(),
+        ..rerunner.plan(step + 1)
+    };
+    Ok((rerunner.rerun_one(plan)?.of_rank(rank).run, step))
+}
+
 /// The first step that may have been the breaking one and the last, in fewer steps than are dear to look at: another run
 /// goes through all gradients and values from there on.
 fn narrow((since, noticed): (u64, u64), rank: u32, rerunner: &Rerunner<'_>) -> (u64, u64) {
@@ -157,7 +185,11 @@ fn adopt(run: &mut Run, again: &Run) -> bool {
     }
     for parameter in &mut run.parameters {
         let of_again = again.parameters.iter().find(|other| other.slot == parameter.slot);
-        parameter.first_update = of_again.and_then(|other| other.first_update).or(parameter.first_update);
+        // Where it skipped steps it did not see the first ones.
+        let first = of_again
+            .and_then(|other| other.first_update)
+            .filter(|first| again.began_at == 0 || *first > again.began_at);
+        parameter.first_update = first.or(parameter.first_update);
     }
     if !is_broken_closely(again) {
         return false;
@@ -180,7 +212,7 @@ fn first_difference(run: &Run, again: &Run, until: u64) -> Option<u64> {
         at.ok().map(|at| &again.steps[at])
     };
     let last = again.first_break.as_ref().map_or(until, |found| found.step.min(until));
-    let steps = run.steps.iter().filter(|step| step.step < last);
+    let steps = run.steps.iter().filter(|step| (again.began_at..last).contains(&step.step));
     steps
         .filter(|step| of(step.step).is_none_or(|other| other.loss_bits != step.loss_bits))
         .map(|step| step.step)

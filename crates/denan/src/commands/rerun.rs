@@ -5,11 +5,11 @@ use crate::launch::Launch;
 use crate::scratch::Scratch;
 use crate::session::Watched;
 use crate::terminal::Terminal;
-use denan_cure::experiments::Rerun;
+use denan_cure::experiments::{Rerun, may_begin_late};
 use denan_diagnose::{Context, blamed_samples};
 use denan_finding::BlamedSample;
 use denan_record::model::Run;
-use denan_record::plan::{Intervention, Plan};
+use denan_record::plan::{Intervention, Plan, Restart};
 use denan_record::tape::Tape;
 use std::path::Path;
 use std::time::Instant;
@@ -24,6 +24,8 @@ pub struct Rerunner<'a> {
     pub rank: u32,
     /// Seed of the first run.
     pub seed: u64,
+    /// The state that re-runs begin with; none if they begin at the beginning.
+    pub restart: Option<Restart>,
     /// Annotations of the data set.
     pub annotations: &'a AnnotationFiles,
     /// When the time for re-runs is used up.
@@ -51,6 +53,7 @@ impl Rerunner<'_> {
             stop_after_break: true,
             stop_at_step: Some(steps),
             check_from: Some(0),
+            restart: self.restart.clone(),
             ..Plan::default()
         }
     }
@@ -63,15 +66,17 @@ impl Rerunner<'_> {
         self.rerun_in(self.scratch, plan)
     }
 
-    /// A re-run without any intervention of the program with another text of one of its files.
+    /// A re-run without any intervention of the program with another text of one of its files, which does the same as an
+    /// intervention of this name.
     ///
     /// # Errors
     /// The file is none of those that a re-run can have changed; or as for [`rerun_one`](Self::rerun_one).
-    pub fn patched(&self, file: &str, text: &str, steps: u64) -> Result<Run, String> {
+    pub fn patched(&self, file: &str, text: &str, intervention: &str, steps: u64) -> Result<Run, String> {
         let scratch = self.scratch.with_file(Path::new(file), text);
         let scratch =
             scratch.ok_or_else(|| format!("{file} is none of the files that a re-run has a copy of"))?;
-        Ok(self.rerun_in(&scratch, self.plan(steps))?.of_rank(self.rank).run)
+        let restart = self.restart.clone().filter(|_| may_begin_late(intervention));
+        Ok(self.rerun_in(&scratch, Plan { restart, ..self.plan(steps) })?.of_rank(self.rank).run)
     }
 
     fn rerun_in(&self, scratch: &Scratch, plan: Plan) -> Result<Watched, String> {
@@ -79,8 +84,12 @@ impl Rerunner<'_> {
         if Instant::now() > self.deadline {
             return Err(NO_TIME.to_owned());
         }
+        let began_at = plan.restart.as_ref().map_or(0, |restart| restart.step);
         let watched = scratch.watch(self.launch, plan, Some(self.deadline), self.terminal);
-        let watched = watched.map_err(|error| error.to_string())?;
+        let mut watched = watched.map_err(|error| error.to_string())?;
+        for told in watched.ranks.values_mut() {
+            told.run.began_at = began_at;
+        }
         if watched.status.is_some() { Ok(watched) } else { Err(NO_TIME.to_owned()) }
     }
 }
@@ -92,7 +101,8 @@ impl Rerun for Rerunner<'_> {
             let running: Vec<_> = interventions
                 .iter()
                 .map(|intervention| {
-                    let plan = Plan { intervention: Some(intervention.clone()), ..this.plan(steps) };
+                    let restart = this.restart.clone().filter(|_| may_begin_late(intervention.id()));
+                    let plan = Plan { intervention: Some(intervention.clone()), restart, ..this.plan(steps) };
                     scope.spawn(move || this.rerun_one(plan).map(|watched| watched.of_rank(this.rank).run))
                 })
                 .collect();
@@ -105,6 +115,10 @@ impl Rerun for Rerunner<'_> {
 
     fn jobs(&self) -> usize {
         self.jobs
+    }
+
+    fn begins_at(&self, intervention: &str) -> u64 {
+        self.restart.as_ref().filter(|_| may_begin_late(intervention)).map_or(0, |restart| restart.step)
     }
 
     fn blamed(&self, run: &Run) -> Vec<BlamedSample> {

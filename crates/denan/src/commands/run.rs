@@ -15,6 +15,7 @@ use crate::result;
 use crate::scratch::Scratch;
 use crate::session::{self, Output};
 use crate::sources::SourceFiles;
+use crate::states::States;
 use crate::terminal::Terminal;
 use denan_finding::{NextCommand, Outcome, RunResult, act_in_words};
 use denan_record::event::Event;
@@ -68,8 +69,18 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
             None
         }
     };
-    let plan =
-        Plan { seed, stop_after_break: !arguments.keep_going, guard: arguments.guard, ..Plan::default() };
+    // A guard goes back to states of its own, by which the training is another one.
+    let states = match can_screen && !arguments.guard && arguments.state_every > 0.0 {
+        true => States::every(arguments.state_every).ok(),
+        false => None,
+    };
+    let plan = Plan {
+        seed,
+        stop_after_break: !arguments.keep_going,
+        guard: arguments.guard,
+        keep_states: states.as_ref().map(States::plan),
+        ..Plan::default()
+    };
     let mut warned = false;
     let mut acts = 0;
     let mut noticed = false;
@@ -113,17 +124,19 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let (rank, status) = (watched.telling_rank(), watched.status);
     let mut told = watched.of_rank(rank);
     let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
+    let noticed = told.run.first_break.as_ref().map(|found| told.noticed_since.unwrap_or(found.step));
     let mut rerunner = Rerunner {
         launch: &launch,
         scratch: &scratch,
         rank,
         seed,
+        restart: noticed.and_then(|step| states.as_ref()?.before(step)),
         annotations: &annotations,
         deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
         terminal,
         jobs: common.jobs.into(),
     };
-    let looked = look::closely(&mut told, rank, &rerunner, records.as_mut(), &mut notes);
+    let looked = look::closely(&mut told, rank, &mut rerunner, records.as_mut(), &mut notes);
     let run = &told.run;
     let record = records.as_ref().and_then(|records| records.path_of(rank));
     if let Some(error) = records.and_then(Records::finish) {
