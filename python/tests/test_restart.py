@@ -2,7 +2,12 @@
 
 import copy
 import importlib.util
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -103,6 +108,28 @@ def test_numbers_that_begin_again_keep_no_state(run):
     assert (ran.code, ran.cause) == (1, "log-of-zero"), ran.said
     assert len(notes_of(ran, "numbers of steps are to rise")) == 1
     assert "from step" not in ran.said
+
+
+def test_states_are_gone_when_a_run_is_interrupted(tmp_path):
+    text = curriculum().replace("range(40)", "range(4000)").replace("if epoch < 12 else hard", "")
+    (tmp_path / "train.py").write_text(text)
+    (tmp_path / "temporary").mkdir()
+    command = [sys.executable, "-m", "denan", "run", "--state-every", "0.05", "train.py"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    started = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        for _ in range(600):
+            if list((tmp_path / "temporary").glob("denan-states-*/*.state")):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("no state was kept")
+        os.killpg(started.pid, signal.SIGINT)
+        assert started.wait(60) == -signal.SIGINT
+        assert not list((tmp_path / "temporary").glob("denan-states-*"))
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
 
 
 def test_without_denan_run_a_step_is_to_be_made_and_a_part_without_a_state_is_a_mistake():

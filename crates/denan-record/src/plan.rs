@@ -82,20 +82,6 @@ pub struct Restart {
     pub step: u64,
 }
 
-impl KeepStates {
-    /// The states in the folder, by the steps that were done when they were kept.
-    pub fn kept(&self) -> Vec<Restart> {
-        let names = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let state = |file: PathBuf| {
-            let step = file.file_name()?.to_str()?.strip_suffix(".state")?.parse().ok()?;
-            Some(Restart { file, step })
-        };
-        let mut states: Vec<Restart> = names.filter_map(|entry| state(entry.path())).collect();
-        states.sort_by_key(|state| state.step);
-        states
-    }
-}
-
 /// Which samples are gone through forward and loss only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Screen {

@@ -1,6 +1,7 @@
 //! A command that can be started as often as the experiments need.
 
 use crate::error::Error;
+use crate::temporary::Temporary;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +21,7 @@ pub struct Launch {
     pub source: Source,
     /// Folder of a copy of the program, kept as long as it may be started.
     #[expect(dead_code, reason = "held for its end, when it removes the folder")]
-    pub kept: Option<std::sync::Arc<tempfile::TempDir>>,
+    pub kept: Option<std::sync::Arc<Temporary>>,
 }
 
 /// What denan knows of a program's source.

@@ -25,6 +25,7 @@ mod scratch;
 mod session;
 mod sources;
 mod states;
+mod temporary;
 mod terminal;
 mod watching;
 

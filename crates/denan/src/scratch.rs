@@ -10,6 +10,7 @@
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::session::{self, Output, Watched};
+use crate::temporary::Temporary;
 use crate::terminal::Terminal;
 use denan_record::event::Event;
 use denan_record::plan::{self, Plan, Restart};
@@ -42,9 +43,6 @@ const MOST_OF_KEPT: u64 = 256 * 1024;
 const MOST_KEPT: u64 = 32 * 1024 * 1024;
 /// Bytes from which on something that was made before the training began is a data set and no settings.
 const DATA_BYTES: u64 = 64 * 1024;
-/// How often it is tried to remove a scratch folder, and how long it is waited in between.
-const TRIES_TO_REMOVE: u32 = 10;
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 /// Time up to the break from which on a re-run's is worth a word.
 const LONG: Duration = Duration::from_secs(20);
 
@@ -195,8 +193,8 @@ impl Scratch {
 
     /// Makes a fresh folder that stands for the user's.
     fn enter(&self, launch: &Launch) -> io::Result<Entered> {
-        let temporary = tempfile::Builder::new().prefix("denan-scratch-").tempdir()?;
-        let base = temporary.path().canonicalize()?;
+        let temporary = Temporary::new("denan-scratch-")?;
+        let base = temporary.path().to_owned();
         let root = base.join("root");
         self.noted.build(&root, &self.replaced)?;
         let training = self.heard.lock().unwrap_or_else(PoisonError::into_inner).training;
@@ -224,7 +222,7 @@ impl Scratch {
             training_began: training.map(seconds),
             began: seconds(SystemTime::now()),
         };
-        Ok(Entered { launch, plan, temporary })
+        Ok(Entered { launch, plan, _temporary: temporary })
     }
 
     /// The arguments, with the script's absolute path in the scratch folder.
@@ -247,19 +245,8 @@ impl Scratch {
 struct Entered {
     launch: Launch,
     plan: plan::Scratch,
-    temporary: tempfile::TempDir,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        // Workers of a run that was ended may still be writing. What never goes is the system's to clean up.
-        for _ in 0..TRIES_TO_REMOVE {
-            match std::fs::remove_dir_all(self.temporary.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(BETWEEN_TRIES),
-                _ => return,
-            }
-        }
-    }
+    /// Removed when the run is over.
+    _temporary: Temporary,
 }
 
 impl Entered {

@@ -3,18 +3,18 @@
 //! The first run writes them (`denan._torch.restart`), where the steps of its loop are known. They lie in a temporary folder
 //! and are gone when denan is.
 
+use crate::temporary::Temporary;
 use denan_record::plan::{KeepStates, Restart};
 use std::io;
-use tempfile::TempDir;
+use std::path::PathBuf;
 
 /// Steps that are to lie between a state and the break: what goes wrong has begun before it shows.
 const MARGIN: u64 = 50;
 
 /// The folder of the states.
 pub struct States {
-    /// Removed when this goes.
-    _folder: TempDir,
-    keep: KeepStates,
+    folder: Temporary,
+    seconds: f64,
 }
 
 impl States {
@@ -23,21 +23,31 @@ impl States {
     /// # Errors
     /// The folder cannot be made.
     pub fn every(seconds: f64) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("denan-states-").tempdir()?;
-        let keep = KeepStates { folder: folder.path().canonicalize()?, seconds };
-        Ok(Self { _folder: folder, keep })
+        Ok(Self { folder: Temporary::new("denan-states-")?, seconds })
     }
 
     /// What the first run is told.
     pub fn plan(&self) -> KeepStates {
-        self.keep.clone()
+        KeepStates { folder: self.folder.path().to_owned(), seconds: self.seconds }
     }
 
     /// The last state that lies well before a step; the first one, if none lies so far before it.
     pub fn before(&self, step: u64) -> Option<Restart> {
-        let kept = self.keep.kept();
+        let kept = self.kept();
         let well_before = kept.iter().rfind(|state| state.step + MARGIN <= step);
         well_before.or_else(|| kept.first().filter(|state| state.step < step)).cloned()
+    }
+
+    /// The states in the folder, the earliest first.
+    fn kept(&self) -> Vec<Restart> {
+        let names = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
+        let state = |file: PathBuf| {
+            let step = file.file_name()?.to_str()?.strip_suffix(".state")?.parse().ok()?;
+            Some(Restart { file, step })
+        };
+        let mut states: Vec<Restart> = names.filter_map(|entry| state(entry.path())).collect();
+        states.sort_by_key(|state| state.step);
+        states
     }
 }
 

@@ -17,6 +17,7 @@ use crate::cache;
 use crate::error::Error;
 use crate::host::Host;
 use crate::launch::{Launch, Source};
+use crate::temporary::Temporary;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ pub fn watched(typed: &Launch, host: &Host, say: &dyn Fn(&str)) -> Result<Option
         detail: format!("what it would have run cannot be read: {error}"),
     })?;
     // The next build of a program of this name, from whatever workspace, replaces the original.
-    let kept = tempfile::Builder::new().prefix("denan-program-").tempdir()?;
+    let kept = Temporary::new("denan-program-")?;
     let program = kept.path().join(captured.program.file_name().unwrap_or_default());
     std::fs::copy(&captured.program, &program)?;
     Ok(Some(Launch {
