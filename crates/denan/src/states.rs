@@ -38,6 +38,11 @@ impl States {
         well_before.or_else(|| kept.first().filter(|state| state.step < step)).cloned()
     }
 
+    /// Why no states were kept, where the training's loop would have allowed it.
+    pub fn given_up(&self) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join("why")).ok()
+    }
+
     /// The states in the folder, the earliest first.
     fn kept(&self) -> Vec<Restart> {
         let names = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();

@@ -125,12 +125,18 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
     let mut told = watched.of_rank(rank);
     let annotations = AnnotationFiles::of_command(&launch.arguments, launch.folder.as_deref());
     let noticed = told.run.first_break.as_ref().map(|found| told.noticed_since.unwrap_or(found.step));
+    let restart = noticed.and_then(|step| states.as_ref()?.before(step));
+    if noticed.is_some()
+        && let Some(why) = states.as_ref().and_then(States::given_up)
+    {
+        notes.push(format!("re-runs begin at the beginning, since no states were kept: {why}"));
+    }
     let mut rerunner = Rerunner {
         launch: &launch,
         scratch: &scratch,
         rank,
         seed,
-        restart: noticed.and_then(|step| states.as_ref()?.before(step)),
+        restart,
         annotations: &annotations,
         deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
         terminal,

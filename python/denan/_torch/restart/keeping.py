@@ -58,7 +58,10 @@ class Keeping:
         self.close_steps += 1
         # Right behind an update no gradients are on their way.
         if self.close_steps > draws.AHEAD + 1 and self.updates > updates:
-            self.keep(number, parts)
+            try:
+                self.keep(number, parts)
+            except Exception as error:
+                self.give_up(f"{type(error).__name__}: {error}")
         return True
 
     def begin(self, parts):
@@ -104,23 +107,20 @@ class Keeping:
             "generators": draws.taken(),
         }
         path = os.path.join(self.folder, f"{steps}.state")
-        try:
-            torch.save(content, path + ".part")
-            os.rename(path + ".part", path)
-        except Exception as error:
-            self.give_up(str(error))
-            return
+        torch.save(content, path + ".part")
+        os.rename(path + ".part", path)
         self.files.append(path)
         for old in self.files[:-KEPT]:
             os.remove(old)
         del self.files[:-KEPT]
 
     def give_up(self, why):
-        """No states any more: re-runs begin at the beginning, which is no reason to stop watching."""
+        """No states any more: re-runs begin at the beginning. That is of interest only where something breaks."""
         self.is_over = True
-        self.watcher.begin().note(f"no states of the training are kept for re-runs: {why}")
         for name in os.listdir(self.folder):
             os.remove(os.path.join(self.folder, name))
+        with open(os.path.join(self.folder, "why"), "w", encoding="utf-8") as file:
+            file.write(why)
 
 
 def tensors_of(content):

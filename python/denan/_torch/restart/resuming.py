@@ -14,8 +14,11 @@ class Resuming:
     def __init__(self, watcher, plan):
         self.watcher = watcher
         self.draws = draws.Draws()
-        # On the processor and, as far as that can be, where it lies on the disk; parts copy from it.
-        self.content = torch.load(plan["file"], map_location="cpu", weights_only=False, mmap=True)
+        try:
+            # On the processor and, as far as that can be, where it lies on the disk; parts copy from it.
+            self.content = torch.load(plan["file"], map_location="cpu", weights_only=False, mmap=True)
+        except Exception as error:
+            self.give_up(f"it cannot be read: {error}")
         self.draws.known = self.content["draws"]
         self.is_skipping = True
         self.own = None

@@ -91,6 +91,9 @@ def _follow_lightning(trainer):
     except AttributeError:
         # Of another version; its runs begin at the beginning.
         return
+    if "run" in vars(automatic):
+        # A second fit of the same trainer.
+        return
     monitors = [callback for callback in trainer.callbacks if getattr(callback, "monitor", None) is not None]
 
     def parts():
