@@ -1,7 +1,7 @@
 //! `clamp-inputs`, `normalize-inputs`, `replace-anchors`: other values for data that enter at a line.
 
 use super::super::number::two_digits;
-use denan_anchors::kmeans;
+use denan_anchors::{Settings, Sizes, cluster};
 use denan_diagnose::facts;
 use denan_record::model::{DataSeen, Run};
 use denan_record::plan::{Entrance, Intervention};
@@ -72,7 +72,8 @@ pub(super) fn anchors(recorded: &Run) -> Result<Intervention, String> {
     if table.targets.len() < count || count == 0 {
         return Err(format!("{} boxes on the record are too few for {count} anchors", table.targets.len()));
     }
-    let sizes = kmeans(&table.targets, count, SEED);
+    let settings = Settings { count, seed: SEED, ..Settings::default() };
+    let sizes = cluster(&Sizes::of(&table.targets), &settings).anchors;
     let values = match table.width {
         2 => sizes.into_iter().flatten().collect(),
         // Boxes keep their centre.
