@@ -1,5 +1,7 @@
 //! The sizes of a data set's boxes, each once with its number.
 
+/// Cells per doubling of a side of what is drawn: 9 % each.
+const CELLS_OF_A_PICTURE: f64 = 8.0;
 /// Cells of a grid, 24 bytes each.
 const MOST_CELLS: usize = 1 << 21;
 
@@ -37,6 +39,12 @@ impl Sizes {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.widths.is_empty()
+    }
+
+    /// Fewer sizes that stand for all of them, each with its number of boxes: for a picture.
+    pub fn thinned(&self) -> Vec<([f64; 2], f64)> {
+        let thinned = self.coarser(CELLS_OF_A_PICTURE);
+        (0..thinned.len()).map(|at| (thinned.get(at), thinned.weights[at])).collect()
     }
 
     /// How many boxes there are.

@@ -24,6 +24,7 @@
 #![deny(missing_docs)]
 
 mod act;
+pub mod anchors;
 mod escape;
 pub mod finding;
 pub mod number;

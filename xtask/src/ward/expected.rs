@@ -133,6 +133,11 @@ impl Case {
         self.engine
     }
 
+    /// Whether it is a Python script, and no page.
+    pub fn is_script(&self) -> bool {
+        self.source.extension().is_some_and(|extension| extension == "py")
+    }
+
     /// Whether it is known what cures it.
     pub fn expects_cure(&self) -> bool {
         self.sick.as_ref().is_some_and(|sick| sick.cure.is_some())

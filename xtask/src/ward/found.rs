@@ -208,14 +208,15 @@ impl Denan {
             root: self.root.clone(),
             // A step of PyTorch is not carried out again from its record.
             replay: (cure && case.engine() == Engine::Burn).then(|| self.replay(&record)),
-            patched: (cure && case.engine() == Engine::Torch).then(|| self.patched(case, &patch)),
+            // The script of a page lies in a temporary folder, to which no path of a patch leads.
+            patched: (cure && case.engine() == Engine::Torch && case.is_script())
+                .then(|| self.patched(case, &patch)),
         })
     }
 
     /// What the sick script of a case prints once its patch is applied, as a user would.
     fn patched(&self, case: &Case, patch: &Path) -> Result<Option<String>, String> {
-        let is_script = case.source.extension().is_some_and(|extension| extension == "py");
-        if !patch.is_file() || !is_script {
+        if !patch.is_file() {
             return Ok(None);
         }
         let failed = |error: std::io::Error| format!("it cannot be made: {error}");
@@ -242,7 +243,7 @@ impl Denan {
     /// variant takes no argument.
     fn script(&self, case: &Case, variant: Variant) -> Result<Vec<OsString>, String> {
         let is_healthy = matches!(variant, Variant::Healthy);
-        if case.source.extension().is_some_and(|extension| extension == "py") {
+        if case.is_script() {
             let mut words = vec![case.source.clone().into_os_string()];
             words.extend((is_healthy && case.sick.is_some()).then(|| "--healthy".into()));
             return Ok(words);

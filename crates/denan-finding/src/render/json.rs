@@ -13,8 +13,12 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
-    let document = Document::new(result, style.sources);
-    let json = serde_json::to_string_pretty(&document).expect("its keys are strings");
+    written(&Document::new(result, style.sources))
+}
+
+/// A document as text that is safe to show.
+pub(super) fn written(document: &impl Serialize) -> String {
+    let json = serde_json::to_string_pretty(document).expect("its keys are strings");
     let mut safe = String::with_capacity(json.len() + 1);
     // Such characters occur only inside strings, where JSON lets them be written out. What it has
     // to write out, serde_json has: the line feeds left are those of the layout.
@@ -47,6 +51,11 @@ impl Serialize for Number {
             to.serialize_str("-Infinity")
         }
     }
+}
+
+/// Numbers that may be non-finite.
+pub(crate) fn numbers<S: Serializer>(values: &[f64; 4], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(|value| Number(*value)))
 }
 
 /// Sentences, in which a no-break space is a matter of display only.

@@ -1,5 +1,7 @@
 //! How a result is shown: one file per format.
 
+mod anchor_plot;
+mod anchors;
 mod concise;
 mod full;
 mod json;
@@ -8,6 +10,9 @@ mod source;
 mod words;
 
 use crate::finding::RunResult;
+pub use anchor_plot::anchors_svg;
+pub use anchors::render_anchors;
+pub(crate) use json::numbers;
 
 /// The result as text, ending in a line feed unless it is empty.
 ///
