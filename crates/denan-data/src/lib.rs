@@ -1,0 +1,24 @@
+//! Readers of data sets: files that people and other programs wrote, read within bounds.
+//!
+//! [`labels::read`] reads the boxes of a labelled data set in the layout of Pascal VOC, COCO or YOLO into a
+//! [`labels::LabelSet`]. What cannot be read is told as a [`labels::Problem`], and the rest is still read.
+//!
+//! ```
+//! use denan_data::labels::{self, Format};
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(
+//!     folder.path().join("one.xml"),
+//!     "<annotation><filename>one.jpg</filename><object><name>cell</name><bndbox>\
+//!      <xmin>9</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object></annotation>",
+//! )?;
+//! let set = labels::read(&[folder.path().to_owned()])?;
+//! assert_eq!(set.format, Format::Voc);
+//! assert_eq!(set.images[0].boxes[0].corners, [9.0, 2.0, 9.0, 8.0], "as annotated: this box has no width");
+//! assert!(set.problems.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![deny(missing_docs)]
+
+pub mod labels;
