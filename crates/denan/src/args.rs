@@ -1,7 +1,9 @@
 //! The command line.
 
+mod anchors;
 mod replay;
 
+pub use anchors::{AnchorUpdate, AnchorsArguments, Ignored, Resize, Size};
 pub use replay::{Operation, ReplayArguments, Setting};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -64,6 +66,8 @@ pub enum Command {
     },
     /// Carries the breaking step of a record out again, operation by operation, as it was or with a change.
     Replay(ReplayArguments),
+    /// Anchor boxes for the labels of a data set (Pascal VOC, COCO, YOLO), by k-means on IoU.
+    Anchors(AnchorsArguments),
     /// Prints completions for a shell.
     Completions {
         /// Which shell.

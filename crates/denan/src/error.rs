@@ -52,6 +52,14 @@ pub enum Error {
         /// The way out.
         help: String,
     },
+    /// There is nothing to look at.
+    #[error("{what}\n  help: {help}")]
+    NothingThere {
+        /// What was looked for.
+        what: String,
+        /// The way out.
+        help: String,
+    },
     /// There is no such cause.
     #[error("there is no cause `{id}`{suggestion}\n  help: `denan explain` lists all causes")]
     UnknownCause {
@@ -74,8 +82,8 @@ impl Error {
         matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// Every failure of denan is exit code 2.
+    /// Every failure of denan is exit code 2, and nothing to look at 3.
     pub fn exit_code(&self) -> u8 {
-        2
+        if matches!(self, Self::NothingThere { .. }) { 3 } else { 2 }
     }
 }

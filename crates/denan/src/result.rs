@@ -101,7 +101,8 @@ pub fn show(
     Ok(exit_code(result))
 }
 
-fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
+/// Writes the machine-readable result.
+pub fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(|source| Error::File {
         action: "write",
         path: path.to_owned(),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod anchors;
 pub mod completions;
 mod cures;
 pub mod demo;
