@@ -10,8 +10,8 @@ use serde::Serialize;
 const INDENT: &str = "    ";
 /// Boxes that are named one by one.
 const MOST_BOXES: usize = 8;
-/// Columns of the longest bar of a sweep.
-const BAR: f64 = 32.0;
+/// Columns of the longest bar of a sweep, and of the shortest.
+const BARS: (f64, f64) = (32.0, 4.0);
 
 /// The result as text. `color` and `width` are those of the terminal.
 pub fn render_anchors(result: &AnchorsResult, format: Format, color: bool, width: usize) -> String {
@@ -106,8 +106,12 @@ fn sweep(page: &mut Page, result: &AnchorsResult) {
     let Some(sweep) = &result.sweep else { return };
     page.blank();
     page.heading(Ink::Bold, "other numbers of anchors, by their mean IoU:");
+    let ends = sweep.points.iter().map(|point| point.mean_iou);
+    let (low, high) = ends.fold((f64::INFINITY, 0.0_f64), |(low, high), iou| (low.min(iou), high.max(iou)));
     for point in &sweep.points {
-        let bar = "█".repeat((point.mean_iou * BAR).round() as usize);
+        // What matters is where they rise, and all of them are high.
+        let rise = (point.mean_iou - low) / (high - low).max(1e-3);
+        let bar = "█".repeat((BARS.1 + rise * (BARS.0 - BARS.1)).round() as usize);
         let knee = if sweep.knee == Some(point.k) { "  more bring less from here on" } else { "" };
         page.line(&[
             (Ink::Plain, &format!("{INDENT}{:>3}  {:.4}  ", point.k, point.mean_iou)),

@@ -1,5 +1,6 @@
 //! The program as its users call it: exit codes, messages, documents.
 
+mod anchors;
 mod bad_input;
 mod explain;
 mod protocol;
