@@ -128,3 +128,15 @@ fn deep_segmentations_are_skipped() {
         with(&format!(r#"{{"image_id": 1, "segmentation": {deep}, "bbox": [1, 1, 1, 1]}}"#));
     assert_eq!((boxes(&set).len(), problems.len()), (1, 0));
 }
+
+#[test]
+fn json_of_another_shape_is_no_set() {
+    for json in [
+        r#"{"images": []}"#,
+        r#"{"images": [], "annotations": {"1": []}}"#,
+        r#"{"images": 3, "annotations": []}"#,
+    ] {
+        let folder = folder(&[("a.json", json.as_bytes())]);
+        assert!(error(folder.path()).starts_with("`DIR` holds no labels"), "{json}");
+    }
+}
