@@ -133,7 +133,8 @@ impl<'f> Set<'f> {
             let place = Place::Line(error.line() as u64);
             match set.has_images || set.has_annotations {
                 true => {
-                    set.is_cut = true;
+                    // A list of another shape belongs to something else, too.
+                    set.is_cut = !error.is_data();
                     let message = format!("{}; what follows is not read", shown(&error));
                     set.problems.push(Problem::at(file, place, message));
                 }

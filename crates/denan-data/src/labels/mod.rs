@@ -27,7 +27,7 @@ pub use error::{Error, Found, Sources};
 pub use problem::{Place, Problem};
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The labels of a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,23 +116,17 @@ pub fn read(paths: &[PathBuf]) -> Result<LabelSet, Error> {
     }
     problems.sort_by(|a, b| a.file.cmp(&b.file));
 
-    let found = all.iter().filter(|part| part.label_files > 0);
-    let found: Vec<Found> = found
-        .map(|part| Found { format: part.format, files: part.label_files, first: part.first_file() })
-        .collect();
     let sources = Sources(paths.to_vec());
-    match &found[..] {
-        [] => Err(Error::NoLabels { sources, problems }),
-        [only] => {
-            let format = only.format;
-            let part =
-                all.into_iter().find(|part| part.format == format).unwrap_or_else(|| Part::new(format));
-            let mut images = part.images;
-            images.sort_by(|a, b| a.file.cmp(&b.file));
-            Ok(LabelSet { format, images, classes: part.classes, problems })
-        }
-        _ => Err(Error::Mixed { sources, found }),
+    let found: Vec<Found> = all.iter().filter_map(Part::found).collect();
+    if found.len() > 1 {
+        return Err(Error::Mixed { sources, found });
     }
+    let Some(part) = all.into_iter().find(|part| part.label_files > 0) else {
+        return Err(Error::NoLabels { sources, problems });
+    };
+    let Part { format, mut images, classes, .. } = part;
+    images.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(LabelSet { format, images, classes, problems })
 }
 
 /// What the files of one format hold.
@@ -158,12 +152,12 @@ impl Part {
         }
     }
 
-    fn count_file(&mut self, file: &std::path::Path) {
+    fn count_file(&mut self, file: &Path) {
         self.label_files += 1;
         self.first.get_or_insert_with(|| file.to_owned());
     }
 
-    fn first_file(&self) -> PathBuf {
-        self.first.clone().unwrap_or_default()
+    fn found(&self) -> Option<Found> {
+        Some(Found { format: self.format, files: self.label_files, first: self.first.clone()? })
     }
 }

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Largest XML, YOLO or YAML file that is read, in bytes. One file describes one image.
+/// Largest XML or YOLO file that is read, in bytes. One file describes one image.
 const MOST_BYTES: u64 = 64 << 20;
+/// Largest list of class names that is read, in bytes.
+const MOST_BYTES_OF_NAMES: u64 = 4 << 20;
 
 /// A file's text, and what was wrong with its bytes.
 pub(super) struct Text {
@@ -15,9 +17,14 @@ pub(super) struct Text {
     pub problem: Option<Problem>,
 }
 
-/// Reads a file.
+/// Reads a file of labels.
 pub(super) fn read(file: &Path) -> Result<Text, Problem> {
     read_at_most(file, MOST_BYTES)
+}
+
+/// Reads a file of class names.
+pub(super) fn read_names(file: &Path) -> Result<Text, Problem> {
+    read_at_most(file, MOST_BYTES_OF_NAMES)
 }
 
 fn read_at_most(file: &Path, most_bytes: u64) -> Result<Text, Problem> {

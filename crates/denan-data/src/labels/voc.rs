@@ -89,7 +89,7 @@ fn parse(file: &Path, xml: &str) -> Result<Annotation, Refused> {
                 Ok(None) => match resolve_predefined_entity(&reference) {
                     Some(text) => value.push_str(text),
                     None => {
-                        annotation.unknown_entity(line_of(xml, at), &reference);
+                        annotation.unknown_entity(&reference, || line_of(xml, at));
                         value.push_str(&format!("&{};", &*reference));
                     }
                 },
@@ -240,11 +240,11 @@ impl Annotation {
     }
 
     /// Told once a file: a hostile one would have millions.
-    fn unknown_entity(&mut self, line: u64, entity: &str) {
+    fn unknown_entity(&mut self, entity: &str, line: impl FnOnce() -> u64) {
         if std::mem::take(&mut self.tells_entities) {
             let message =
                 format!("{} is no entity of XML and is not expanded", quoted(&format!("&{entity};")));
-            self.problems.push(Problem::at(&self.image.file, Place::Line(line), message));
+            self.problems.push(Problem::at(&self.image.file, Place::Line(line()), message));
         }
     }
 }

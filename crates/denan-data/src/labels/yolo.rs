@@ -3,7 +3,7 @@
 //! `x` and `y` are the centre, all in sides of the image. A line with more numbers is a polygon for segmentation or an
 //! oriented box (Ultralytics, "Instance Segmentation Datasets Overview"); its bounds are the box.
 
-use super::files::{Candidate, Files};
+use super::files::Files;
 use super::image_beside::Images;
 use super::problem::quoted;
 use super::yolo_names::Names;
@@ -18,52 +18,47 @@ const OTHER_TEXTS: [&str; 9] =
 /// Reads all label files among the text files.
 pub(super) fn read(files: &Files, paths: &[PathBuf]) -> Part {
     let mut part = Part::new(Format::Yolo);
-    let mut texts = Vec::new();
+    if files.txt.is_empty() {
+        return part;
+    }
+    let mut names_problems = Vec::new();
+    let names = Names::find(&files.names, paths, &mut names_problems);
+    let mut images = Images::default();
     let mut folders = HashSet::new();
-    let mut bytes_problems = Vec::new();
+    let (mut blank, mut other) = (Vec::new(), Vec::new());
     for candidate in &files.txt {
-        match text::read(&candidate.path) {
-            Ok(text) => {
-                let kind = Kind::of(&text.text);
-                let is_labels = kind == Kind::Labels || kind == Kind::Blank && candidate.is_named;
-                if is_labels {
-                    part.count_file(&candidate.path);
-                    folders.extend(candidate.path.parent().map(Path::to_owned));
-                    bytes_problems.extend(text.problem);
+        let file = candidate.path.as_path();
+        match text::read(file) {
+            Ok(text) => match Kind::of(&text.text) {
+                Kind::Blank if !candidate.is_named => blank.push(file),
+                Kind::Other => other.push(candidate),
+                Kind::Labels | Kind::Blank => {
+                    part.count_file(file);
+                    folders.extend(file.parent());
+                    part.problems.extend(text.problem);
+                    part.add(file, &text.text, &names, &mut images);
                 }
-                texts.push((candidate, kind));
-            }
+            },
             Err(problem) => part.problems.push(problem),
         }
     }
-    for (candidate, _) in texts.iter().filter(|(candidate, kind)| candidate.is_named && *kind == Kind::Other)
-    {
-        let message = "is not read: most of its lines are not `class x y width height`";
-        part.problems.push(Problem::of_file(&candidate.path, message));
-    }
-    if part.label_files == 0 {
-        return part;
-    }
-    part.problems.append(&mut bytes_problems);
 
-    let names = Names::find(&files.names, paths, &mut part.problems);
-    let mut images = Images::default();
-    for (candidate, kind) in texts {
-        let file = &candidate.path;
+    for candidate in other {
+        let file = candidate.path.as_path();
         let is_beside = file.parent().is_some_and(|folder| folders.contains(folder));
-        match kind {
-            Kind::Other => {
-                if !candidate.is_named && is_beside && !is_other_text(file) {
-                    let message = "is not read: most of its lines are not `class x y width height`";
-                    part.problems.push(Problem::of_file(file, message));
-                }
-            }
-            // An image without objects has an empty label file.
-            Kind::Blank if is_other_text(file) && !candidate.is_named => {}
-            Kind::Blank | Kind::Labels => part.add(candidate, &names, &mut images),
+        if candidate.is_named || is_beside && !is_other_text(file) {
+            let message = "is not read: most of its lines are not `class x y width height`";
+            part.problems.push(Problem::of_file(file, message));
         }
     }
-    part.classes = names.in_order();
+    if part.label_files > 0 {
+        // An image without objects has an empty label file, but an empty text file alone says nothing.
+        for file in blank.into_iter().filter(|file| !is_other_text(file)) {
+            part.add(file, "", &names, &mut images);
+        }
+        part.problems.append(&mut names_problems);
+        part.classes = names.in_order();
+    }
     part
 }
 
@@ -100,12 +95,7 @@ fn is_other_text(file: &Path) -> bool {
 }
 
 impl Part {
-    fn add(&mut self, candidate: &Candidate, names: &Names, images: &mut Images) {
-        let file = &candidate.path;
-        let text = match text::read(file) {
-            Ok(text) => text.text,
-            Err(problem) => return self.problems.push(problem),
-        };
+    fn add(&mut self, file: &Path, text: &str, names: &Names, images: &mut Images) {
         let beside = images.of(file, &mut self.problems);
         let sides = beside.size.unwrap_or([1.0, 1.0]);
         let mut boxes = Vec::new();
@@ -137,7 +127,7 @@ impl Part {
             boxes.push(LabelledBox { index, class, corners, is_crowd: false, is_difficult: false });
         }
         self.images.push(LabelledImage {
-            file: file.clone(),
+            file: file.to_owned(),
             image: beside.name,
             size: beside.size,
             is_normalised: beside.size.is_none(),

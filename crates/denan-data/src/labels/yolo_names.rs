@@ -65,7 +65,7 @@ impl Names {
         files.sort_by_key(|file| !is_yaml(file));
         let mut first = Self::default();
         for file in files {
-            let read = match text::read(&file) {
+            let read = match text::read_names(&file) {
                 Ok(text) if is_yaml(&file) => Self::of_yaml(&file, &text.text, problems),
                 Ok(text) => Self::of_list(&text.text),
                 Err(problem) => {
@@ -134,8 +134,11 @@ fn list(folder: &Path) -> Vec<PathBuf> {
 struct Reading {
     /// Collections that are open.
     depth: usize,
+    is_document_mapping: bool,
     /// The key of the document's mapping whose value comes next, or within which events come.
     key: Option<String>,
+    /// Whether the collection below the document's mapping is a key and not a value.
+    is_key: bool,
     /// In `names`: the key whose value comes next.
     number: Option<String>,
     /// Whether `names` is a mapping from numbers to names, and not a list.
@@ -146,28 +149,33 @@ struct Reading {
 
 impl Reading {
     fn take(&mut self, event: Event<'_>, names: &mut Names) {
-        let in_names = self.depth == 2 && self.key.as_deref() == Some("names");
+        let in_names = self.depth == 2 && self.is_document_mapping && self.key.as_deref() == Some("names");
         match event {
             Event::MappingStart(..) | Event::SequenceStart(..) => {
-                if self.depth == 1 {
-                    self.is_mapping = matches!(event, Event::MappingStart(..));
-                    // A key that is itself a collection has no name.
-                    names.with_keypoints |= self.key.get_or_insert_default() == "kpt_shape";
-                } else if in_names {
-                    self.name(String::new(), names);
+                let is_mapping = matches!(event, Event::MappingStart(..));
+                match self.depth {
+                    0 => self.is_document_mapping = is_mapping,
+                    1 => {
+                        self.is_mapping = is_mapping;
+                        self.is_key = self.key.is_none();
+                        names.with_keypoints |=
+                            self.key.as_deref() == Some("kpt_shape") && self.is_document_mapping;
+                    }
+                    _ if in_names => self.name(String::new(), names),
+                    _ => {}
                 }
                 self.depth += 1;
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 self.depth = self.depth.saturating_sub(1);
                 if self.depth == 1 {
-                    self.key = None;
+                    // After a key that is a collection, which has no name, comes its value.
+                    self.key = self.is_key.then(String::new);
                 }
             }
-            Event::Scalar(text, ..) if self.depth == 1 => match self.key.take() {
-                None => self.key = Some(text.into_owned()),
-                Some(_) => {}
-            },
+            Event::Scalar(text, ..) if self.depth == 1 => {
+                self.key = if self.key.is_none() { Some(text.into_owned()) } else { None };
+            }
             Event::Scalar(text, ..) if in_names => self.name(text.into_owned(), names),
             Event::Alias(_) if self.depth == 1 => {
                 self.has_alias |= self.key.take().is_some_and(|key| key == "names");
@@ -220,7 +228,7 @@ mod tests {
         check("# COCO\nnames:\n  0: person # one\n  2: car\n", &[(0, "person"), (2, "car")]);
         check("download: |\n  names: no\nnames: {7: x}", &[(7, "x")]);
         check("a: {names: [no]}\nb:\n  names: [no]\n", &[]);
-        check("[names, a]", &[]);
+        check("[names, [a]]", &[]);
         check("names: one", &[]);
     }
 
@@ -229,6 +237,7 @@ mod tests {
         check("names: [a, [b], {c: d}, e]", &[(0, "a"), (3, "e")]);
         check("names: {0: [x, y], 1: b, z: c}", &[(1, "b")]);
         check("? [names]\n: [a]\nnames: [b]", &[(0, "b")]);
+        check("? {a: b}\n: a\nnames: [b]", &[(0, "b")]);
     }
 
     #[test]
