@@ -1,8 +1,8 @@
 //! Looks into the annotation file of a sample, for the causes.
 
+use denan_data::labels;
 use denan_diagnose::{AnnotatedBox, Annotations};
 use denan_record::model::Sample;
-use quick_xml::events::Event;
 use std::path::{Path, PathBuf};
 
 /// Annotation files in the folders that the training's command names.
@@ -39,70 +39,20 @@ impl AnnotationFiles {
 
 impl Annotations for AnnotationFiles {
     fn boxes(&self, sample: &Sample) -> Option<Vec<AnnotatedBox>> {
-        let path = self.find(sample.name.as_deref()?)?;
-        read_voc(&std::fs::read_to_string(path).ok()?)
+        boxes_of(self.find(sample.name.as_deref()?)?)
     }
 }
 
 /// The boxes of a Pascal VOC annotation; `None` if it is not one.
-fn read_voc(xml: &str) -> Option<Vec<AnnotatedBox>> {
-    let mut reader = quick_xml::Reader::from_str(xml);
-    let mut path: Vec<String> = Vec::new();
-    let mut found = Vec::new();
-    let (mut width, mut height) = (None, None);
-    let mut current: Option<AnnotatedBox> = None;
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(start) => {
-                path.push(start.name().into_inner().to_owned());
-                if path.last().is_some_and(|name| name == "object") {
-                    current = Some(AnnotatedBox {
-                        index: found.len() as u64,
-                        class: None,
-                        xmin: f64::NAN,
-                        ymin: f64::NAN,
-                        xmax: f64::NAN,
-                        ymax: f64::NAN,
-                        image_width: None,
-                        image_height: None,
-                    });
-                }
-            }
-            Event::Text(text) => {
-                let text = text.trim().to_owned();
-                let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-                match (&mut current, &parts[..]) {
-                    (None, [_, "size", "width"]) => width = text.parse().ok(),
-                    (None, [_, "size", "height"]) => height = text.parse().ok(),
-                    (Some(current), [_, "object", "name"]) => current.class = Some(text),
-                    (Some(current), [_, "object", "bndbox", side]) => {
-                        let value = text.parse().ok()?;
-                        match *side {
-                            "xmin" => current.xmin = value,
-                            "ymin" => current.ymin = value,
-                            "xmax" => current.xmax = value,
-                            "ymax" => current.ymax = value,
-                            _ => {}
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            Event::End(_) => {
-                let ended = path.pop();
-                if ended.as_deref() == Some("object") {
-                    found.extend(current.take());
-                }
-            }
-            Event::Eof => break,
-            _ => {}
-        }
-    }
-    for annotated in &mut found {
-        annotated.image_width = width;
-        annotated.image_height = height;
-    }
-    Some(found)
+fn boxes_of(path: PathBuf) -> Option<Vec<AnnotatedBox>> {
+    let [image] = <[_; 1]>::try_from(labels::read(&[path]).ok()?.images).ok()?;
+    let [image_width, image_height] = image.size.map_or([None; 2], |size| size.map(Some));
+    let boxes = image.boxes.into_iter().map(|labelled| {
+        let [xmin, ymin, xmax, ymax] = labelled.corners;
+        let (index, class) = (labelled.index, labelled.class);
+        AnnotatedBox { index, class, xmin, ymin, xmax, ymax, image_width, image_height }
+    });
+    Some(boxes.collect())
 }
 
 #[cfg(test)]
@@ -114,15 +64,14 @@ mod tests {
         let xml = "<annotation><size><width>640</width><height>480</height></size>\
                    <object><name>cell</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>1</xmax><ymax>9</ymax></bndbox></object>\
                    </annotation>";
-        let boxes = read_voc(xml).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cell.xml");
+        std::fs::write(&path, xml).unwrap();
+        let boxes = boxes_of(path.clone()).unwrap();
         assert_eq!(boxes.len(), 1);
         assert_eq!((boxes[0].xmin, boxes[0].xmax, boxes[0].image_width), (1.0, 1.0, Some(640.0)));
         assert_eq!(boxes[0].class.as_deref(), Some("cell"));
-    }
-
-    #[test]
-    fn what_is_no_annotation_has_no_boxes() {
-        assert!(read_voc("<a><b>").is_none_or(|boxes| boxes.is_empty()));
-        assert!(read_voc("<a></b>").is_none());
+        std::fs::write(&path, "<a></b>").unwrap();
+        assert_eq!(boxes_of(path).map(|boxes| boxes.len()), None);
     }
 }

@@ -13,6 +13,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 /// Seed where none is given: the same labels give the same anchors.
 const SEED: u64 = 0;
@@ -22,8 +23,10 @@ pub fn anchors(arguments: &AnchorsArguments, common: &Common, terminal: &Termina
     if let Some(plot) = &arguments.plot {
         check_plot(plot)?;
     }
+    let began = Instant::now();
     let labels = labels::read(&arguments.paths).map_err(of_labels)?;
     let boxes = Boxes::of(&labels, arguments)?;
+    let read = began.elapsed().as_secs_f64();
     let sizes = Sizes::of(&boxes.sides);
     if sizes.is_empty() {
         return Err(Error::NothingThere {
@@ -43,6 +46,10 @@ pub fn anchors(arguments: &AnchorsArguments, common: &Common, terminal: &Termina
         threads: available_parallelism().map_or(1, Into::into),
     };
     let result = found(arguments, &labels, boxes, &sizes, &settings);
+    if common.verbose {
+        let clustered = began.elapsed().as_secs_f64() - read;
+        terminal.say(&format!("labels read in {read:.3} s, clustered in {clustered:.3} s"));
+    }
     if let Some(plot) = &arguments.plot {
         draw(plot, &anchors_svg(&result, &sizes.thinned()))?;
     }
