@@ -40,9 +40,13 @@ def wait_for_torch(plan_text: str) -> None:
     waiting = {"numpy": seed_numpy, "torch": watch_torch}
     if scratch is not None:
         waiting.update(scratch.WATCHED)
-    for name in list(waiting):
-        if name in sys.modules:
-            waiting.pop(name)(sys.modules[name])
+    when_imported(waiting)
+
+
+def when_imported(waiting):
+    """Has the calls that wait for modules, by their names, made with them: now, or as soon as they are imported."""
+    for name in [name for name in waiting if name in sys.modules]:
+        waiting.pop(name)(sys.modules[name])
     if waiting:
         sys.meta_path.insert(0, _Waiting(waiting))
 

@@ -1,7 +1,8 @@
-//! Readers of data sets: files that people and other programs wrote, read within bounds.
+//! Data sets: readers of files that people and other programs wrote, within bounds, and checks of what they hold.
 //!
 //! [`labels::read`] reads the boxes of a labelled data set in the layout of Pascal VOC, COCO or YOLO into a
-//! [`labels::LabelSet`]. What cannot be read is told as a [`labels::Problem`], and the rest is still read.
+//! [`labels::LabelSet`]. What cannot be read is told as a [`labels::Problem`], and the rest is still read. [`scan`](fn@scan) says what is wrong with labels and their images;
+//! [`page`] explains a check.
 //!
 //! ```
 //! use denan_data::labels::{self, Format};
@@ -21,4 +22,10 @@
 
 #![deny(missing_docs)]
 
+mod checks;
+mod images;
 pub mod labels;
+mod scan;
+
+pub use checks::{ids, page};
+pub use scan::scan;

@@ -30,6 +30,7 @@ pub mod finding;
 pub mod number;
 pub mod patch;
 pub mod render;
+pub mod scan;
 
 pub use act::act_in_words;
 pub use finding::*;

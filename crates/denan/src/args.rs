@@ -68,6 +68,12 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Anchor boxes for the labels of a data set (Pascal VOC, COCO, YOLO), by k-means on IoU.
     Anchors(AnchorsArguments),
+    /// What is wrong with a data set: labels of Pascal VOC, COCO or YOLO and their images.
+    Scan {
+        /// Files or folders with labels.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
     /// Prints completions for a shell.
     Completions {
         /// Which shell.

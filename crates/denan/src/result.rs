@@ -86,23 +86,32 @@ pub fn show(
 ) -> Result<u8, Error> {
     let style = |color| Style { color, width: terminal.width, sources };
     let json = || render(result, Format::Json, &style(false));
+    put_out(common, terminal, json, |format| render(result, format, &style(terminal.color)))?;
+    Ok(exit_code(result))
+}
+
+/// Shows a result as the options say: `json` makes the machine-readable one, `text` that for people.
+pub fn put_out(
+    common: &Common,
+    terminal: &Terminal,
+    json: impl Fn() -> String,
+    text: impl Fn(Format) -> String,
+) -> Result<(), Error> {
     match (common.format, &common.output) {
         (OutputFormat::Json, Some(path)) => write(path, &json())?,
         (OutputFormat::Json, None) => std::io::stdout().lock().write_all(json().as_bytes())?,
         (format, output) => {
             let format = if format == OutputFormat::Full { Format::Full } else { Format::Concise };
-            let text = render(result, format, &style(terminal.color));
-            terminal.show(&text)?;
+            terminal.show(&text(format))?;
             if let Some(path) = output {
                 write(path, &json())?;
             }
         }
     }
-    Ok(exit_code(result))
+    Ok(())
 }
 
-/// Writes the machine-readable result.
-pub fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
+fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(|source| Error::File {
         action: "write",
         path: path.to_owned(),

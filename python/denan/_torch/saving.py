@@ -158,17 +158,16 @@ def _wrap():
         setattr(os, name, guarded)
         if accessor is not None:
             setattr(accessor, name, staticmethod(guarded))
-    late = {
-        "safetensors.torch": _safetensors,
-        "lightning.fabric.utilities.cloud_io": _atomic_save,
-        "lightning_fabric.utilities.cloud_io": _atomic_save,
-        "lightning.fabric.plugins.io.torch_io": _checkpoint_io,
-        "lightning_fabric.plugins.io.torch_io": _checkpoint_io,
-        "transformers.trainer_utils": _rotation,
-    }
-    for name in [name for name in late if name in sys.modules]:
-        late.pop(name)(sys.modules[name])
-    sys.meta_path.insert(0, _arm._Waiting(late))
+    _arm.when_imported(
+        {
+            "safetensors.torch": _safetensors,
+            "lightning.fabric.utilities.cloud_io": _atomic_save,
+            "lightning_fabric.utilities.cloud_io": _atomic_save,
+            "lightning.fabric.plugins.io.torch_io": _checkpoint_io,
+            "lightning_fabric.plugins.io.torch_io": _checkpoint_io,
+            "transformers.trainer_utils": _rotation,
+        }
+    )
 
 
 def replace_everywhere(function, guarded):

@@ -6,13 +6,15 @@ mod concise;
 mod full;
 mod json;
 mod page;
+mod scan;
 mod source;
 mod words;
 
 use crate::finding::RunResult;
 pub use anchor_plot::anchors_svg;
 pub use anchors::render_anchors;
-pub(crate) use json::numbers;
+pub(crate) use json::{numbers, optional_numbers};
+pub use scan::render_scan;
 
 /// The result as text, ending in a line feed unless it is empty.
 ///

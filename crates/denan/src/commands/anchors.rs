@@ -1,7 +1,9 @@
 //! `denan anchors PATH…`: anchor boxes for the labels of a data set.
 
-use crate::args::{AnchorUpdate, AnchorsArguments, Common, Ignored, OutputFormat, Resize, Size};
+use crate::args::{AnchorUpdate, AnchorsArguments, Common, Ignored, Resize, Size};
+use crate::commands::scan::of_labels;
 use crate::error::Error;
+use crate::result::put_out;
 use crate::terminal::Terminal;
 use denan_anchors::{Quality, Settings, Sizes, Update, best_iou, cluster, knee};
 use denan_data::labels::{self, LabelSet, LabelledBox, LabelledImage};
@@ -53,7 +55,8 @@ pub fn anchors(arguments: &AnchorsArguments, common: &Common, terminal: &Termina
     if let Some(plot) = &arguments.plot {
         draw(plot, &anchors_svg(&result, &sizes.thinned()))?;
     }
-    show(&result, common, terminal)?;
+    let text = |format, color| render_anchors(&result, format, color, terminal.width);
+    put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
     Ok(u8::from(result.degenerate_total > 0 || !result.problems.is_empty()))
 }
 
@@ -220,15 +223,6 @@ fn levels(anchors: usize, count: usize) -> Vec<Vec<usize>> {
         .collect()
 }
 
-fn of_labels(error: labels::Error) -> Error {
-    match error {
-        labels::Error::NoLabels { .. } => {
-            Error::NothingThere { what: error.to_string(), help: "denan anchors --help".to_owned() }
-        }
-        _ => Error::NotSupported { what: error.to_string(), help: "denan anchors --help".to_owned() },
-    }
-}
-
 fn check_plot(path: &Path) -> Result<(), Error> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     if !["svg", "html"].contains(&ending) {
@@ -262,23 +256,6 @@ fn unwritten(path: &Path, source: std::io::Error) -> Error {
         path: path.to_owned(),
         source,
         help: "name a file that is not there yet with --plot FILE".to_owned(),
-    }
-}
-
-fn show(result: &AnchorsResult, common: &Common, terminal: &Terminal) -> Result<(), Error> {
-    let json = || render_anchors(result, Format::Json, false, terminal.width);
-    if let Some(path) = &common.output {
-        crate::result::write(path, &json())?;
-    }
-    match common.format {
-        OutputFormat::Json if common.output.is_some() => Ok(()),
-        OutputFormat::Json => Ok(terminal.show(&json())?),
-        OutputFormat::Full => {
-            Ok(terminal.show(&render_anchors(result, Format::Full, terminal.color, terminal.width))?)
-        }
-        OutputFormat::Concise => {
-            Ok(terminal.show(&render_anchors(result, Format::Concise, false, terminal.width))?)
-        }
     }
 }
 

@@ -10,9 +10,13 @@ pub fn explain(id: Option<&str>) -> Result<(), Error> {
         for id in denan_diagnose::ids() {
             writeln!(out, "{id:26}{}", first_sentence(denan_diagnose::page(id).unwrap_or_default()))?;
         }
+        writeln!(out, "\nfound in data sets by `denan scan`:\n")?;
+        for id in denan_data::ids() {
+            writeln!(out, "{id:26}{}", first_sentence(denan_data::page(id).unwrap_or_default()))?;
+        }
         return Ok(());
     };
-    let Some(page) = denan_diagnose::page(id) else {
+    let Some(page) = denan_diagnose::page(id).or_else(|| denan_data::page(id)) else {
         let suggestion = denan_diagnose::closest(id)
             .map(|closest| format!(", did you mean `{closest}`?"))
             .unwrap_or_default();

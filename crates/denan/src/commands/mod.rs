@@ -9,5 +9,6 @@ mod look;
 pub mod replay;
 mod rerun;
 pub mod run;
+pub mod scan;
 mod screen;
 pub mod show;

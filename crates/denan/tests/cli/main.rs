@@ -4,4 +4,5 @@ mod anchors;
 mod bad_input;
 mod explain;
 mod protocol;
+mod scan;
 mod support;

@@ -5,7 +5,6 @@ not evaluate, log, save, stop early or move a schedule. What it counts of its ow
 """
 
 import functools
-import sys
 
 import torch
 
@@ -14,14 +13,13 @@ from denan import _arm, _step
 
 def watch():
     """Waits for the trainers to be imported."""
-    late = {
-        "lightning.pytorch.trainer.trainer": _lightning,
-        "pytorch_lightning.trainer.trainer": _lightning,
-        "transformers.trainer": _transformers,
-    }
-    for name in [name for name in late if name in sys.modules]:
-        late.pop(name)(sys.modules[name])
-    sys.meta_path.insert(0, _arm._Waiting(late))
+    _arm.when_imported(
+        {
+            "lightning.pytorch.trainer.trainer": _lightning,
+            "pytorch_lightning.trainer.trainer": _lightning,
+            "transformers.trainer": _transformers,
+        }
+    )
 
 
 class _Loop:

@@ -1,0 +1,45 @@
+//! A box that lies outside of its image, wholly or in part.
+
+use super::{Check, Found, Looked, is_finite, sides_in_words};
+use denan_finding::number::float;
+use denan_finding::scan::Severity;
+
+/// Pixels by which a box may stand out: formats count pixels from 0 or from 1, and round.
+const PIXELS: f64 = 1.0;
+/// The same of a box whose unit is the image.
+const SHARE: f64 = 1e-4;
+
+pub(crate) struct BoxOutsideImage;
+
+impl Check for BoxOutsideImage {
+    fn names(&self) -> [&'static str; 3] {
+        ["box-outside-image", "box leaves its image", "boxes leave their images"]
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Error
+    }
+
+    fn page(&self) -> &'static str {
+        include_str!("../../pages/box-outside-image.md")
+    }
+
+    fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
+        for (image, found) in set.boxes().filter(|(_, found)| is_finite(found)) {
+            let (size, room) = match (image.is_normalised, image.size) {
+                (true, _) => ([1.0, 1.0], SHARE),
+                (false, Some(size)) => (size, PIXELS),
+                (false, None) => continue,
+            };
+            let [xmin, ymin, xmax, ymax] = found.corners;
+            let is_outside =
+                |low: f64, high: f64, side: f64| low.min(high) < -room || low.max(high) > side + room;
+            if size.iter().all(|side| *side > 0.0)
+                && (is_outside(xmin, xmax, size[0]) || is_outside(ymin, ymax, size[1]))
+            {
+                let of = format!("{} x {}", float(size[0]), float(size[1]));
+                tell(set.found(image, found, format!("{} in {of}", sides_in_words(found.corners))));
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The image files of a labelled data set, and their sizes.
+
+use crate::labels::LabelledImage;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Extensions of images; the headers of all but the last four are read.
+const EXTENSIONS: [&str; 10] = ["bmp", "gif", "jpeg", "jpg", "png", "webp", "dng", "heic", "tif", "tiff"];
+/// Folders beside those of the labels in which images lie by custom.
+const BESIDE: [&str; 10] =
+    ["JPEGImages", "images", "Images", "img", "train", "val", "test", "train2017", "val2017", "test2017"];
+/// Folders deeper than this are not entered.
+const MOST_FOLDERS_DEEP: usize = 16;
+
+/// The images of a data set.
+#[derive(Debug, Default)]
+pub(crate) struct Images {
+    /// Sorted by path.
+    all: Vec<Image>,
+    /// Positions by the name of the file, and by that without its extension, in lower case.
+    by_name: HashMap<OsString, Vec<usize>>,
+    by_stem: HashMap<OsString, Vec<usize>>,
+}
+
+/// An image file.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) path: PathBuf,
+    /// Width and height by its header, or why they are not known.
+    pub(crate) size: Result<[f64; 2], String>,
+}
+
+impl Images {
+    /// Those in the paths of the labels, and in the folders beside them that have the names of folders of images.
+    pub(crate) fn of_labels(paths: &[PathBuf]) -> Self {
+        let mut seen = HashSet::new();
+        let mut files = Vec::new();
+        for path in paths {
+            let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new(".")) };
+            walk(folder, 0, &mut seen, &mut files);
+            // `data/Annotations` stands beside `data/JPEGImages`, `labels/train` below the brother of `images`.
+            let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+            for parent in absolute.ancestors().skip(1).take(2) {
+                for name in BESIDE {
+                    walk(&parent.join(name), 0, &mut seen, &mut files);
+                }
+            }
+        }
+        files.sort();
+        let all: Vec<Image> =
+            sizes(&files).into_iter().zip(files).map(|(size, path)| Image { path, size }).collect();
+        let mut images = Self { all, ..Self::default() };
+        for (at, image) in images.all.iter().enumerate() {
+            let lower = |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_ascii_lowercase());
+            if let (Some(name), Some(stem)) = (lower(image.path.file_name()), lower(image.path.file_stem())) {
+                images.by_name.entry(name).or_default().push(at);
+                images.by_stem.entry(stem).or_default().push(at);
+            }
+        }
+        images
+    }
+
+    pub(crate) fn all(&self) -> &[Image] {
+        &self.all
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The image that a label is about: the file that it names; of Pascal VOC and YOLO, whose names may be untrue, the file
+    /// that is called as the label's.
+    pub(crate) fn of(&self, label: &LabelledImage) -> Option<&Image> {
+        let named = label.image.as_deref().map(|name| name.replace('\\', "/"));
+        let by_name = named.as_deref().and_then(|name| {
+            let path = Path::new(name);
+            let found = self.by_name.get(&path.file_name()?.to_ascii_lowercase())?;
+            // Of several of one name the one whose folders end as those that are written.
+            let ends_alike = |at: &&usize| self.all[**at].path.ends_with(path);
+            found.iter().find(ends_alike).or_else(|| found.first().filter(|_| found.len() == 1))
+        });
+        let is_own_file =
+            label.file.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case("json"));
+        let by_stem = || {
+            let stem = label.file.file_stem().filter(|_| is_own_file)?.to_ascii_lowercase();
+            self.by_stem.get(&stem)?.first()
+        };
+        by_name.or_else(by_stem).map(|at| &self.all[*at])
+    }
+}
+
+/// The image files of a folder and those below; folders that are reached twice count once.
+fn walk(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) {
+    let Ok(real) = folder.canonicalize() else { return };
+    if depth > MOST_FOLDERS_DEEP || !real.is_dir() || !seen.insert(real) {
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let is_image = || {
+            let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+            EXTENSIONS.contains(&&*extension)
+        };
+        if path.is_dir() {
+            walk(&path, depth + 1, seen, files);
+        } else if is_image() && path.is_file() {
+            files.push(path);
+        }
+    }
+}
+
+/// The sizes of images by their headers, read by as many threads as there are cores: it is the disk that is waited for.
+fn sizes(files: &[PathBuf]) -> Vec<Result<[f64; 2], String>> {
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    let each = files.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts = files.chunks(each).map(|part| scope.spawn(|| part.iter().map(size).collect::<Vec<_>>()));
+        let running: Vec<_> = parts.collect();
+        let ended = running.into_iter().flat_map(|part| match part.join() {
+            Ok(sizes) => sizes,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        ended.collect()
+    })
+}
+
+fn size(path: &PathBuf) -> Result<[f64; 2], String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() == 0 => return Err("it is empty".to_owned()),
+        Ok(_) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    let size = imagesize::size(path).map_err(|error| error.to_string())?;
+    match (size.width, size.height) {
+        (0, _) | (_, 0) => Err(format!("its header says {} x {}", size.width, size.height)),
+        (width, height) => Ok([width as f64, height as f64]),
+    }
+}
