@@ -81,6 +81,11 @@ fn look(
                 restart.step
             ),
         });
+        let time = rerunner
+            .scratch
+            .time_to_break()
+            .map_or(String::new(), |time| format!(" (about {} s)", time.as_secs().max(1)));
+        rerunner.terminal.say(&format!("not the same training from there; from the beginning{time}"));
         rerunner.restart = None;
         return look(run, rank, between, rerunner, notes);
     }
