@@ -2,7 +2,7 @@
 
 use crate::climb::climb;
 use crate::draw::Draw;
-use crate::iou::iou;
+use crate::iou::{best_iou, iou};
 use crate::rounds::{Assignment, Update, by_height, by_width, update};
 use crate::sizes::Sizes;
 
@@ -19,7 +19,15 @@ const LEAST_RISE: f64 = 1e-6;
 /// … in so many rounds.
 const PATIENCE: usize = 4;
 /// Steps uphill, as shares of a side.
-const STEPS: [f64; 5] = [0.08, 0.04, 0.02, 0.01, 0.004];
+const STEPS: [f64; 7] = [0.08, 0.04, 0.02, 0.01, 0.005, 0.002, 0.001];
+/// Restarts that go uphill, the best ones.
+const CLIMBERS: u32 = 16;
+/// The same where there are many sizes.
+const FEW_CLIMBERS: u32 = 4;
+/// How often an anchor is put elsewhere, for each anchor there is.
+const EXCHANGES: usize = 5;
+/// Those after an anchor was put elsewhere.
+const QUICK_STEPS: [f64; 2] = [0.02, 0.005];
 /// Those on the finer grid, after the others on the coarse one.
 const LAST_STEPS: [f64; 2] = [0.01, 0.003];
 
@@ -58,8 +66,9 @@ pub struct Clustering {
 /// Anchors for boxes of these sizes.
 ///
 /// Seeds are those of k-means++ (Arthur and Vassilvitskii 2007). Each restart goes on until no box changes its anchor, or the mean IoU
-/// no longer rises; the best one goes uphill in mean IoU from there, one side at a time. Restarts on more than 20,000 different sizes are made
-/// on a logarithmic grid of them (4.4 %), the best one goes on on a finer one (2.2 %); what is told of the anchors is of all boxes.
+/// no longer rises; the best ones go uphill in mean IoU from there, one side at a time, and of the highest one anchor after
+/// the other is tried elsewhere. Restarts on more than 20,000 different sizes are made on a logarithmic grid of them (4.4 %), and
+/// the best one goes on on a finer one (2.2 %); what is told of the anchors is of all boxes.
 pub fn cluster(sizes: &Sizes, settings: &Settings) -> Clustering {
     let count = settings.count.min(sizes.len());
     if count == 0 {
@@ -75,15 +84,29 @@ pub fn cluster(sizes: &Sizes, settings: &Settings) -> Clustering {
         let quality = rounds(own, [&width, &height], settings.update, &mut anchors);
         (quality, anchors)
     };
-    let found = each(settings.restarts.max(1), settings.threads, restart);
+    let mut found = each(settings.restarts.max(1), settings.threads, restart);
     let restarts: Vec<f64> = found.iter().map(|(quality, _)| *quality).collect();
-    // Of equally good ones the first.
-    let best = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
-    let mut anchors = best.map(|(_, anchors)| anchors).unwrap_or_default();
+    // Of equally good ones the first. The best one is not always that from which the way leads up highest.
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
     // What is asked for as a median or a mean stays one.
     let may_climb = settings.update == Update::IouMedian;
-    if may_climb {
+    let climbers = if !may_climb {
+        0
+    } else if coarse.is_some() {
+        FEW_CLIMBERS
+    } else {
+        CLIMBERS
+    };
+    let climbers = climbers.min(found.len() as u32);
+    let climbed = each(climbers, settings.threads, |number| {
+        let mut anchors = found[number as usize].1.clone();
         climb(own, &STEPS, &mut anchors);
+        (Assignment::of(own, &anchors, 1).mean_iou(own), anchors)
+    });
+    let best = climbed.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
+    let mut anchors = best.unwrap_or_else(|| found.swap_remove(0)).1;
+    if may_climb && coarse.is_none() {
+        exchange(own, [&width, &height], settings, &mut anchors);
     }
     if let (Some(fine), Some(_)) = (&fine, &coarse) {
         rounds(fine, [&by_width(fine), &by_height(fine)], settings.update, &mut anchors);
@@ -144,10 +167,34 @@ fn rounds(sizes: &Sizes, orders: [&[u32]; 2], how: Update, anchors: &mut Vec<[f6
     best.0
 }
 
-/// The first anchors: boxes that lie far from those chosen before are more likely to be chosen.
+/// Puts one anchor at a time elsewhere, and keeps that if the others make more of it: what no small step leads to.
+fn exchange(sizes: &Sizes, orders: [&[u32]; 2], settings: &Settings, anchors: &mut Vec<[f64; 2]>) {
+    let mut draw = Draw::of(!settings.seed);
+    let mut best = Assignment::of(sizes, anchors, 1).mean_iou(sizes);
+    for _ in 0..EXCHANGES * anchors.len() {
+        let mut tried = anchors.clone();
+        tried.swap_remove(((draw.unit() * anchors.len() as f64) as usize).min(anchors.len() - 1));
+        grow(sizes, anchors.len(), &mut draw, &mut tried);
+        rounds(sizes, orders, settings.update, &mut tried);
+        climb(sizes, &QUICK_STEPS, &mut tried);
+        let quality = Assignment::of(sizes, &tried, 1).mean_iou(sizes);
+        if quality > best {
+            (best, *anchors) = (quality, tried);
+        }
+    }
+    climb(sizes, &STEPS, anchors);
+}
+
+/// The first anchors.
 fn seeds(sizes: &Sizes, count: usize, draw: &mut Draw) -> Vec<[f64; 2]> {
-    let mut anchors: Vec<[f64; 2]> = Vec::with_capacity(count);
-    let mut distances = vec![1.0_f64; sizes.len()];
+    let mut anchors = Vec::with_capacity(count);
+    grow(sizes, count, draw, &mut anchors);
+    anchors
+}
+
+/// More anchors, up to `count`: boxes that lie far from those that are there are more likely to be chosen.
+fn grow(sizes: &Sizes, count: usize, draw: &mut Draw, anchors: &mut Vec<[f64; 2]>) {
+    let mut distances: Vec<f64> = (0..sizes.len()).map(|at| 1.0 - best_iou(sizes.get(at), anchors)).collect();
     while anchors.len() < count {
         let chance = |at: usize| sizes.weights[at] * distances[at] * distances[at];
         let total: f64 = (0..sizes.len()).map(chance).sum();
@@ -166,7 +213,6 @@ fn seeds(sizes: &Sizes, count: usize, draw: &mut Draw) -> Vec<[f64; 2]> {
         distances[chosen] = 0.0;
         anchors.push(anchor);
     }
-    anchors
 }
 
 #[cfg(test)]

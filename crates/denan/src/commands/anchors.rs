@@ -5,7 +5,7 @@ use crate::commands::scan::of_labels;
 use crate::error::Error;
 use crate::result::put_out;
 use crate::terminal::Terminal;
-use denan_anchors::{Quality, Settings, Sizes, Update, best_iou, cluster, knee};
+use denan_anchors::{Clustering, Quality, Settings, Sizes, Update, best_iou, cluster, knee};
 use denan_data::labels::{self, LabelSet, LabelledBox, LabelledImage};
 use denan_finding::anchors::{
     AnchorShare, AnchorsResult, DegenerateBox, MOST_LISTED, Restarts, Sweep, SweepPoint, UnservedBox,
@@ -47,9 +47,10 @@ pub fn anchors(arguments: &AnchorsArguments, common: &Common, terminal: &Termina
         },
         threads: available_parallelism().map_or(1, Into::into),
     };
-    let result = found(arguments, &labels, boxes, &sizes, &settings);
+    let clustering = cluster(&sizes, &settings);
+    let clustered = began.elapsed().as_secs_f64() - read;
+    let result = found(arguments, &labels, boxes, &sizes, &settings, clustering);
     if common.verbose {
-        let clustered = began.elapsed().as_secs_f64() - read;
         terminal.say(&format!("labels read in {read:.3} s, clustered in {clustered:.3} s"));
     }
     if let Some(plot) = &arguments.plot {
@@ -159,8 +160,8 @@ fn found(
     boxes: Boxes<'_>,
     sizes: &Sizes,
     settings: &Settings,
+    clustering: Clustering,
 ) -> AnchorsResult {
-    let clustering = cluster(sizes, settings);
     let quality = Quality::of(&clustering.anchors, sizes, arguments.threshold);
     let (unserved, unserved_total) = boxes.unserved(&clustering.anchors, arguments.threshold);
     let mut restarts = clustering.restarts.clone();
