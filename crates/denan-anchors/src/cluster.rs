@@ -23,13 +23,15 @@ const STEPS: [f64; 7] = [0.08, 0.04, 0.02, 0.01, 0.005, 0.002, 0.001];
 /// Restarts that go uphill, the best ones.
 const CLIMBERS: u32 = 16;
 /// The same where there are many sizes.
-const FEW_CLIMBERS: u32 = 4;
+const FEW_CLIMBERS: u32 = 2;
 /// How often an anchor is put elsewhere, for each anchor there is.
 const EXCHANGES: usize = 5;
+/// Those on the coarse grid, which has nothing finer to tell.
+const COARSE_STEPS: [f64; 3] = [0.08, 0.04, 0.02];
 /// Those after an anchor was put elsewhere.
 const QUICK_STEPS: [f64; 2] = [0.02, 0.005];
 /// Those on the finer grid, after the others on the coarse one.
-const LAST_STEPS: [f64; 2] = [0.01, 0.003];
+const LAST_STEPS: [f64; 3] = [0.02, 0.01, 0.003];
 
 /// How anchors are looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,17 +92,14 @@ pub fn cluster(sizes: &Sizes, settings: &Settings) -> Clustering {
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     // What is asked for as a median or a mean stays one.
     let may_climb = settings.update == Update::IouMedian;
-    let climbers = if !may_climb {
-        0
-    } else if coarse.is_some() {
-        FEW_CLIMBERS
-    } else {
-        CLIMBERS
+    let (climbers, steps) = match coarse {
+        Some(_) => (FEW_CLIMBERS, &COARSE_STEPS[..]),
+        None => (CLIMBERS, &STEPS[..]),
     };
-    let climbers = climbers.min(found.len() as u32);
+    let climbers = if may_climb { climbers.min(found.len() as u32) } else { 0 };
     let climbed = each(climbers, settings.threads, |number| {
         let mut anchors = found[number as usize].1.clone();
-        climb(own, &STEPS, &mut anchors);
+        climb(own, steps, &mut anchors);
         (Assignment::of(own, &anchors, 1).mean_iou(own), anchors)
     });
     let best = climbed.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
