@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Extensions of images; the headers of all but the last four are read.
-const EXTENSIONS: [&str; 10] = ["bmp", "gif", "jpeg", "jpg", "png", "webp", "dng", "heic", "tif", "tiff"];
+/// Extensions of images whose headers are read, …
+const READ: [&str; 5] = ["bmp", "jpeg", "jpg", "png", "webp"];
+/// … and of others.
+const OTHERS: [&str; 5] = ["dng", "gif", "heic", "tif", "tiff"];
 /// Folders beside those of the labels in which images lie by custom.
 const BESIDE: [&str; 10] =
     ["JPEGImages", "images", "Images", "img", "train", "val", "test", "train2017", "val2017", "test2017"];
@@ -27,21 +29,26 @@ pub(crate) struct Images {
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) path: PathBuf,
-    /// Width and height by its header, or why they are not known.
-    pub(crate) size: Result<[f64; 2], String>,
+    /// Width and height by its header, nothing for a format whose headers are not read, or why it cannot be read.
+    pub(crate) size: Result<Option<[f64; 2]>, String>,
 }
 
 impl Images {
-    /// Those in the paths of the labels, and in the folders beside them that have the names of folders of images.
+    /// Those in the paths of the labels; where there are none, those in the folders beside that have the names of folders
+    /// of images.
     pub(crate) fn of_labels(paths: &[PathBuf]) -> Self {
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         for path in paths {
             let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new(".")) };
+            let before = files.len();
             walk(folder, 0, &mut seen, &mut files);
-            // `data/Annotations` stands beside `data/JPEGImages`, `labels/train` below the brother of `images`.
+            if files.len() > before {
+                // What lies beside may be another set.
+                continue;
+            }
             let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-            for parent in absolute.ancestors().skip(1).take(2) {
+            for parent in parents(&absolute) {
                 for name in BESIDE {
                     walk(&parent.join(name), 0, &mut seen, &mut files);
                 }
@@ -76,18 +83,53 @@ impl Images {
         let by_name = named.as_deref().and_then(|name| {
             let path = Path::new(name);
             let found = self.by_name.get(&path.file_name()?.to_ascii_lowercase())?;
-            // Of several of one name the one whose folders end as those that are written.
-            let ends_alike = |at: &&usize| self.all[**at].path.ends_with(path);
-            found.iter().find(ends_alike).or_else(|| found.first().filter(|_| found.len() == 1))
+            let is_named = |at: &usize| self.all[*at].path.ends_with(path);
+            let alike: Vec<usize> = found.iter().copied().filter(is_named).collect();
+            self.nearest(if alike.is_empty() { found } else { &alike }, label)
         });
         let is_own_file =
             label.file.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case("json"));
         let by_stem = || {
             let stem = label.file.file_stem().filter(|_| is_own_file)?.to_ascii_lowercase();
-            self.by_stem.get(&stem)?.first()
+            self.nearest(self.by_stem.get(&stem)?, label)
         };
-        by_name.or_else(by_stem).map(|at| &self.all[*at])
+        by_name.or_else(by_stem)
     }
+
+    /// Of images of one name the one whose folder is most like the label's: `labels/val` goes with `images/val`, and
+    /// `VOC2007/Annotations` with `VOC2007/JPEGImages`.
+    fn nearest(&self, found: &[usize], label: &LabelledImage) -> Option<&Image> {
+        let folders = |path: &Path| -> Vec<OsString> {
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            absolute.parent().into_iter().flat_map(Path::iter).map(ToOwned::to_owned).collect()
+        };
+        if let [only] = found {
+            return self.all.get(*only);
+        }
+        let own = folders(&label.file);
+        let likeness = |at: &usize| {
+            let other = folders(&self.all[*at].path);
+            let first = own.iter().zip(&other).take_while(|(own, other)| own == other).count();
+            let last =
+                own.iter().rev().zip(other.iter().rev()).take_while(|(own, other)| own == other).count();
+            first + last
+        };
+        // Of equally near ones the first.
+        let best = found.iter().rev().max_by_key(|at| likeness(at))?;
+        self.all.get(*best)
+    }
+}
+
+/// The folders in which one of images may stand beside labels: `data` of `data/Annotations`, and of `data/labels/train` as
+/// well.
+fn parents(labels: &Path) -> Vec<&Path> {
+    let own = labels.parent();
+    let is_of_labels = |folder: &&Path| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        ["labels", "annotations"].contains(&&*name)
+    };
+    let above = own.filter(is_of_labels).and_then(Path::parent);
+    own.into_iter().chain(above).collect()
 }
 
 /// The image files of a folder and those below; folders that are reached twice count once.
@@ -101,20 +143,22 @@ fn walk(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, files: &mut Ve
             continue;
         }
         let path = entry.path();
-        let is_image = || {
-            let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-            EXTENSIONS.contains(&&*extension)
-        };
         if path.is_dir() {
             walk(&path, depth + 1, seen, files);
-        } else if is_image() && path.is_file() {
+        } else if is_image(&path) && path.is_file() {
             files.push(path);
         }
     }
 }
 
+/// Whether a file goes by the name of an image.
+pub(crate) fn is_image(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    READ.contains(&&*extension) || OTHERS.contains(&&*extension)
+}
+
 /// The sizes of images by their headers, read by as many threads as there are cores: it is the disk that is waited for.
-fn sizes(files: &[PathBuf]) -> Vec<Result<[f64; 2], String>> {
+fn sizes(files: &[PathBuf]) -> Vec<Result<Option<[f64; 2]>, String>> {
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let each = files.len().div_ceil(threads).max(1);
     std::thread::scope(|scope| {
@@ -128,15 +172,19 @@ fn sizes(files: &[PathBuf]) -> Vec<Result<[f64; 2], String>> {
     })
 }
 
-fn size(path: &PathBuf) -> Result<[f64; 2], String> {
+fn size(path: &PathBuf) -> Result<Option<[f64; 2]>, String> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() == 0 => return Err("it is empty".to_owned()),
         Ok(_) => {}
         Err(error) => return Err(error.to_string()),
     }
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if !READ.contains(&&*extension) {
+        return Ok(None);
+    }
     let size = imagesize::size(path).map_err(|error| error.to_string())?;
     match (size.width, size.height) {
         (0, _) | (_, 0) => Err(format!("its header says {} x {}", size.width, size.height)),
-        (width, height) => Ok([width as f64, height as f64]),
+        (width, height) => Ok(Some([width as f64, height as f64])),
     }
 }

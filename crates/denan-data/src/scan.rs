@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 /// What is wrong with the labels in these files and folders, and with their images.
 ///
-/// Images are looked for in the folders of the labels and in those beside them that are called as folders of images are
-/// (`JPEGImages`, `images`, `train2017`, …). Where there are none, the checks that need them are left out, which the result
+/// Images are looked for in the folders of the labels and, where there are none, in those beside them that are called as
+/// folders of images are (`JPEGImages`, `images`, `train2017`, …). Where there are none, the checks that need them are left out, which the result
 /// says.
 ///
 /// # Errors

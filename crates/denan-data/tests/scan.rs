@@ -194,9 +194,15 @@ fn every_fault_of_a_yolo_set_is_found_and_nothing_else() {
     write(&path.join("labels/c.txt"), bad);
     image(&path.join("images/c.bmp"), 64, 48);
     image(&path.join("images/extra.bmp"), 64, 48);
+    write(&path.join("labels/torn.txt"), "0 0.5 0.5 0.25 0.5\n");
+    write(&path.join("images/torn.bmp"), "no image");
+    // Its header is not read, which says nothing against it.
+    write(&path.join("labels/raw.txt"), "0 0.5 0.5 0.25 0.5\n");
+    write(&path.join("images/raw.dng"), "whatever");
     check(
         &folder,
         &[
+            ("unreadable-image", "torn.bmp", None),
             ("degenerate-box", "c.txt", Some(1)),
             ("box-outside-image", "c.txt", Some(2)),
             ("tiny-box", "c.txt", Some(3)),
@@ -205,6 +211,43 @@ fn every_fault_of_a_yolo_set_is_found_and_nothing_else() {
             ("missing-label", "extra.bmp", None),
         ],
     );
+}
+
+#[test]
+fn images_of_one_name_go_with_the_labels_of_their_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (part, side) in [("train", 64), ("val", 32)] {
+        write(&path.join(format!("labels/{part}/a.txt")), "0 0.5 0.5 0.25 0.5\n");
+        image(&path.join(format!("images/{part}/a.bmp")), side, side);
+    }
+    check(&folder, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    for (year, width) in [("VOC2007", 64), ("VOC2012", 32)] {
+        let path = folder.path().join(year);
+        let size = format!("<size><width>{width}</width><height>48</height></size>");
+        write(
+            &path.join("Annotations/a.xml"),
+            &format!("<annotation><filename>a.bmp</filename>{size}</annotation>"),
+        );
+        image(&path.join("JPEGImages/a.bmp"), width, 48);
+    }
+    check(&folder, &[]);
+}
+
+#[test]
+fn images_of_another_set_beside_this_one_are_none_of_its() {
+    let folder = clean_voc();
+    image(&folder.path().join("images/other.bmp"), 8, 8);
+    let only = folder.path().join("set");
+    fs::create_dir(&only).unwrap();
+    for part in ["Annotations", "JPEGImages"] {
+        fs::rename(folder.path().join(part), only.join(part)).unwrap();
+    }
+    assert_eq!(found(&only), BTreeSet::new());
+    // Of a folder of labels the images are those beside it.
+    let result = scan(&[only.join("Annotations")]).unwrap();
+    assert_eq!((result.images, result.findings.len()), (4, 0));
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Check for ImageSize {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for label in &set.labels.images {
             let Some(image) = set.images.of(label) else { continue };
-            if let (Some(said), Ok(is)) = (label.size, &image.size)
+            if let (Some(said), Ok(Some(is))) = (label.size, &image.size)
                 && said != *is
             {
                 let message = format!(

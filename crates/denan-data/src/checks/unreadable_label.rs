@@ -1,6 +1,7 @@
 //! A label that cannot be read.
 
 use super::{Check, Found, Looked};
+use crate::images::is_image;
 use denan_finding::scan::Severity;
 
 pub(crate) struct UnreadableLabel;
@@ -19,7 +20,9 @@ impl Check for UnreadableLabel {
     }
 
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
-        for problem in &set.labels.problems {
+        // Of images another check tells.
+        let of_labels = set.labels.problems.iter().filter(|problem| !is_image(&problem.file));
+        for problem in of_labels {
             let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
             tell(Found::of_file(problem.file.display(), format!("{place}{}", problem.message)));
         }
