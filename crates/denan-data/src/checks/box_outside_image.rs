@@ -2,28 +2,15 @@
 
 use super::{Check, Found, Looked, is_finite, sides_in_words};
 use denan_finding::number::float;
-use denan_finding::scan::Severity;
 
 /// Pixels by which a box may stand out: formats count pixels from 0 or from 1, and round.
 const PIXELS: f64 = 1.0;
 /// The same of a box whose unit is the image.
 const SHARE: f64 = 1e-4;
 
-pub(crate) struct BoxOutsideImage;
+check!(BoxOutsideImage, Error, "box-outside-image", "box leaves its image", "boxes leave their images");
 
 impl Check for BoxOutsideImage {
-    fn names(&self) -> [&'static str; 3] {
-        ["box-outside-image", "box leaves its image", "boxes leave their images"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Error
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/box-outside-image.md")
-    }
-
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for (image, found) in set.boxes().filter(|(_, found)| is_finite(found)) {
             let (size, room) = match (image.is_normalised, image.size) {

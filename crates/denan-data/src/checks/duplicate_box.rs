@@ -1,24 +1,17 @@
 //! The same box twice in an image.
 
 use super::{Check, Found, Looked, sides_in_words};
-use denan_finding::scan::Severity;
 use std::collections::HashMap;
 
-pub(crate) struct DuplicateBox;
+check!(
+    DuplicateBox,
+    Warning,
+    "duplicate-box",
+    "box stands twice in its image",
+    "boxes stand twice in their images"
+);
 
 impl Check for DuplicateBox {
-    fn names(&self) -> [&'static str; 3] {
-        ["duplicate-box", "box stands twice in its image", "boxes stand twice in their images"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Warning
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/duplicate-box.md")
-    }
-
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for image in &set.labels.images {
             let mut seen: HashMap<([u64; 4], Option<&str>), u64> = HashMap::new();

@@ -2,27 +2,16 @@
 
 use super::{Check, Found, Looked};
 use denan_finding::number::float;
-use denan_finding::scan::Severity;
 
-pub(crate) struct ImageSize;
+check!(
+    ImageSize,
+    Error,
+    "image-size",
+    "image has another size than its label says",
+    "images have other sizes than their labels say"
+);
 
 impl Check for ImageSize {
-    fn names(&self) -> [&'static str; 3] {
-        [
-            "image-size",
-            "image has another size than its label says",
-            "images have other sizes than their labels say",
-        ]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Error
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/image-size.md")
-    }
-
     fn needs_images(&self) -> bool {
         true
     }

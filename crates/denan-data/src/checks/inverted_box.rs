@@ -1,23 +1,10 @@
 //! A box whose corners are exchanged.
 
 use super::{Check, Found, Looked, is_finite, sides, sides_in_words};
-use denan_finding::scan::Severity;
 
-pub(crate) struct InvertedBox;
+check!(InvertedBox, Error, "inverted-box", "box ends before it begins", "boxes end before they begin");
 
 impl Check for InvertedBox {
-    fn names(&self) -> [&'static str; 3] {
-        ["inverted-box", "box ends before it begins", "boxes end before they begin"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Error
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/inverted-box.md")
-    }
-
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for (image, found) in set.boxes().filter(|(_, found)| is_finite(found)) {
             let [width, height] = sides(found.corners);

@@ -1,23 +1,10 @@
 //! A label without its image.
 
 use super::{Check, Found, Looked};
-use denan_finding::scan::Severity;
 
-pub(crate) struct MissingImage;
+check!(MissingImage, Warning, "missing-image", "label has no image", "labels have no image");
 
 impl Check for MissingImage {
-    fn names(&self) -> [&'static str; 3] {
-        ["missing-image", "label has no image", "labels have no image"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Warning
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/missing-image.md")
-    }
-
     fn needs_images(&self) -> bool {
         true
     }

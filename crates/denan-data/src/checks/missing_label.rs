@@ -1,24 +1,11 @@
 //! An image without a label.
 
 use super::{Check, Found, Looked};
-use denan_finding::scan::Severity;
 use std::collections::HashSet;
 
-pub(crate) struct MissingLabel;
+check!(MissingLabel, Warning, "missing-label", "image has no label", "images have no label");
 
 impl Check for MissingLabel {
-    fn names(&self) -> [&'static str; 3] {
-        ["missing-label", "image has no label", "images have no label"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Warning
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/missing-label.md")
-    }
-
     fn needs_images(&self) -> bool {
         true
     }

@@ -1,5 +1,27 @@
 //! What can be wrong with a data set: one file per check, each with a page for `denan explain`.
 
+/// A check by its name, how bad what it finds is, its id, and what is said of one and of many findings. Its page is
+/// `pages/ID.md`.
+macro_rules! check {
+    ($name:ident, $severity:ident, $id:literal, $one:literal, $many:literal) => {
+        pub(crate) struct $name;
+
+        impl $crate::checks::Identity for $name {
+            fn names(&self) -> [&'static str; 3] {
+                [$id, $one, $many]
+            }
+
+            fn severity(&self) -> denan_finding::scan::Severity {
+                denan_finding::scan::Severity::$severity
+            }
+
+            fn page(&self) -> &'static str {
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/", $id, ".md"))
+            }
+        }
+    };
+}
+
 mod box_outside_image;
 mod degenerate_box;
 mod duplicate_box;
@@ -32,8 +54,8 @@ pub(crate) static CHECKS: [&dyn Check; 11] = [
     &missing_label::MissingLabel,
 ];
 
-/// A check of a set of labels and its images.
-pub(crate) trait Check: Sync {
+/// What a check is called; written by `check!`.
+pub(crate) trait Identity {
     /// Its id, and what is said of one and of many findings: `box has no area`, `boxes have no area`.
     fn names(&self) -> [&'static str; 3];
 
@@ -42,7 +64,10 @@ pub(crate) trait Check: Sync {
 
     /// Its page in Markdown.
     fn page(&self) -> &'static str;
+}
 
+/// A check of a set of labels and its images.
+pub(crate) trait Check: Identity + Sync {
     /// Whether there is nothing to check where no image files are found.
     fn needs_images(&self) -> bool {
         false

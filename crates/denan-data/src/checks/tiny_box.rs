@@ -1,26 +1,13 @@
 //! A box of a pixel or less.
 
 use super::{Check, Found, Looked, is_finite, sides, sides_in_words};
-use denan_finding::scan::Severity;
 
 /// Pixels of a side that a network's first stride of 2 makes nothing of.
 const LEAST: f64 = 2.0;
 
-pub(crate) struct TinyBox;
+check!(TinyBox, Warning, "tiny-box", "box is narrower than 2 pixels", "boxes are narrower than 2 pixels");
 
 impl Check for TinyBox {
-    fn names(&self) -> [&'static str; 3] {
-        ["tiny-box", "box is narrower than 2 pixels", "boxes are narrower than 2 pixels"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Warning
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/tiny-box.md")
-    }
-
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         let in_pixels = set.boxes().filter(|(image, found)| !image.is_normalised && is_finite(found));
         for (image, found) in in_pixels {

@@ -1,23 +1,10 @@
 //! An image whose header says nothing of its size.
 
 use super::{Check, Found, Looked};
-use denan_finding::scan::Severity;
 
-pub(crate) struct UnreadableImage;
+check!(UnreadableImage, Error, "unreadable-image", "image cannot be read", "images cannot be read");
 
 impl Check for UnreadableImage {
-    fn names(&self) -> [&'static str; 3] {
-        ["unreadable-image", "image cannot be read", "images cannot be read"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Error
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/unreadable-image.md")
-    }
-
     fn needs_images(&self) -> bool {
         true
     }

@@ -2,23 +2,10 @@
 
 use super::{Check, Found, Looked};
 use crate::images::is_image;
-use denan_finding::scan::Severity;
 
-pub(crate) struct UnreadableLabel;
+check!(UnreadableLabel, Error, "unreadable-label", "label cannot be read", "labels cannot be read");
 
 impl Check for UnreadableLabel {
-    fn names(&self) -> [&'static str; 3] {
-        ["unreadable-label", "label cannot be read", "labels cannot be read"]
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Error
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../pages/unreadable-label.md")
-    }
-
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         // Of images another check tells.
         let of_labels = set.labels.problems.iter().filter(|problem| !is_image(&problem.file));
