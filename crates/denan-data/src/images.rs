@@ -1,14 +1,11 @@
 //! The image files of a labelled data set, and their sizes.
 
+use crate::image_file::{extension, has_readable_header, is_image, size};
 use crate::labels::LabelledImage;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Extensions of images whose headers are read, …
-const READ: [&str; 5] = ["bmp", "jpeg", "jpg", "png", "webp"];
-/// … and of others.
-const OTHERS: [&str; 5] = ["dng", "gif", "heic", "tif", "tiff"];
 /// Folders beside those of the labels in which images lie by custom.
 const BESIDE: [&str; 10] =
     ["JPEGImages", "images", "Images", "img", "train", "val", "test", "train2017", "val2017", "test2017"];
@@ -87,8 +84,7 @@ impl Images {
             let alike: Vec<usize> = found.iter().copied().filter(is_named).collect();
             self.nearest(if alike.is_empty() { found } else { &alike }, label)
         });
-        let is_own_file =
-            label.file.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case("json"));
+        let is_own_file = extension(&label.file) != "json";
         let by_stem = || {
             let stem = label.file.file_stem().filter(|_| is_own_file)?.to_ascii_lowercase();
             self.nearest(self.by_stem.get(&stem)?, label)
@@ -151,18 +147,14 @@ fn walk(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, files: &mut Ve
     }
 }
 
-/// Whether a file goes by the name of an image.
-pub(crate) fn is_image(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    READ.contains(&&*extension) || OTHERS.contains(&&*extension)
-}
-
 /// The sizes of images by their headers, read by as many threads as there are cores: it is the disk that is waited for.
 fn sizes(files: &[PathBuf]) -> Vec<Result<Option<[f64; 2]>, String>> {
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let each = files.len().div_ceil(threads).max(1);
     std::thread::scope(|scope| {
-        let parts = files.chunks(each).map(|part| scope.spawn(|| part.iter().map(size).collect::<Vec<_>>()));
+        let parts = files
+            .chunks(each)
+            .map(|part| scope.spawn(|| part.iter().map(|path| header_size(path)).collect::<Vec<_>>()));
         let running: Vec<_> = parts.collect();
         let ended = running.into_iter().flat_map(|part| match part.join() {
             Ok(sizes) => sizes,
@@ -172,19 +164,6 @@ fn sizes(files: &[PathBuf]) -> Vec<Result<Option<[f64; 2]>, String>> {
     })
 }
 
-fn size(path: &PathBuf) -> Result<Option<[f64; 2]>, String> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() == 0 => return Err("it is empty".to_owned()),
-        Ok(_) => {}
-        Err(error) => return Err(error.to_string()),
-    }
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    if !READ.contains(&&*extension) {
-        return Ok(None);
-    }
-    let size = imagesize::size(path).map_err(|error| error.to_string())?;
-    match (size.width, size.height) {
-        (0, _) | (_, 0) => Err(format!("its header says {} x {}", size.width, size.height)),
-        (width, height) => Ok(Some([width as f64, height as f64])),
-    }
+fn header_size(path: &Path) -> Result<Option<[f64; 2]>, String> {
+    if has_readable_header(path) { size(path).map(Some) } else { Ok(None) }
 }

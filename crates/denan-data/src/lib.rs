@@ -23,6 +23,7 @@
 #![deny(missing_docs)]
 
 mod checks;
+mod image_file;
 mod images;
 pub mod labels;
 mod scan;

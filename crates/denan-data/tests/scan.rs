@@ -68,6 +68,8 @@ fn clean_voc() -> TempDir {
         voc(folder.path(), name, &[GOOD, ["1", "1", "64", "48"], ["0", "0", "64", "48"]]);
         image(&folder.path().join(format!("JPEGImages/{name}.bmp")), 64, 48);
     }
+    // Stored from its top.
+    image(&folder.path().join("JPEGImages/c.bmp"), 64, -48);
     voc(folder.path(), "empty", &[]);
     image(&folder.path().join("JPEGImages/empty.bmp"), 64, 48);
     folder

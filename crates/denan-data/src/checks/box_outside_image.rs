@@ -1,6 +1,6 @@
 //! A box that lies outside of its image, wholly or in part.
 
-use super::{Check, Found, Looked, is_finite, sides_in_words};
+use super::{Check, Found, Looked};
 use denan_finding::number::float;
 
 /// Pixels by which a box may stand out: formats count pixels from 0 or from 1, and round.
@@ -12,20 +12,20 @@ check!(BoxOutsideImage, Error, "box-outside-image", "box leaves its image", "box
 
 impl Check for BoxOutsideImage {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
-        for (image, found) in set.boxes().filter(|(_, found)| is_finite(found)) {
-            let (size, room) = match (image.is_normalised, image.size) {
+        for labelled in set.boxes().filter(|labelled| labelled.is_finite()) {
+            let (size, room) = match (labelled.image.is_normalised, labelled.image.size) {
                 (true, _) => ([1.0, 1.0], SHARE),
                 (false, Some(size)) => (size, PIXELS),
                 (false, None) => continue,
             };
-            let [xmin, ymin, xmax, ymax] = found.corners;
+            let [xmin, ymin, xmax, ymax] = labelled.found.corners;
             let is_outside =
                 |low: f64, high: f64, side: f64| low.min(high) < -room || low.max(high) > side + room;
             if size.iter().all(|side| *side > 0.0)
                 && (is_outside(xmin, xmax, size[0]) || is_outside(ymin, ymax, size[1]))
             {
                 let of = format!("{} x {}", float(size[0]), float(size[1]));
-                tell(set.found(image, found, format!("{} in {of}", sides_in_words(found.corners))));
+                tell(labelled.wrong(format!("{} in {of}", labelled.in_words())));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The same box twice in an image.
 
-use super::{Check, Found, Looked, sides_in_words};
+use super::{Check, Found, Looked};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 check!(
     DuplicateBox,
@@ -13,19 +14,22 @@ check!(
 
 impl Check for DuplicateBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
-        for image in &set.labels.images {
-            let mut seen: HashMap<([u64; 4], Option<&str>), u64> = HashMap::new();
-            for found in &image.boxes {
-                // 0 and -0 are the same corner.
-                let corners = found.corners.map(|corner| (corner + 0.0).to_bits());
-                match seen.get(&(corners, found.class.as_deref())) {
-                    Some(first) => {
-                        let message = format!("{}, as box {first}", sides_in_words(found.corners));
-                        tell(set.found(image, found, message));
-                    }
-                    None => {
-                        seen.insert((corners, found.class.as_deref()), found.index);
-                    }
+        // Of the image that is gone through.
+        let mut seen: HashMap<([u64; 4], Option<&str>), u64> = HashMap::new();
+        let mut position = None;
+        for labelled in set.boxes() {
+            if position.replace(labelled.position) != Some(labelled.position) {
+                seen.clear();
+            }
+            let found = labelled.found;
+            // 0 and -0 are the same corner.
+            let corners = found.corners.map(|corner| (corner + 0.0).to_bits());
+            match seen.entry((corners, found.class.as_deref())) {
+                Entry::Occupied(first) => {
+                    tell(labelled.wrong(format!("{}, as box {}", labelled.in_words(), first.get())));
+                }
+                Entry::Vacant(place) => {
+                    place.insert(found.index);
                 }
             }
         }

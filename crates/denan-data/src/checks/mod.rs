@@ -85,17 +85,46 @@ pub(crate) struct Looked<'a> {
 
 impl Looked<'_> {
     /// Each box with its image.
-    fn boxes(&self) -> impl Iterator<Item = (&LabelledImage, &LabelledBox)> {
-        self.labels.images.iter().flat_map(|image| image.boxes.iter().map(move |found| (image, found)))
+    fn boxes(&self) -> impl Iterator<Item = Labelled<'_>> {
+        let images = self.labels.images.iter().enumerate();
+        images.flat_map(|(position, image)| {
+            image.boxes.iter().map(move |found| Labelled { position: position as u64, image, found })
+        })
+    }
+}
+
+/// A box of an image.
+struct Labelled<'a> {
+    /// That of the image among the labelled ones.
+    position: u64,
+    image: &'a LabelledImage,
+    found: &'a LabelledBox,
+}
+
+impl Labelled<'_> {
+    /// Whether all corners are numbers.
+    fn is_finite(&self) -> bool {
+        self.found.corners.iter().all(|corner| corner.is_finite())
     }
 
-    /// A box that something is wrong with.
-    fn found(&self, image: &LabelledImage, labelled: &LabelledBox, message: impl Into<String>) -> Found {
-        let begin = self.labels.images.as_ptr().addr();
+    /// Width and height; negative where the corners are exchanged.
+    fn sides(&self) -> [f64; 2] {
+        let [xmin, ymin, xmax, ymax] = self.found.corners;
+        [xmax - xmin, ymax - ymin]
+    }
+
+    /// `x 504 to 504, y 337 to 337`.
+    fn in_words(&self) -> String {
+        let [xmin, ymin, xmax, ymax] = self.found.corners.map(float);
+        format!("x {xmin} to {xmax}, y {ymin} to {ymax}")
+    }
+
+    /// Something is wrong with it.
+    fn wrong(&self, message: impl Into<String>) -> Found {
         Found {
-            file: image.file.display().to_string(),
-            index: Some(((std::ptr::from_ref(image).addr() - begin) / size_of::<LabelledImage>()) as u64),
-            labelled: Some(labelled.clone()),
+            file: self.image.file.display().to_string(),
+            index: Some(self.position),
+            labelled: Some(self.found.clone()),
             message: message.into(),
         }
     }
@@ -141,21 +170,6 @@ pub fn ids() -> Vec<&'static str> {
     let mut ids: Vec<&str> = CHECKS.iter().map(|check| check.names()[0]).collect();
     ids.sort_unstable();
     ids
-}
-
-/// `x 504 to 504, y 337 to 337`.
-fn sides_in_words([xmin, ymin, xmax, ymax]: [f64; 4]) -> String {
-    format!("x {} to {}, y {} to {}", float(xmin), float(xmax), float(ymin), float(ymax))
-}
-
-/// Whether all corners are numbers.
-fn is_finite(found: &LabelledBox) -> bool {
-    found.corners.iter().all(|corner| corner.is_finite())
-}
-
-/// Width and height; negative where the corners are exchanged.
-fn sides([xmin, ymin, xmax, ymax]: [f64; 4]) -> [f64; 2] {
-    [xmax - xmin, ymax - ymin]
 }
 
 #[cfg(test)]

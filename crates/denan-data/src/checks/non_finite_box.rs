@@ -1,6 +1,6 @@
 //! A box with a corner that is no number.
 
-use super::{Check, Found, Looked, is_finite, sides_in_words};
+use super::{Check, Found, Looked};
 
 check!(
     NonFiniteBox,
@@ -12,8 +12,8 @@ check!(
 
 impl Check for NonFiniteBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
-        for (image, found) in set.boxes().filter(|(_, found)| !is_finite(found)) {
-            tell(set.found(image, found, sides_in_words(found.corners)));
+        for labelled in set.boxes().filter(|labelled| !labelled.is_finite()) {
+            tell(labelled.wrong(labelled.in_words()));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A box of a pixel or less.
 
-use super::{Check, Found, Looked, is_finite, sides, sides_in_words};
+use super::{Check, Found, Looked};
 
 /// Pixels of a side that a network's first stride of 2 makes nothing of.
 const LEAST: f64 = 2.0;
@@ -9,11 +9,11 @@ check!(TinyBox, Warning, "tiny-box", "box is narrower than 2 pixels", "boxes are
 
 impl Check for TinyBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
-        let in_pixels = set.boxes().filter(|(image, found)| !image.is_normalised && is_finite(found));
-        for (image, found) in in_pixels {
-            let [width, height] = sides(found.corners);
+        let in_pixels = set.boxes().filter(|labelled| !labelled.image.is_normalised && labelled.is_finite());
+        for labelled in in_pixels {
+            let [width, height] = labelled.sides();
             if width > 0.0 && height > 0.0 && width.min(height) < LEAST {
-                tell(set.found(image, found, sides_in_words(found.corners)));
+                tell(labelled.wrong(labelled.in_words()));
             }
         }
     }

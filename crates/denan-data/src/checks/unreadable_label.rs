@@ -1,7 +1,7 @@
 //! A label that cannot be read.
 
 use super::{Check, Found, Looked};
-use crate::images::is_image;
+use crate::image_file::is_image;
 
 check!(UnreadableLabel, Error, "unreadable-label", "label cannot be read", "labels cannot be read");
 

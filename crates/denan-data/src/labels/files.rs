@@ -1,6 +1,7 @@
 //! Which files in the given paths may hold labels.
 
 use super::{Error, Problem};
+use crate::image_file::extension;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
@@ -134,9 +135,4 @@ pub(super) fn is_list_of_names(path: &Path) -> bool {
     name == "classes.txt"
         || name == "_darknet.labels"
         || matches!(&*extension(path), "yaml" | "yml" | "names")
-}
-
-/// The extension in lower case.
-pub(super) fn extension(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
 }

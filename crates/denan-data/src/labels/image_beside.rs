@@ -1,14 +1,11 @@
 //! The image that a YOLO label file belongs to, and its size.
 
 use super::Problem;
-use super::files::extension;
+use crate::image_file::{is_image, size};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-
-/// Extensions by which an image is found; the headers of the first five are read.
-const IMAGES: [&str; 9] = ["bmp", "jpeg", "jpg", "png", "webp", "dng", "heic", "tif", "tiff"];
 
 /// The image beside a label file.
 #[derive(Default)]
@@ -63,27 +60,10 @@ fn list(folder: &Path) -> HashMap<OsString, OsString> {
     let mut names: Vec<OsString> = fs::read_dir(folder)
         .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
         .unwrap_or_default();
-    names.retain(|name| IMAGES.contains(&&*extension(Path::new(name))));
+    names.retain(|name| is_image(Path::new(name)));
     // Of `a.jpg` and `a.png` the first by name is taken, whatever the order of the file system.
     names.sort_by(|a, b| b.cmp(a));
     names.into_iter().filter_map(|name| Some((Path::new(&name).file_stem()?.to_owned(), name))).collect()
-}
-
-fn size(image: &Path) -> Result<[f64; 2], String> {
-    // Anything but a file, such as a pipe, could be waited for without end.
-    if !fs::metadata(image).map_err(|error| error.to_string())?.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let size = imagesize::size(image).map_err(|error| error.to_string())?;
-    // A bitmap that is stored from its top has a negative height.
-    let height = match u32::try_from(size.height) {
-        Ok(height) if extension(image) == "bmp" => f64::from(height.cast_signed().unsigned_abs()),
-        _ => size.height as f64,
-    };
-    match [size.width as f64, height] {
-        [width, height] if width > 0.0 && height > 0.0 => Ok([width, height]),
-        [width, height] => Err(format!("its header says {width} x {height} pixels")),
-    }
 }
 
 #[cfg(test)]
@@ -98,18 +78,5 @@ mod tests {
         check("/labels/a/labels/train", Some("/labels/a/images/train"));
         check("/a/train/labels", Some("/a/train/images"));
         check("/a/mylabels", None);
-    }
-
-    #[test]
-    fn a_bitmap_stored_from_its_top_has_its_height() {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("a.bmp");
-        let mut header = b"BM".to_vec();
-        header.resize(18, 0);
-        header.extend(7i32.to_le_bytes());
-        header.extend((-5i32).to_le_bytes());
-        header.resize(64, 0);
-        fs::write(&image, header).unwrap();
-        assert_eq!(size(&image), Ok([7.0, 5.0]));
     }
 }

@@ -1,8 +1,9 @@
 //! Names of YOLO's classes: `names` of a `data.yaml`, or one name a line in `classes.txt` or `*.names`.
 
-use super::files::{Candidate, extension, is_list_of_names};
+use super::files::{Candidate, is_list_of_names};
 use super::problem::quoted;
 use super::{Place, Problem, text};
+use crate::image_file::extension;
 use saphyr_parser::{Event, Parser};
 use std::collections::BTreeMap;
 use std::fs;
