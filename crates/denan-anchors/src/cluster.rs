@@ -3,7 +3,7 @@
 use crate::climb::climb;
 use crate::draw::Draw;
 use crate::iou::{best_iou, iou};
-use crate::rounds::{Assignment, Update, by_height, by_width, update};
+use crate::rounds::{Assignment, Update, orders, update};
 use crate::sizes::Sizes;
 
 /// Different sizes from which on restarts are made on fewer that stand for them.
@@ -59,18 +59,16 @@ impl Default for Settings {
 pub struct Clustering {
     /// Widths and heights, sorted by area. Fewer than asked for only if there are fewer sizes.
     pub anchors: Vec<[f64; 2]>,
-    /// Mean over all boxes of the IoU with the anchor that fits best.
-    pub mean_iou: f64,
     /// The mean IoU of each restart, before the best one was made better.
     pub restarts: Vec<f64>,
 }
 
 /// Anchors for boxes of these sizes.
 ///
-/// Seeds are those of k-means++ (Arthur and Vassilvitskii 2007). Each restart goes on until no box changes its anchor, or the mean IoU
-/// no longer rises; the best ones go uphill in mean IoU from there, one side at a time, and of the highest one anchor after
+/// Seeds are those of k-means++ (Arthur and Vassilvitskii 2007). Each restart goes on until no box changes its anchor, or
+/// the mean IoU no longer rises; the best ones go uphill in mean IoU from there, one side at a time, and of the highest one anchor after
 /// the other is tried elsewhere. Restarts on more than 20,000 different sizes are made on a logarithmic grid of them (4.4 %), and
-/// the best one goes on on a finer one (2.2 %); what is told of the anchors is of all boxes.
+/// the best one goes on on a finer one (2.2 %).
 pub fn cluster(sizes: &Sizes, settings: &Settings) -> Clustering {
     let count = settings.count.min(sizes.len());
     if count == 0 {
@@ -79,11 +77,11 @@ pub fn cluster(sizes: &Sizes, settings: &Settings) -> Clustering {
     let fine = (sizes.len() > MANY).then(|| sizes.coarser(FINE));
     let coarse = fine.as_ref().map(|fine| fine.coarser(COARSE)).filter(|coarse| coarse.len() >= count);
     let own = coarse.as_ref().unwrap_or(sizes);
-    let (width, height) = (by_width(own), by_height(own));
+    let own_orders = orders(own);
     let restart = |number: u32| {
         let mut draw = Draw::of(settings.seed.wrapping_add(u64::from(number)));
         let mut anchors = seeds(own, count, &mut draw);
-        let quality = rounds(own, [&width, &height], settings.update, &mut anchors);
+        let quality = rounds(own, &own_orders, settings.update, &mut anchors);
         (quality, anchors)
     };
     let mut found = each(settings.restarts.max(1), settings.threads, restart);
@@ -100,28 +98,27 @@ pub fn cluster(sizes: &Sizes, settings: &Settings) -> Clustering {
     let climbed = each(climbers, settings.threads, |number| {
         let mut anchors = found[number as usize].1.clone();
         climb(own, steps, &mut anchors);
-        (Assignment::of(own, &anchors, 1).mean_iou(own), anchors)
+        (Assignment::of(own, &anchors).mean_iou(own), anchors)
     });
     let best = climbed.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
     let mut anchors = best.unwrap_or_else(|| found.swap_remove(0)).1;
     if may_climb && coarse.is_none() {
-        exchange(own, [&width, &height], settings, &mut anchors);
+        exchange(own, &own_orders, settings, &mut anchors);
     }
     if let (Some(fine), Some(_)) = (&fine, &coarse) {
-        rounds(fine, [&by_width(fine), &by_height(fine)], settings.update, &mut anchors);
+        rounds(fine, &orders(fine), settings.update, &mut anchors);
         if may_climb {
             climb(fine, &LAST_STEPS, &mut anchors);
         }
     }
     anchors.sort_by(|a, b| (a[0] * a[1]).total_cmp(&(b[0] * b[1])).then(a[0].total_cmp(&b[0])));
-    let mean_iou = Assignment::of(sizes, &anchors, settings.threads).mean_iou(sizes);
-    Clustering { anchors, mean_iou, restarts }
+    Clustering { anchors, restarts }
 }
 
 /// What comes of each number below `count`, in their order, worked out by several threads.
 fn each<T: Send>(count: u32, threads: usize, work: impl Fn(u32) -> T + Sync) -> Vec<T> {
     let threads = (threads.max(1) as u32).min(count);
-    if threads == 1 {
+    if threads <= 1 {
         return (0..count).map(work).collect();
     }
     let work = &work;
@@ -140,14 +137,14 @@ fn each<T: Send>(count: u32, threads: usize, work: impl Fn(u32) -> T + Sync) -> 
 }
 
 /// Rounds until no box changes its anchor or the mean IoU no longer rises; it, and the anchors that had the highest one.
-fn rounds(sizes: &Sizes, orders: [&[u32]; 2], how: Update, anchors: &mut Vec<[f64; 2]>) -> f64 {
-    let mut own = Assignment::of(sizes, anchors, 1);
+fn rounds(sizes: &Sizes, orders: &[Vec<u32>; 2], how: Update, anchors: &mut Vec<[f64; 2]>) -> f64 {
+    let mut own = Assignment::of(sizes, anchors);
     let mut best = (own.mean_iou(sizes), anchors.clone());
     let mut before = own.anchor.clone();
     let (mut level, mut rounds_on_it) = (best.0, 0);
     for _ in 0..MOST_ROUNDS {
         update(sizes, orders, &own, how, anchors);
-        own.assign(sizes, anchors, 1);
+        own.assign(sizes, anchors);
         let quality = own.mean_iou(sizes);
         if quality > best.0 {
             best = (quality, anchors.clone());
@@ -167,16 +164,16 @@ fn rounds(sizes: &Sizes, orders: [&[u32]; 2], how: Update, anchors: &mut Vec<[f6
 }
 
 /// Puts one anchor at a time elsewhere, and keeps that if the others make more of it: what no small step leads to.
-fn exchange(sizes: &Sizes, orders: [&[u32]; 2], settings: &Settings, anchors: &mut Vec<[f64; 2]>) {
+fn exchange(sizes: &Sizes, orders: &[Vec<u32>; 2], settings: &Settings, anchors: &mut Vec<[f64; 2]>) {
     let mut draw = Draw::of(!settings.seed);
-    let mut best = Assignment::of(sizes, anchors, 1).mean_iou(sizes);
+    let mut best = Assignment::of(sizes, anchors).mean_iou(sizes);
     for _ in 0..EXCHANGES * anchors.len() {
         let mut tried = anchors.clone();
         tried.swap_remove(((draw.unit() * anchors.len() as f64) as usize).min(anchors.len() - 1));
         grow(sizes, anchors.len(), &mut draw, &mut tried);
         rounds(sizes, orders, settings.update, &mut tried);
         climb(sizes, &QUICK_STEPS, &mut tried);
-        let quality = Assignment::of(sizes, &tried, 1).mean_iou(sizes);
+        let quality = Assignment::of(sizes, &tried).mean_iou(sizes);
         if quality > best {
             (best, *anchors) = (quality, tried);
         }
@@ -236,7 +233,8 @@ mod tests {
             for seed in 0..5 {
                 let settings = Settings { count: 3, seed, update, ..Settings::default() };
                 let found = cluster(&sizes, &settings);
-                assert!(found.mean_iou > 0.9, "{update:?}, seed {seed}: {found:?}");
+                let mean_iou = Assignment::of(&sizes, &found.anchors).mean_iou(&sizes);
+                assert!(mean_iou > 0.9, "{update:?}, seed {seed}: {found:?}");
                 assert_eq!(found, cluster(&sizes, &settings), "seeded");
                 assert_eq!(found.restarts.len(), 10);
             }
@@ -275,7 +273,7 @@ mod tests {
         let sizes = Sizes::of(&boxes);
         for seed in 0..20 {
             let found = cluster(&sizes, &Settings { count: 6, seed, ..Settings::default() });
-            let own = Assignment::of(&sizes, &found.anchors, 1);
+            let own = Assignment::of(&sizes, &found.anchors);
             for number in 0..6 {
                 assert!(own.anchor.contains(&number), "seed {seed}: {:?}", found.anchors);
             }

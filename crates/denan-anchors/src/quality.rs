@@ -30,7 +30,7 @@ impl Quality {
         if anchors.is_empty() || sizes.is_empty() {
             return Self::default();
         }
-        let own = Assignment::of(sizes, anchors, 1);
+        let own = Assignment::of(sizes, anchors);
         let mut boxes = vec![0.0; anchors.len()];
         let mut sums = vec![0.0; anchors.len()];
         let mut served = 0.0;

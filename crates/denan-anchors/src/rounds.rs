@@ -5,8 +5,6 @@ use std::ops::Range;
 
 /// Boxes that are worked on in one go: few enough for their figures to stay in the cache.
 const BLOCK: usize = 512;
-/// Boxes from which on it is worth while to share them out, and how many each thread takes at a time.
-const SHARE: usize = 1 << 15;
 
 /// What an anchor becomes of its boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,58 +27,35 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    pub(crate) fn of(sizes: &Sizes, anchors: &[[f64; 2]], threads: usize) -> Self {
+    pub(crate) fn of(sizes: &Sizes, anchors: &[[f64; 2]]) -> Self {
         let mut all = Self { anchor: vec![0; sizes.len()], iou: vec![0.0; sizes.len()] };
-        all.assign(sizes, anchors, threads);
+        all.assign(sizes, anchors);
         all
     }
 
     /// Gives each box to the anchor that fits it best; of equally good ones to the first.
-    pub(crate) fn assign(&mut self, sizes: &Sizes, anchors: &[[f64; 2]], threads: usize) {
-        let parts = self.anchor.chunks_mut(SHARE).zip(self.iou.chunks_mut(SHARE)).enumerate();
-        let mut parts: Vec<_> = parts.map(|(number, (anchor, iou))| (number * SHARE, anchor, iou)).collect();
-        let threads = threads.clamp(1, parts.len().max(1));
-        if threads == 1 {
-            for (from, anchor, iou) in parts {
-                assign(sizes, from, anchors, anchor, iou);
-            }
-            return;
-        }
-        std::thread::scope(|scope| {
-            let each = parts.len().div_ceil(threads);
-            while !parts.is_empty() {
-                let own = parts.split_off(parts.len().saturating_sub(each));
-                scope.spawn(move || {
-                    for (from, anchor, iou) in own {
-                        assign(sizes, from, anchors, anchor, iou);
-                    }
+    pub(crate) fn assign(&mut self, sizes: &Sizes, anchors: &[[f64; 2]]) {
+        let blocks = self.anchor.chunks_mut(BLOCK).zip(self.iou.chunks_mut(BLOCK));
+        for (number, (best_anchor, best)) in blocks.enumerate() {
+            let at = number * BLOCK;
+            let range = at..at + best.len();
+            // The share of the sum of both areas that is common: it rises with IoU.
+            best.fill(-1.0);
+            for (number, &size) in anchors.iter().enumerate() {
+                fit(sizes, range.clone(), size, |at, share| {
+                    let is_better = share > best[at];
+                    best[at] = if is_better { share } else { best[at] };
+                    best_anchor[at] = if is_better { number as u32 } else { best_anchor[at] };
                 });
             }
-        });
+            best.iter_mut().for_each(|share| *share = share_to_iou(*share));
+        }
     }
 
-    /// The mean IoU over all boxes. Sums have one order, whatever the number of threads.
+    /// The mean IoU over all boxes.
     pub(crate) fn mean_iou(&self, sizes: &Sizes) -> f64 {
         let sum: f64 = self.iou.iter().zip(&sizes.weights).map(|(iou, weight)| iou * weight).sum();
         sum / sizes.total().max(f64::MIN_POSITIVE)
-    }
-}
-
-/// For the boxes from `from` on, as many as there are places.
-fn assign(sizes: &Sizes, from: usize, anchors: &[[f64; 2]], anchor: &mut [u32], iou: &mut [f64]) {
-    for (number, (best_anchor, best)) in anchor.chunks_mut(BLOCK).zip(iou.chunks_mut(BLOCK)).enumerate() {
-        let at = from + number * BLOCK;
-        let range = at..at + best.len();
-        // The share of the sum of both areas that is common: it rises with IoU.
-        best.fill(-1.0);
-        for (number, &size) in anchors.iter().enumerate() {
-            fit(sizes, range.clone(), size, |at, share| {
-                let is_better = share > best[at];
-                best[at] = if is_better { share } else { best[at] };
-                best_anchor[at] = if is_better { number as u32 } else { best_anchor[at] };
-            });
-        }
-        best.iter_mut().for_each(|share| *share = share_to_iou(*share));
     }
 }
 
@@ -105,24 +80,19 @@ pub(crate) fn share_to_iou(share: f64) -> f64 {
     share / (1.0 - share)
 }
 
-/// The order of sizes by their heights; by their widths they are.
-pub(crate) fn by_height(sizes: &Sizes) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..sizes.len() as u32).collect();
-    order.sort_by(|a, b| sizes.heights[*a as usize].total_cmp(&sizes.heights[*b as usize]));
-    order
-}
-
-/// The order of sizes by their widths.
-pub(crate) fn by_width(sizes: &Sizes) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..sizes.len() as u32).collect();
-    order.sort_by(|a, b| sizes.widths[*a as usize].total_cmp(&sizes.widths[*b as usize]));
-    order
+/// The orders of sizes by their widths and by their heights.
+pub(crate) fn orders(sizes: &Sizes) -> [Vec<u32>; 2] {
+    [&sizes.widths, &sizes.heights].map(|sides| {
+        let mut order: Vec<u32> = (0..sides.len() as u32).collect();
+        order.sort_by(|a, b| sides[*a as usize].total_cmp(&sides[*b as usize]));
+        order
+    })
 }
 
 /// Moves each anchor to the middle of its boxes. One without boxes goes to the box that is served worst.
 pub(crate) fn update(
     sizes: &Sizes,
-    [by_width, by_height]: [&[u32]; 2],
+    [by_width, by_height]: &[Vec<u32>; 2],
     own: &Assignment,
     how: Update,
     anchors: &mut [[f64; 2]],
@@ -181,13 +151,11 @@ mod tests {
             (1..2000).map(|at| [f64::from(at % 97) + 1.0, f64::from(at * 31 % 89) + 1.0]).collect();
         let sizes = Sizes::of(&boxes);
         let anchors = [[10.0, 10.0], [50.0, 20.0], [30.0, 80.0]];
-        for threads in [1, 3] {
-            let own = Assignment::of(&sizes, &anchors, threads);
-            for at in 0..sizes.len() {
-                let best = anchors.iter().map(|anchor| iou(sizes.get(at), *anchor)).fold(0.0, f64::max);
-                assert!((own.iou[at] - best).abs() < 1e-12);
-                assert!((iou(sizes.get(at), anchors[own.anchor[at] as usize]) - best).abs() < 1e-12);
-            }
+        let own = Assignment::of(&sizes, &anchors);
+        for at in 0..sizes.len() {
+            let best = anchors.iter().map(|anchor| iou(sizes.get(at), *anchor)).fold(0.0, f64::max);
+            assert!((own.iou[at] - best).abs() < 1e-12);
+            assert!((iou(sizes.get(at), anchors[own.anchor[at] as usize]) - best).abs() < 1e-12);
         }
     }
 
@@ -195,20 +163,18 @@ mod tests {
     fn an_anchor_without_boxes_goes_to_the_box_that_is_served_worst() {
         let sizes = Sizes::of(&[[1.0, 1.0], [1.1, 1.0], [50.0, 50.0]]);
         let mut anchors = [[1.0, 1.0], [0.001, 0.001]];
-        let own = Assignment::of(&sizes, &anchors, 1);
-        let (width, height) = (by_width(&sizes), by_height(&sizes));
-        update(&sizes, [&width, &height], &own, Update::IouMedian, &mut anchors);
+        let own = Assignment::of(&sizes, &anchors);
+        update(&sizes, &orders(&sizes), &own, Update::IouMedian, &mut anchors);
         assert_eq!(anchors[1], [50.0, 50.0]);
     }
 
     #[test]
     fn each_update_is_the_middle_that_it_says() {
         let sizes = Sizes::of(&[[1.0, 1.0], [2.0, 2.0], [9.0, 9.0]]);
-        let (width, height) = (by_width(&sizes), by_height(&sizes));
         let middle = |how| {
             let mut anchors = [[1.0, 1.0]];
-            let own = Assignment::of(&sizes, &anchors, 1);
-            update(&sizes, [&width, &height], &own, how, &mut anchors);
+            let own = Assignment::of(&sizes, &anchors);
+            update(&sizes, &orders(&sizes), &own, how, &mut anchors);
             anchors[0]
         };
         assert_eq!(middle(Update::Mean), [4.0, 4.0]);
