@@ -45,5 +45,11 @@ def step(number, *parts):
 
 def has_state(part):
     """Whether a part has a state that can be kept and put back."""
-    # The usual ones first: to ask a network for what it lacks takes long.
-    return any(hasattr(part, get) and hasattr(part, put) for get, put in METHODS) or hasattr(part, "bit_generator")
+    # To ask a network for what it lacks takes long, so that comes last.
+    return methods_of(part) is not None or hasattr(part, "bit_generator")
+
+
+def methods_of(part):
+    """The names of the methods by which a part is asked for its state and given it back; None if it has none of them, as
+    NumPy's new generators, whose state is that of their ``bit_generator``."""
+    return next((pair for pair in METHODS if all(hasattr(part, name) for name in pair)), None)

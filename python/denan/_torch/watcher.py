@@ -188,10 +188,10 @@ class Watcher:
         """Whether a step of the program's loop, which begins, is to be made."""
         return self.restart is None or self.restart.take(number, parts)
 
-    def begin_drawing(self, what):
-        """A loader is about to draw random numbers, maybe."""
+    def begin_pass(self):
+        """A loader is about to begin a pass over its data."""
         if self.restart is not None:
-            self.restart.draws.begin(what)
+            self.restart.draws.begin("pass")
 
     def enter_look(self, *, ahead=0):
         """Begins to look at each operation, if the step that begins is one to be looked at."""
@@ -247,6 +247,8 @@ class Watcher:
         self.batches.setdefault(iterator, samples.Batches()).ask(index)
 
     def begin_fetch(self, iterator):
+        if self.restart is not None:
+            self.restart.draws.begin("batch")
         self.pause_look(True)
         if self.screen is not None:
             self.screen.begin_fetch(iterator)

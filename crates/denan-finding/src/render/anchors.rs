@@ -4,7 +4,6 @@ use super::page::{Ink, Page, Text, text};
 use super::{Format, json};
 use crate::anchors::AnchorsResult;
 use crate::number::{count, counted, float, percent};
-use serde::Serialize;
 
 /// What hangs below a heading starts in this column.
 const INDENT: &str = "    ";
@@ -18,15 +17,7 @@ pub fn render_anchors(result: &AnchorsResult, format: Format, color: bool, width
     match format {
         Format::Full => full(result, color, width),
         Format::Concise => concise(result),
-        Format::Json => {
-            #[derive(Serialize)]
-            struct Document<'a> {
-                schema: &'static str,
-                #[serde(flatten)]
-                result: &'a AnchorsResult,
-            }
-            json::written(&Document { schema: "denan/anchors/v1", result })
-        }
+        Format::Json => json::document("denan/anchors/v1", result),
     }
 }
 

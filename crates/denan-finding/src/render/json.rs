@@ -16,8 +16,19 @@ pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
     written(&Document::new(result, style.sources))
 }
 
+/// A result as the document of a schema.
+pub(super) fn document(schema: &'static str, result: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Named<'a, T> {
+        schema: &'static str,
+        #[serde(flatten)]
+        result: &'a T,
+    }
+    written(&Named { schema, result })
+}
+
 /// A document as text that is safe to show.
-pub(super) fn written(document: &impl Serialize) -> String {
+fn written(document: &impl Serialize) -> String {
     let json = serde_json::to_string_pretty(document).expect("its keys are strings");
     let mut safe = String::with_capacity(json.len() + 1);
     // Such characters occur only inside strings, where JSON lets them be written out. What it has

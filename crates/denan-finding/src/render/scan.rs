@@ -4,7 +4,6 @@ use super::page::{Ink, Page, Text, text};
 use super::{Format, json};
 use crate::number::{count, counted};
 use crate::scan::{ScanFinding, ScanResult, Severity};
-use serde::Serialize;
 
 /// What hangs below a heading starts in this column.
 const INDENT: &str = "    ";
@@ -18,15 +17,7 @@ pub fn render_scan(result: &ScanResult, format: Format, color: bool, width: usiz
     match format {
         Format::Full => full(result, color, width),
         Format::Concise => concise(result, color),
-        Format::Json => {
-            #[derive(Serialize)]
-            struct Document<'a> {
-                schema: &'static str,
-                #[serde(flatten)]
-                result: &'a ScanResult,
-            }
-            json::written(&Document { schema: "denan/scan/v1", result })
-        }
+        Format::Json => json::document("denan/scan/v1", result),
     }
 }
 

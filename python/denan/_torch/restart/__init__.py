@@ -26,6 +26,6 @@ def of(plan, watcher):
     else:
         return None
     _step._Current.taker = guarded("take_step")
-    draws.watch(guarded("begin_drawing"))
+    draws.watch(guarded("begin_pass"))
     trainers.watch()
     return taker

@@ -71,27 +71,21 @@ class Draws:
 
 
 def watch(begin):
-    """Has ``begin`` called with what is about to draw. Stays for as long as the process."""
+    """Has ``begin`` called where a loader begins a pass over its data. Stays for as long as the process."""
     iterator = dataloader._BaseDataLoaderIter
-    init, reset, following = iterator.__init__, iterator._reset, iterator.__next__
+    init, reset = iterator.__init__, iterator._reset
 
     @functools.wraps(init)
     def watched_init(self, *args, **kwargs):
-        begin("pass")
+        begin()
         init(self, *args, **kwargs)
 
     @functools.wraps(reset)
     def watched_reset(self, loader, first_iter=False):
         # The first time it is a part of the making.
         if not first_iter:
-            begin("pass")
+            begin()
         return reset(self, loader, first_iter)
-
-    @functools.wraps(following)
-    def watched_next(self):
-        begin("batch")
-        return following(self)
 
     iterator.__init__ = watched_init
     iterator._reset = watched_reset
-    iterator.__next__ = watched_next

@@ -6,15 +6,13 @@ is another one from the beginning stays, or keeps its ratio to the first run's w
 
 import torch
 
-from denan._step import METHODS
+from denan._step import methods_of
 
 
 def of(part):
     """The state of a part."""
-    for get, _ in METHODS:
-        if hasattr(part, get):
-            return getattr(part, get)()
-    return part.bit_generator.state
+    methods = methods_of(part)
+    return getattr(part, methods[0])() if methods is not None else part.bit_generator.state
 
 
 def settings_of(parts):
@@ -33,13 +31,13 @@ def put_back(parts, states, first, own):
     # A schedule is of the rates that are in force.
     for at in sorted(range(len(parts)), key=lambda at: is_schedule(parts[at])):
         part, state = parts[at], states[at]
-        if hasattr(part, "bit_generator"):
+        methods = methods_of(part)
+        if methods is None:
             part.bit_generator.state = state
         elif is_schedule(part):
             _put_back_schedule(part, state)
         else:
-            _, put = next(pair for pair in METHODS if hasattr(part, pair[0]))
-            getattr(part, put)(state)
+            getattr(part, methods[1])(state)
             if is_optimizer(part):
                 _keep_settings(part, first[at], own[at])
 

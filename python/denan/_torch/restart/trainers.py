@@ -85,7 +85,6 @@ def _follow_lightning(trainer):
         epochs = trainer.fit_loop.epoch_loop
         automatic, manual = epochs.automatic_optimization, epochs.manual_optimization
         counters = (automatic.optim_progress, manual.optim_step_progress)
-        update = epochs.update_lr_schedulers
     except AttributeError:
         # Of another version; its runs begin at the beginning.
         return
@@ -101,7 +100,7 @@ def _follow_lightning(trainer):
 
     def quiet():
         yield epochs, "_should_check_val_fx", False
-        yield epochs, update.__name__, None
+        yield epochs, "update_lr_schedulers", None
         for callback in monitors:
             for name in dir(callback):
                 if name.startswith("on_train") or name.startswith("on_validation"):
