@@ -53,9 +53,16 @@ pub struct Bin {
 
 impl ExponentHistogram {
     /// The histogram of no elements.
-    pub fn empty(mantissa_bits: MantissaBits) -> Self {
-        let (negative, positive) = (Side::default(), Side::default());
-        Self { mantissa_bits, nan: 0, pos_inf: 0, neg_inf: 0, zeros: 0, negative, positive }
+    pub const fn empty(mantissa_bits: MantissaBits) -> Self {
+        Self {
+            mantissa_bits,
+            nan: 0,
+            pos_inf: 0,
+            neg_inf: 0,
+            zeros: 0,
+            negative: Side::EMPTY,
+            positive: Side::EMPTY,
+        }
     }
 
     /// The histogram of a slice.
@@ -245,6 +252,8 @@ struct Side {
 }
 
 impl Side {
+    const EMPTY: Self = Self { first: 0, counts: Vec::new() };
+
     fn add(&mut self, bin: i32, n: u64) {
         if self.counts.is_empty() {
             self.first = bin;

@@ -8,8 +8,10 @@
 //!   [`range_strided`]. An [`Extent`] counts subnormals as well.
 //! - [`ExponentHistogram`] counts by sign and exponent, for quantiles and for the distance to
 //!   overflow and underflow.
+//! - A [`Tally`] gathers [`Figures`], a summary and a histogram, of one column of a data set as it is
+//!   read; [`tally_columns`] fills those of all columns of a table or of all channels of images.
 //!
-//! All three merge: parts of a tensor, threads, ranks and machines are summarized apart and added
+//! All of them merge: parts of a tensor, threads, ranks and machines are summarized apart and added
 //! up.
 //!
 //! ```
@@ -54,6 +56,7 @@ mod kernel;
 mod range;
 mod strided;
 mod summary;
+mod tally;
 mod whole;
 
 pub use element::Element;
@@ -61,6 +64,7 @@ pub use histogram::{Bin, ExponentHistogram, MantissaBits};
 pub use range::{Extent, Range};
 pub use strided::{StridedError, extent_strided, range_strided, summarize_strided};
 pub use summary::Summary;
+pub use tally::{Figures, Tally, tally_columns};
 pub use whole::{
     extent, range, summarize, summarize_bf16, summarize_f16, summarize_f32, summarize_f64, summarize_parallel,
 };

@@ -7,3 +7,4 @@ mod reference;
 mod round_trip;
 mod strided;
 mod summary;
+mod tally;
