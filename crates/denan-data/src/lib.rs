@@ -23,10 +23,16 @@
 #![deny(missing_docs)]
 
 mod checks;
+mod columns;
+mod gone_through;
 mod image_file;
 mod images;
 pub mod labels;
+mod listing;
+mod readers;
 mod scan;
 
 pub use checks::{ids, page};
-pub use scan::scan;
+pub use columns::{Applied, Operation, Options, Precision};
+pub use gone_through::Shard;
+pub use scan::{Error, State, Task, merge, scan, scan_shard};

@@ -2,9 +2,11 @@
 
 mod anchors;
 mod replay;
+mod scan;
 
 pub use anchors::{AnchorUpdate, AnchorsArguments, Ignored, Resize, Size};
 pub use replay::{Operation, ReplayArguments, Setting};
+pub use scan::{Purpose, ScanArguments, ScanCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -36,15 +38,22 @@ pub struct Common {
     /// Seed for whatever the training or denan leaves to chance.
     #[arg(long, global = true)]
     pub seed: Option<u64>,
-    /// Re-runs at the same time.
-    #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: u16,
+    /// Re-runs at the same time (default: 1); of data sets, threads (default: one per core).
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
     /// Say less.
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Say more.
     #[arg(short, long, global = true)]
     pub verbose: bool,
+}
+
+impl Common {
+    /// Threads that go through a data set.
+    pub fn threads(&self) -> usize {
+        self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into)
+    }
 }
 
 /// The commands.
@@ -68,12 +77,8 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Anchor boxes for the labels of a data set (Pascal VOC, COCO, YOLO), by k-means on IoU.
     Anchors(AnchorsArguments),
-    /// What is wrong with a data set: labels of Pascal VOC, COCO or YOLO and their images.
-    Scan {
-        /// Files or folders with labels.
-        #[arg(required = true, value_name = "PATH")]
-        paths: Vec<PathBuf>,
-    },
+    /// What is wrong with a data set: labels, images, arrays, tables; and what to normalise it with.
+    Scan(ScanArguments),
     /// Prints completions for a shell.
     Completions {
         /// Which shell.

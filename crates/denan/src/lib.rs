@@ -17,6 +17,7 @@ mod embedded;
 mod error;
 mod host;
 mod launch;
+mod progress;
 mod python;
 mod records;
 mod replayed;
@@ -50,7 +51,7 @@ pub fn main(command_line: impl IntoIterator<Item = OsString>, host: &Host) -> u8
     };
     // Only where no training runs is standard output free.
     let stream = match arguments.command {
-        Command::Show { .. } | Command::Replay(_) | Command::Anchors(_) | Command::Scan { .. } => {
+        Command::Show { .. } | Command::Replay(_) | Command::Anchors(_) | Command::Scan(_) => {
             Stream::Output
         }
         _ => Stream::Error,
@@ -73,7 +74,7 @@ fn execute(arguments: &Arguments, host: &Host, terminal: &Terminal) -> Result<u8
         Command::Show { record } => commands::show::show(record, common, terminal),
         Command::Replay(arguments) => commands::replay::replay(arguments, common, host, terminal),
         Command::Anchors(arguments) => commands::anchors::anchors(arguments, common, terminal),
-        Command::Scan { paths } => commands::scan::scan(paths, common, terminal),
+        Command::Scan(arguments) => commands::scan::scan(arguments, common, terminal),
         Command::Explain { id } => commands::explain::explain(id.as_deref()).map(|()| 0),
         Command::Completions { shell } => {
             commands::completions::completions(*shell);

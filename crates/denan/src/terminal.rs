@@ -50,6 +50,11 @@ impl Terminal {
         }
     }
 
+    /// Whether there is somebody to see how far long work is.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     /// One line about what is going on.
     pub fn say(&self, text: &str) {
         if !self.quiet {

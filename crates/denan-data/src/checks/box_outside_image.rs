@@ -1,6 +1,6 @@
 //! A box that lies outside of its image, wholly or in part.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 use denan_finding::number::float;
 
 /// Pixels by which a box may stand out: formats count pixels from 0 or from 1, and round.
@@ -10,7 +10,7 @@ const SHARE: f64 = 1e-4;
 
 check!(BoxOutsideImage, Error, "box-outside-image", "box leaves its image", "boxes leave their images");
 
-impl Check for BoxOutsideImage {
+impl LabelCheck for BoxOutsideImage {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for labelled in set.boxes().filter(|labelled| labelled.is_finite()) {
             let (size, room) = match (labelled.image.is_normalised, labelled.image.size) {

@@ -1,10 +1,10 @@
 //! A box without an area.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 
 check!(DegenerateBox, Error, "degenerate-box", "box has no area", "boxes have no area");
 
-impl Check for DegenerateBox {
+impl LabelCheck for DegenerateBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for labelled in set.boxes().filter(|labelled| labelled.is_finite()) {
             let [width, height] = labelled.sides();

@@ -1,6 +1,6 @@
 //! The same box twice in an image.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -12,7 +12,7 @@ check!(
     "boxes stand twice in their images"
 );
 
-impl Check for DuplicateBox {
+impl LabelCheck for DuplicateBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         // Of the image that is gone through.
         let mut seen: HashMap<([u64; 4], Option<&str>), u64> = HashMap::new();

@@ -1,6 +1,6 @@
 //! An image of another size than its label says.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 use denan_finding::number::float;
 
 check!(
@@ -11,7 +11,7 @@ check!(
     "images have other sizes than their labels say"
 );
 
-impl Check for ImageSize {
+impl LabelCheck for ImageSize {
     fn needs_images(&self) -> bool {
         true
     }

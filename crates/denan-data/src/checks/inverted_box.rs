@@ -1,10 +1,10 @@
 //! A box whose corners are exchanged.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 
 check!(InvertedBox, Error, "inverted-box", "box ends before it begins", "boxes end before they begin");
 
-impl Check for InvertedBox {
+impl LabelCheck for InvertedBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for labelled in set.boxes().filter(|labelled| labelled.is_finite()) {
             let [width, height] = labelled.sides();

@@ -1,10 +1,10 @@
 //! A label without its image.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 
 check!(MissingImage, Warning, "missing-image", "label has no image", "labels have no image");
 
-impl Check for MissingImage {
+impl LabelCheck for MissingImage {
     fn needs_images(&self) -> bool {
         true
     }

@@ -1,11 +1,11 @@
 //! An image without a label.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 use std::collections::HashSet;
 
 check!(MissingLabel, Warning, "missing-label", "image has no label", "images have no label");
 
-impl Check for MissingLabel {
+impl LabelCheck for MissingLabel {
     fn needs_images(&self) -> bool {
         true
     }

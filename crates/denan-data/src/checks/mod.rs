@@ -23,24 +23,53 @@ macro_rules! check {
 }
 
 mod box_outside_image;
+mod cast_overflow;
+mod constant_feature;
 mod degenerate_box;
+mod division_by_zero;
+mod dtype_drift;
 mod duplicate_box;
+mod duplicate_sample;
+mod empty_array;
+mod exp_overflow;
+mod feature_scale;
+mod image_mode;
 mod image_size;
 mod inverted_box;
+mod label_out_of_range;
+mod log_of_zero;
+mod logit_at_bound;
+mod missing_class;
 mod missing_image;
 mod missing_label;
+mod missing_value;
+mod near_one;
+mod near_zero;
+mod nearly_constant_feature;
+mod no_valid_target;
 mod non_finite_box;
+mod non_finite_input;
+mod outlier_sample;
+mod shape_drift;
+mod sqrt_of_negative;
+mod square_overflow;
+mod sum_overflow;
+mod text_in_numbers;
 mod tiny_box;
+mod unreadable_file;
 mod unreadable_image;
 mod unreadable_label;
 
+use crate::columns::{Column, Operation, Options, Table};
 use crate::images::Images;
 use crate::labels::{LabelSet, LabelledBox, LabelledImage};
 use denan_finding::number::float;
-use denan_finding::scan::{ScanFinding, Severity};
+use denan_finding::scan::{ScanFinding, Severity, Value};
+use denan_numerics::Summary;
+use std::collections::BTreeMap;
 
-/// Every check, in the order in which its findings are told.
-pub(crate) static CHECKS: [&dyn Check; 11] = [
+/// The checks of labels and their images, in the order in which their findings are told.
+pub(crate) static LABEL_CHECKS: [&dyn LabelCheck; 10] = [
     &unreadable_label::UnreadableLabel,
     &non_finite_box::NonFiniteBox,
     &degenerate_box::DegenerateBox,
@@ -48,11 +77,55 @@ pub(crate) static CHECKS: [&dyn Check; 11] = [
     &box_outside_image::BoxOutsideImage,
     &tiny_box::TinyBox,
     &duplicate_box::DuplicateBox,
-    &unreadable_image::UnreadableImage,
     &image_size::ImageSize,
     &missing_image::MissingImage,
     &missing_label::MissingLabel,
 ];
+
+/// The checks that look at each value of a column by itself. States of parts of a data set know them by their position.
+pub(crate) static VALUE_CHECKS: [&dyn ValueCheck; 14] = [
+    &non_finite_input::NonFiniteInput,
+    &missing_value::MissingValue,
+    &text_in_numbers::TextInNumbers,
+    &cast_overflow::CastOverflow,
+    &square_overflow::SquareOverflow,
+    &near_zero::NearZero,
+    &near_one::NearOne,
+    &log_of_zero::LogOfZero,
+    &logit_at_bound::LogitAtBound,
+    &division_by_zero::DivisionByZero,
+    &sqrt_of_negative::SqrtOfNegative,
+    &exp_overflow::ExpOverflow,
+    &label_out_of_range::LabelOutOfRange,
+    &no_valid_target::NoValidTarget,
+];
+
+/// Positions of checks whose cases the reading itself comes upon.
+pub(crate) const MISSING_VALUE: u8 = 1;
+pub(crate) const TEXT_IN_NUMBERS: u8 = 2;
+pub(crate) const NEAR_ZERO: u8 = 5;
+pub(crate) const NEAR_ONE: u8 = 6;
+pub(crate) const NO_VALID_TARGET: u8 = 13;
+
+/// The checks of what is known of all columns in the end.
+pub(crate) static TABLE_CHECKS: [&dyn TableCheck; 10] = [
+    &outlier_sample::OutlierSample,
+    &sum_overflow::SumOverflow,
+    &constant_feature::ConstantFeature,
+    &nearly_constant_feature::NearlyConstantFeature,
+    &feature_scale::FeatureScale,
+    &missing_class::MissingClass,
+    &shape_drift::ShapeDrift,
+    &dtype_drift::DtypeDrift,
+    &image_mode::ImageMode,
+    &duplicate_sample::DuplicateSample,
+];
+
+/// The checks of files, whose cases the reading comes upon.
+pub(crate) static FILE_CHECKS: [&(dyn Identity + Sync); 3] =
+    [&unreadable_file::UnreadableFile, &unreadable_image::UnreadableImage, &empty_array::EmptyArray];
+
+pub(crate) use constant_feature::is_constant;
 
 /// What a check is called; written by `check!`.
 pub(crate) trait Identity {
@@ -67,7 +140,7 @@ pub(crate) trait Identity {
 }
 
 /// A check of a set of labels and its images.
-pub(crate) trait Check: Identity + Sync {
+pub(crate) trait LabelCheck: Identity + Sync {
     /// Whether there is nothing to check where no image files are found.
     fn needs_images(&self) -> bool {
         false
@@ -75,6 +148,98 @@ pub(crate) trait Check: Identity + Sync {
 
     /// Tells all that it finds, in the order of the labels.
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found));
+}
+
+/// A check of values, one by one.
+pub(crate) trait ValueCheck: Identity + Sync {
+    /// Whether a column is checked.
+    fn applies(&self, _column: &About<'_>) -> bool {
+        true
+    }
+
+    /// Whether values with this summary can fail; if not they are not looked at one by one.
+    fn may_fail(&self, _block: &Summary, _options: &Options) -> bool {
+        false
+    }
+
+    /// Whether a value fails.
+    fn fails(&self, _value: f64, _options: &Options) -> bool {
+        false
+    }
+
+    /// What is wrong, after the place: `is NaN`.
+    fn message(&self, value: f64, options: &Options) -> String;
+}
+
+/// What is known of a column before its values are read.
+pub(crate) struct About<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) is_target: bool,
+    /// What the training does to its values.
+    pub(crate) operations: &'a [Operation],
+}
+
+/// A check of what is known of all tables.
+pub(crate) trait TableCheck: Identity + Sync {
+    /// Tells all that it finds, and returns how many there are: more where not all are known one by one.
+    fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64;
+}
+
+/// The tables of a data set.
+pub(crate) struct Tables<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) tables: &'a [Table],
+    /// Hash of the contents of each file that is a sample of its own, by file.
+    pub(crate) hashes: &'a [(u128, u32)],
+    /// Names of the files.
+    pub(crate) files: &'a dyn Fn(u32) -> String,
+}
+
+impl Tables<'_> {
+    /// Where a table is: its file, or the first of them and how many there are.
+    fn place(&self, table: &Table) -> String {
+        let first = (self.files)(table.file);
+        if table.files > 1 { format!("{first} and {} like it", table.files - 1) } else { first }
+    }
+
+    /// Tells of each column of numbers of which `wrong` has something to say.
+    fn columns(&self, tell: &mut dyn FnMut(Found), wrong: impl Fn(&Column) -> Option<String>) -> u64 {
+        let mut total = 0;
+        for table in self.tables {
+            for (number, column) in table.numeric() {
+                if let Some(message) = wrong(column) {
+                    total += 1;
+                    tell(Found::of_column(self.place(table), table, number, message));
+                }
+            }
+        }
+        total
+    }
+
+    /// Tells of the files whose layout, or what `part` takes of it, is not that of most files of their table.
+    fn drift(&self, tell: &mut dyn FnMut(Found), part: impl Fn(&str) -> Option<&str>) -> u64 {
+        let mut total = 0;
+        for table in self.tables {
+            let mut by_part: BTreeMap<&str, (u64, Vec<u32>)> = BTreeMap::new();
+            for (layout, files) in &table.layouts {
+                let Some(part) = part(layout) else { continue };
+                let (count, first) = by_part.entry(part).or_default();
+                *count += files.files;
+                first.extend(&files.first);
+            }
+            let Some((usual, _)) = by_part.iter().rev().max_by_key(|(_, (count, _))| *count) else { continue };
+            let usual = *usual;
+            for (part, (count, mut files)) in by_part.into_iter().filter(|(part, _)| *part != usual) {
+                total += count;
+                files.sort_unstable();
+                for file in files {
+                    let message = format!("is {part}, most are {usual}");
+                    tell(Found { column: None, ..Found::of_column((self.files)(file), table, 0, message) });
+                }
+            }
+        }
+        total
+    }
 }
 
 /// What is looked at.
@@ -126,48 +291,88 @@ impl Labelled<'_> {
             index: Some(self.position),
             labelled: Some(self.found.clone()),
             message: message.into(),
+            ..Found::default()
         }
     }
 }
 
 /// Something found, before it is said which check has.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Found {
     pub(crate) file: String,
-    /// Position of the image among the labelled ones.
+    /// Table or array in the file, where it has several.
+    pub(crate) table: Option<String>,
+    /// Row of the table; of labels, the position of the image among them.
     pub(crate) index: Option<u64>,
+    /// Rows from that on.
+    pub(crate) rows: Option<u64>,
+    /// Name of the column, and whether it is a channel.
+    pub(crate) column: Option<(String, bool)>,
     pub(crate) labelled: Option<LabelledBox>,
+    /// What is there; not kept in states, which checks that tell it are not part of.
+    #[serde(skip)]
+    pub(crate) value: Option<Value>,
     pub(crate) message: String,
 }
 
 impl Found {
-    fn of_file(file: impl ToString, message: impl Into<String>) -> Self {
-        Self { file: file.to_string(), index: None, labelled: None, message: message.into() }
+    pub(crate) fn of_file(file: impl ToString, message: impl Into<String>) -> Self {
+        Self { file: file.to_string(), message: message.into(), ..Self::default() }
+    }
+
+    /// Of a column of a table, in a file where it is in one.
+    pub(crate) fn of_column(file: String, table: &Table, column: usize, message: impl Into<String>) -> Self {
+        let schema = &table.schema;
+        Self {
+            file,
+            table: Some(schema.name.clone()).filter(|name| !name.is_empty()),
+            column: schema.column_name(column),
+            message: message.into(),
+            ..Self::default()
+        }
     }
 
     /// As it is told.
-    pub(crate) fn by(self, check: &dyn Check) -> ScanFinding {
+    pub(crate) fn by(self, check: &(impl Identity + ?Sized)) -> ScanFinding {
         let [rule, ..] = check.names();
+        let (column, channel) = match self.column {
+            Some((name, true)) => (None, Some(name)),
+            Some((name, false)) => (Some(name), None),
+            None => (None, None),
+        };
         ScanFinding {
             rule: rule.to_owned(),
             severity: check.severity(),
             file: self.file,
+            table: self.table,
             index: self.index,
+            rows: self.rows.filter(|rows| *rows > 1),
+            column,
+            channel,
             labelled_box: self.labelled.as_ref().map(|found| found.index),
             class: self.labelled.as_ref().and_then(|found| found.class.clone()),
-            value: self.labelled.map(|found| found.corners),
+            value: self.labelled.map(|found| Value::Corners(found.corners)).or(self.value),
             message: self.message,
         }
     }
 }
 
+/// Every check.
+fn all() -> impl Iterator<Item = &'static dyn Identity> {
+    let labels = LABEL_CHECKS.iter().map(|check| *check as &dyn Identity);
+    let values = VALUE_CHECKS.iter().map(|check| *check as &dyn Identity);
+    let tables = TABLE_CHECKS.iter().map(|check| *check as &dyn Identity);
+    labels.chain(values).chain(tables).chain(FILE_CHECKS.iter().map(|check| *check as &dyn Identity))
+}
+
 /// The page of a check, or `None` if there is none of this id.
 pub fn page(id: &str) -> Option<&'static str> {
-    CHECKS.iter().find(|check| check.names()[0] == id).map(|check| check.page())
+    all().find(|check| check.names()[0] == id).map(Identity::page)
 }
 
 /// The ids of all checks, sorted.
 pub fn ids() -> Vec<&'static str> {
-    let mut ids: Vec<&str> = CHECKS.iter().map(|check| check.names()[0]).collect();
+    let mut ids: Vec<&str> = all().map(|check| check.names()[0]).collect();
     ids.sort_unstable();
     ids
 }
@@ -177,13 +382,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_reading_knows_its_checks() {
+        for (position, id) in [
+            (MISSING_VALUE, "missing-value"),
+            (TEXT_IN_NUMBERS, "text-in-numbers"),
+            (NEAR_ZERO, "near-zero"),
+            (NEAR_ONE, "near-one"),
+            (NO_VALID_TARGET, "no-valid-target"),
+        ] {
+            assert_eq!(VALUE_CHECKS[usize::from(position)].names()[0], id);
+        }
+    }
+
+    #[test]
     fn each_check_has_a_page_of_its_name() {
-        for check in CHECKS {
+        for check in all() {
             let [id, one, many] = check.names();
             assert!(check.page().starts_with(&format!("# {id}\n\n")), "{id}");
             assert!(one != many && check.page().contains("## How it is cured"), "{id}");
         }
-        assert_eq!(ids().len(), CHECKS.len());
+        let ids = ids();
+        assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
         assert!(page("tiny-box").is_some() && page("no-such-check").is_none());
     }
 }

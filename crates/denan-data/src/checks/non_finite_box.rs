@@ -1,6 +1,6 @@
 //! A box with a corner that is no number.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 
 check!(
     NonFiniteBox,
@@ -10,7 +10,7 @@ check!(
     "boxes have corners that are no numbers"
 );
 
-impl Check for NonFiniteBox {
+impl LabelCheck for NonFiniteBox {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         for labelled in set.boxes().filter(|labelled| !labelled.is_finite()) {
             tell(labelled.wrong(labelled.in_words()));

@@ -1,11 +1,11 @@
 //! A label that cannot be read.
 
-use super::{Check, Found, Looked};
+use super::{LabelCheck, Found, Looked};
 use crate::image_file::is_image;
 
 check!(UnreadableLabel, Error, "unreadable-label", "label cannot be read", "labels cannot be read");
 
-impl Check for UnreadableLabel {
+impl LabelCheck for UnreadableLabel {
     fn look(&self, set: &Looked<'_>, tell: &mut dyn FnMut(Found)) {
         // Of images another check tells.
         let of_labels = set.labels.problems.iter().filter(|problem| !is_image(&problem.file));

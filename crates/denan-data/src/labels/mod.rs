@@ -25,6 +25,7 @@ mod yolo_names;
 
 pub use error::{Error, Found, Sources};
 pub use problem::{Place, Problem};
+pub(crate) use python_json::PythonJson;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ pub struct LabelledImage {
 }
 
 /// One labelled box.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LabelledBox {
     /// Counted from 0. VOC: the number of the `object` in its file; YOLO: of the line that is not blank; COCO: of the
     /// annotation among all `annotations`. What could not be read counts too.

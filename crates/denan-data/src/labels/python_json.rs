@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 /// a byte order mark is left out.
 ///
 /// Lines stay what they were.
-pub(super) struct PythonJson<R> {
+pub(crate) struct PythonJson<R> {
     inner: R,
     state: State,
     /// Read and not yet handed on; at most three bytes for each that was read.
@@ -26,7 +26,7 @@ enum State {
 }
 
 impl<R: BufRead> PythonJson<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, state: State::Begin, ready: Vec::new(), handed: 0 }
     }
 

@@ -69,12 +69,14 @@ pub(crate) fn numbers<S: Serializer>(values: &[f64; 4], to: S) -> Result<S::Ok, 
     to.collect_seq(values.iter().map(|value| Number(*value)))
 }
 
-/// The same where there may be none.
-pub(crate) fn optional_numbers<S: Serializer>(values: &Option<[f64; 4]>, to: S) -> Result<S::Ok, S::Error> {
-    match values {
-        Some(values) => numbers(values, to),
-        None => to.serialize_none(),
-    }
+/// A number that may be non-finite.
+pub(crate) fn number<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    Number(*value).serialize(to)
+}
+
+/// Any count of numbers that may be non-finite.
+pub(crate) fn number_list<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(|value| Number(*value)))
 }
 
 /// Sentences, in which a no-break space is a matter of display only.

@@ -13,7 +13,7 @@ mod words;
 use crate::finding::RunResult;
 pub use anchor_plot::anchors_svg;
 pub use anchors::render_anchors;
-pub(crate) use json::{numbers, optional_numbers};
+pub(crate) use json::{number, number_list, numbers};
 pub use scan::render_scan;
 
 /// The result as text, ending in a line feed unless it is empty.

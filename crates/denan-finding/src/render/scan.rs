@@ -2,8 +2,9 @@
 
 use super::page::{Ink, Page, Text, text};
 use super::{Format, json};
-use crate::number::{count, counted};
-use crate::scan::{ScanFinding, ScanResult, Severity};
+use crate::number::{count, counted, float};
+use crate::scan::{ColumnFigures, Normalization, ScanFinding, ScanResult, Severity, TableFigures};
+use unicode_width::UnicodeWidthStr;
 
 /// What hangs below a heading starts in this column.
 const INDENT: &str = "    ";
@@ -11,6 +12,13 @@ const INDENT: &str = "    ";
 const MOST_FINDINGS: usize = 8;
 /// Classes that are named.
 const MOST_CLASSES: usize = 8;
+/// Columns that are told one by one, and letters of their names.
+const MOST_COLUMNS: usize = 16;
+const MOST_NAME: usize = 24;
+/// Operations that would fail, which are told, …
+const MOST_VERDICTS: usize = 8;
+/// … each for no more than this share of the values.
+const MOST_FAILING: f64 = 0.05;
 
 /// The result as text. `color` and `width` are those of the terminal.
 pub fn render_scan(result: &ScanResult, format: Format, color: bool, width: usize) -> String {
@@ -33,9 +41,25 @@ fn concise(result: &ScanResult, color: bool) -> String {
 }
 
 fn place(found: &ScanFinding) -> Text {
-    let class = found.class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
-    let number = found.labelled_box.map(|number| format!(" box {number}{class}")).unwrap_or_default();
-    Text::new().add_whole(Ink::Plain, &found.file).add(Ink::Plain, &number)
+    let mut words = String::new();
+    if let Some(table) = &found.table {
+        words.push_str(&format!(" {table}"));
+    }
+    // Labels have a file of their own each.
+    if let (Some(row), None) = (found.index, found.labelled_box) {
+        let last = found.rows.map(|rows| format!(" to {}", row + rows - 1));
+        words.push_str(&format!(" {} {row}{}", if last.is_some() { "rows" } else { "row" }, last.unwrap_or_default()));
+    }
+    for (kind, name) in [("column", &found.column), ("channel", &found.channel)] {
+        if let Some(name) = name {
+            words.push_str(&format!(" {kind} {name}"));
+        }
+    }
+    if let Some(number) = found.labelled_box {
+        let class = found.class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
+        words.push_str(&format!(" box {number}{class}"));
+    }
+    Text::new().add_whole(Ink::Plain, &found.file).add(Ink::Plain, &words)
 }
 
 fn full(result: &ScanResult, color: bool, width: usize) -> String {
@@ -59,27 +83,163 @@ fn full(result: &ScanResult, color: bool, width: usize) -> String {
                 );
             }
             if let Some(more) = rule.count.checked_sub(MOST_FINDINGS as u64).filter(|more| *more > 0) {
-                let more = format!("and {} more; --format json has all", count(more));
+                let more = format!("and {} more; --format json lists all", count(more));
                 page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, &more));
             }
             page.blank();
         }
     }
+    for table in &result.tables {
+        figures(&mut page, result, table);
+    }
     summary(&mut page, result, first);
     page.finish()
 }
 
+/// The columns of a table, what would fail in them, and with what they are normalised.
+fn figures(page: &mut Page, result: &ScanResult, table: &TableFigures) {
+    let columns: Vec<&ColumnFigures> = result.columns.iter().filter(|column| column.table == table.name).collect();
+    if columns.is_empty() {
+        return;
+    }
+    let files = if table.files > 1 { format!(" in {}", counted(table.files, "file", "files")) } else { String::new() };
+    let kind = if table.has_channels { ("channel", "channels") } else { ("column", "columns") };
+    let title = format!(
+        ": {}, {}{files}",
+        counted(table.rows, "row", "rows"),
+        counted(columns.len() as u64, kind.0, kind.1)
+    );
+    page.paragraph((Ink::Plain, ""), &Text::new().add(Ink::Bold, &table.name).add(Ink::Plain, &title));
+    let mut lines = vec![["", "mean", "std", "min", "median", "max"].map(str::to_owned)];
+    for column in columns.iter().take(MOST_COLUMNS) {
+        let median = column.quantiles.get("0.5").copied();
+        let numbers = [Some(column.mean), Some(column.std), Some(column.min), median, Some(column.max)];
+        let mut line = [const { String::new() }; 6];
+        line[0] = shortened(&column.name, MOST_NAME);
+        for (cell, number) in line[1..].iter_mut().zip(numbers) {
+            *cell = number.map_or_else(|| "-".to_owned(), float);
+        }
+        lines.push(line);
+    }
+    let widths: [usize; 6] = std::array::from_fn(|cell| lines.iter().map(|line| line[cell].width()).max().unwrap_or(0));
+    for (number, line) in lines.iter().enumerate() {
+        let mut text = format!("{INDENT}{}{}", line[0], " ".repeat(widths[0] - line[0].width()));
+        for (cell, width) in line[1..].iter().zip(&widths[1..]) {
+            text.push_str(&format!("{}{cell}", " ".repeat(2 + width - cell.width())));
+        }
+        page.line(&[(if number == 0 { Ink::Faint } else { Ink::Plain }, &text)]);
+    }
+    if let Some(more) = columns.len().checked_sub(MOST_COLUMNS).filter(|more| *more > 0) {
+        let more = format!("and {} more; --format json has all", counted(more as u64, kind.0, kind.1));
+        page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, &more));
+    }
+    verdicts(page, result, &columns, kind.0);
+    normalization(page, table);
+    page.blank();
+}
+
+/// What some operations would make of a few values.
+fn verdicts(page: &mut Page, result: &ScanResult, columns: &[&ColumnFigures], kind: &str) {
+    let mut lines = Vec::new();
+    for column in columns {
+        let finite = column.count - column.nan - column.posinf - column.neginf;
+        let is_of_shares = column.min >= 0.0 && column.max <= 1.0;
+        for (operation, failing) in &column.operations {
+            // Where many values fail the operation is not meant, and a logit is of shares only.
+            let is_told = *failing > 0 && *failing as f64 <= MOST_FAILING * finite as f64;
+            if is_told && (*operation != "logit" || is_of_shares) {
+                let what = match *operation {
+                    "log" if column.min >= 0.0 => "-inf",
+                    "sqrt" => "NaN",
+                    "1/x" | "exp" | "square" => "inf",
+                    _ => "not finite",
+                };
+                let rows = counted(*failing, "value", "values");
+                let of = if columns.len() > 1 { format!("{kind} {}", column.name) } else { column.table.clone() };
+                lines.push(format!("{operation} of {of} is {what} for {rows}"));
+            }
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    let more = lines.len().saturating_sub(MOST_VERDICTS);
+    lines.truncate(MOST_VERDICTS);
+    if more > 0 {
+        lines.push(format!("{more} more"));
+    }
+    let line = Text::new()
+        .add(Ink::Faint, &format!("in {}, were it taken: ", result.dtype))
+        .add(Ink::Plain, &lines.join("; "));
+    page.hanging((Ink::Plain, INDENT), INDENT.len() + 2, &line);
+}
+
+/// The lines of code that normalise with these figures.
+fn normalization(page: &mut Page, table: &TableFigures) {
+    let Normalization { mean, std } = &table.normalization;
+    if mean.is_empty() || mean.len() > MOST_COLUMNS {
+        return;
+    }
+    let list = |numbers: &[f64]| {
+        let numbers: Vec<String> = numbers.iter().map(|number| digits(*number)).collect();
+        format!("[{}]", numbers.join(", "))
+    };
+    let (mean, std) = (list(mean), list(std));
+    let lines = if table.full_scale.is_some() {
+        [("torchvision", format!("transforms.Normalize({mean}, {std})")), ("burn", format!("(x - Tensor::<1>::from_floats({mean}, &device).reshape([1, -1, 1, 1])) / Tensor::<1>::from_floats({std}, &device).reshape([1, -1, 1, 1])"))]
+    } else if table.has_channels {
+        [("torch", format!("(x - torch.tensor({mean}).view(-1, 1, 1)) / torch.tensor({std}).view(-1, 1, 1)")), ("burn", format!("(x - Tensor::<1>::from_floats({mean}, &device).reshape([1, -1, 1, 1])) / Tensor::<1>::from_floats({std}, &device).reshape([1, -1, 1, 1])"))]
+    } else {
+        [("torch", format!("(x - torch.tensor({mean})) / torch.tensor({std})")), ("burn", format!("(x - Tensor::<1>::from_floats({mean}, &device).unsqueeze()) / Tensor::<1>::from_floats({std}, &device).unsqueeze()"))]
+    };
+    for (engine, code) in lines {
+        let line = Text::new().add(Ink::Faint, &format!("normalise, {engine}: ")).add(Ink::Plain, &code);
+        page.hanging((Ink::Plain, INDENT), INDENT.len() + 2, &line);
+    }
+}
+
+/// A number with six significant digits, as code has it.
+fn digits(number: f64) -> String {
+    if number == 0.0 {
+        return "0.0".to_owned();
+    }
+    let rounded: f64 = format!("{number:.5e}").parse().unwrap_or(number);
+    format!("{rounded:?}")
+}
+
+fn shortened(name: &str, most: usize) -> String {
+    if name.width() <= most {
+        return name.to_owned();
+    }
+    let mut short = String::new();
+    for character in name.chars() {
+        if short.width() + 2 > most {
+            break;
+        }
+        short.push(character);
+    }
+    short + "…"
+}
+
 fn summary(page: &mut Page, result: &ScanResult, first: Option<&str>) {
-    let files = match result.images {
+    let mut of = Vec::new();
+    if result.boxes > 0 || !result.classes.is_empty() {
+        of.push(format!(
+            "{} with {}",
+            counted(result.samples, "label", "labels"),
+            counted(result.boxes, "box", "boxes")
+        ));
+    } else {
+        of.push(counted(result.samples, "sample", "samples"));
+    }
+    of.push(match result.images {
         0 => "no image files".to_owned(),
         images => counted(images, "image file", "image files"),
-    };
-    let of = format!(
-        "{} with {} and {files}, {}",
-        counted(result.samples, "label", "labels"),
-        counted(result.boxes, "box", "boxes"),
-        result.format
-    );
+    });
+    if result.images == 0 && result.unchecked.is_empty() {
+        of.pop();
+    }
+    let of = format!("{}, {}", of.join(" and "), result.format);
     let line = match first {
         Some(_) => text(Ink::Plain, &of),
         None => Text::new().add(Ink::Good, "clean").add(Ink::Plain, &format!(": {of}")),

@@ -11,7 +11,7 @@ pub fn explain(id: Option<&str>) -> Result<(), Error> {
             writeln!(out, "{id:26}{}", first_sentence(denan_diagnose::page(id).unwrap_or_default()))?;
         }
         writeln!(out, "\nfound in data sets by `denan scan`:\n")?;
-        for id in denan_data::ids() {
+        for id in denan_data::ids().into_iter().filter(|id| denan_diagnose::page(id).is_none()) {
             writeln!(out, "{id:26}{}", first_sentence(denan_data::page(id).unwrap_or_default()))?;
         }
         return Ok(());

@@ -140,7 +140,7 @@ pub fn run(arguments: &RunArguments, common: &Common, host: &Host, terminal: &Te
         annotations: &annotations,
         deadline: Instant::now() + Duration::from_secs(arguments.cure_budget),
         terminal,
-        jobs: common.jobs.into(),
+        jobs: common.jobs.unwrap_or(1).into(),
     };
     let looked = look::closely(&mut told, rank, &mut rerunner, records.as_mut(), &mut notes);
     let run = &told.run;

@@ -1,23 +1,79 @@
 //! `denan scan PATH…`: what is wrong with a data set.
 
-use crate::args::Common;
+use crate::args::{Common, OutputFormat, ScanArguments, ScanCommand};
 use crate::error::Error;
-use crate::result::put_out;
+use crate::progress::Progress;
+use crate::result::{put_out, write_new};
 use crate::terminal::Terminal;
-use denan_data::labels;
+use denan_data::{Shard, State, Task, labels};
 use denan_finding::render::{Format, render_scan};
-use std::path::PathBuf;
+use denan_finding::scan::ScanResult;
+use std::path::Path;
 
-/// Goes through the data set and shows what is found.
-pub fn scan(paths: &[PathBuf], common: &Common, terminal: &Terminal) -> Result<u8, Error> {
-    let mut result = denan_data::scan(paths).map_err(of_labels)?;
+/// Findings of a check that are listed where not all are.
+const LISTED: u64 = 1000;
+
+/// Goes through the data set and shows what is found; or joins what shares have found.
+pub fn scan(arguments: &ScanArguments, common: &Common, terminal: &Terminal) -> Result<u8, Error> {
+    if let Some(ScanCommand::Merge { states }) = &arguments.command {
+        let states = states.iter().map(|path| state(path)).collect::<Result<_, _>>()?;
+        return show(denan_data::merge(states).map_err(of_data)?, common, terminal);
+    }
+    let is_whole = common.format == OutputFormat::Json || common.output.is_some();
+    let most_listed = arguments.list.unwrap_or(if is_whole { u64::MAX } else { LISTED });
+    let task = Task {
+        paths: &arguments.paths,
+        options: arguments.purpose.options(most_listed),
+        threads: common.threads(),
+        shard: arguments.shard.map_or(Shard::WHOLE, |shard| shard.0),
+    };
+    let progress = Progress::new(terminal, "scanning");
+    let tell = |done, total| progress.tell(done, total);
+    if let Some(path) = &arguments.emit {
+        let state = denan_data::scan_shard(&task, &tell).map_err(of_data)?;
+        progress.end();
+        write_new(path, &state.to_bytes(), "choose another file with --emit")?;
+        let Shard { number, count } = task.shard;
+        terminal.say(&format!("wrote {}; when all {count} are there: denan scan merge STATE…", path.display()));
+        terminal.say(&format!("share {} of {count} is done", number + 1));
+        return Ok(0);
+    }
+    let result = denan_data::scan(&task, &tell).map_err(of_data)?;
+    progress.end();
+    show(result, common, terminal)
+}
+
+fn show(mut result: ScanResult, common: &Common, terminal: &Terminal) -> Result<u8, Error> {
     env!("CARGO_PKG_VERSION").clone_into(&mut result.denan);
     let text = |format, color| render_scan(&result, format, color, terminal.width);
     put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
-    Ok(u8::from(!result.findings.is_empty()))
+    Ok(u8::from(result.rules.iter().any(|rule| rule.count > 0)))
 }
 
-/// Why there is nothing that could be gone through.
+fn state(path: &Path) -> Result<State, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+        help: "name what `denan scan --shard I/N --emit STATE` wrote".to_owned(),
+    })?;
+    State::of_bytes(&bytes).map_err(|error| Error::NotSupported {
+        what: format!("{}: {error}", path.display()),
+        help: "name what `denan scan --shard I/N --emit STATE` wrote, all with one version of denan".to_owned(),
+    })
+}
+
+/// Why nothing could be gone through.
+pub fn of_data(error: denan_data::Error) -> Error {
+    let help = "denan scan --help says what is read".to_owned();
+    match error {
+        denan_data::Error::Labels(error) => of_labels(error),
+        denan_data::Error::NothingThere(_) => Error::NothingThere { what: error.to_string(), help },
+        _ => Error::NotSupported { what: error.to_string(), help },
+    }
+}
+
+/// Why there are no labels that could be gone through.
 pub fn of_labels(error: labels::Error) -> Error {
     let help = "denan --help says what each command reads".to_owned();
     match error {

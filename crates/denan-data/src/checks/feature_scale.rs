@@ -1,0 +1,57 @@
+//! Columns of wildly different size.
+
+use super::constant_feature::is_constant;
+use super::{Found, TableCheck, Tables};
+use crate::columns::{Column, Table};
+use denan_finding::number::float;
+
+check!(
+    FeatureScale,
+    Warning,
+    "feature-scale",
+    "table has columns of wildly different size",
+    "tables have columns of wildly different size"
+);
+
+/// How many times the smallest column's magnitude the largest's is.
+const RATIO: f64 = 1000.0;
+/// A column below this is not large.
+const LARGE: f64 = 10.0;
+
+impl TableCheck for FeatureScale {
+    fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
+        let mut total = 0;
+        for table in set.tables {
+            let mut sizes: Vec<(f64, usize)> = table.features().filter_map(|(number, column)| Some((size(column)?, number))).collect();
+            sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let (Some(&(small, smallest)), Some(&(large, largest))) = (sizes.first(), sizes.last()) else { continue };
+            if large >= LARGE && large >= RATIO * small {
+                total += 1;
+                let name = |column: usize| table.schema.column_words(column);
+                let message = format!(
+                    "{} is of size {}, {} of size {}: {} times as large",
+                    name(largest),
+                    float(large),
+                    name(smallest),
+                    float(small),
+                    float((large / small).round())
+                );
+                tell(of_table(set, table, message));
+            }
+        }
+        total
+    }
+}
+
+fn of_table(set: &Tables<'_>, table: &Table, message: String) -> Found {
+    Found { column: None, ..Found::of_column(set.place(table), table, 0, message) }
+}
+
+/// The median magnitude of a column, or its standard deviation where most values are 0; nothing of a constant one.
+fn size(column: &Column) -> Option<f64> {
+    if is_constant(column) {
+        return None;
+    }
+    let typical = column.typical_magnitude()?;
+    Some(if typical > 0.0 { typical } else { column.figures.summary.std() }).filter(|size| *size > 0.0)
+}

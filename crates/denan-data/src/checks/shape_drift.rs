@@ -1,0 +1,11 @@
+//! A file of another shape than the others of its kind.
+
+use super::{Found, TableCheck, Tables};
+
+check!(ShapeDrift, Warning, "shape-drift", "file is of another shape than the others", "files are of other shapes than the others");
+
+impl TableCheck for ShapeDrift {
+    fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
+        set.drift(tell, |layout| Some(layout.split_once(' ')?.1))
+    }
+}

@@ -1,0 +1,134 @@
+//! What is known of one column.
+
+use super::classes::Classes;
+use super::extremes::Extremes;
+use super::precision::{Operation, Precision};
+use denan_numerics::Figures;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is known of a column or channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Column {
+    /// Of all numbers.
+    pub(crate) figures: Figures,
+    /// Cells that hold nothing.
+    pub(crate) missing: u64,
+    /// Cells that hold something else than a number.
+    pub(crate) texts: u64,
+    /// Finite values above 0, and below, that are infinite in the training's precision.
+    pub(crate) huge: [u64; 2],
+    /// Finite values above 0, and below, that are 0 in the training's precision.
+    pub(crate) tiny: [u64; 2],
+    /// Finite values other than 0 whose reciprocal is infinite in the training's precision; tiny ones among them.
+    pub(crate) near_zero: u64,
+    /// Finite values below 1 that are 1 in the training's precision.
+    pub(crate) near_one: u64,
+    /// Finite values whose exponential is infinite.
+    pub(crate) exp_infinite: u64,
+    /// Finite values whose square is infinite.
+    pub(crate) square_infinite: u64,
+    /// How many values fail each check of values, by its position.
+    pub(crate) failed: BTreeMap<u8, u64>,
+    pub(crate) extremes: Extremes,
+    /// Of a column that may hold targets.
+    pub(crate) classes: Option<Classes>,
+}
+
+impl Column {
+    /// Whether it is a column of numbers: nearly all of its cells that are not empty hold one.
+    pub(crate) fn is_numeric(&self) -> bool {
+        let numbers = self.figures.summary.count;
+        numbers > 0 && self.texts <= numbers / 10
+    }
+
+    /// Whether it may hold shares or probabilities: all of its values are from 0 to 1.
+    pub(crate) fn is_of_shares(&self) -> bool {
+        let summary = &self.figures.summary;
+        summary.min >= 0.0 && summary.max <= 1.0
+    }
+
+    /// Joins the same column of the part that follows.
+    pub(crate) fn join(&mut self, other: Self, most_extremes: usize) {
+        self.figures = std::mem::take(&mut self.figures).merge(other.figures);
+        for (own, other) in [
+            (&mut self.missing, other.missing),
+            (&mut self.texts, other.texts),
+            (&mut self.near_zero, other.near_zero),
+            (&mut self.near_one, other.near_one),
+            (&mut self.exp_infinite, other.exp_infinite),
+            (&mut self.square_infinite, other.square_infinite),
+        ] {
+            *own += other;
+        }
+        for side in 0..2 {
+            self.huge[side] += other.huge[side];
+            self.tiny[side] += other.tiny[side];
+        }
+        for (check, count) in other.failed {
+            *self.failed.entry(check).or_default() += count;
+        }
+        self.extremes.join(other.extremes, most_extremes);
+        match (&mut self.classes, other.classes) {
+            (Some(classes), Some(others)) => classes.join(others),
+            (classes, others) => *classes = classes.take().or(others),
+        }
+    }
+
+    /// Finite values below 0, and from 1 on.
+    fn negatives_and_ones(&self) -> [u64; 2] {
+        let mut counts = [0; 2];
+        for bin in self.figures.histogram.bins() {
+            if bin.negative {
+                counts[0] += bin.count;
+            } else if bin.lower >= 1.0 {
+                counts[1] += bin.count;
+            }
+        }
+        counts
+    }
+
+    /// How many of the finite values an operation makes NaN or infinite, exactly.
+    pub(crate) fn fails(&self, operation: Operation) -> u64 {
+        let zeros = self.figures.summary.zeros;
+        let [negatives, from_one] = self.negatives_and_ones();
+        let [tiny, tiny_below_zero] = self.tiny;
+        let [huge, _] = self.huge;
+        match operation {
+            Operation::Log => negatives + zeros + tiny + huge,
+            Operation::Logit => negatives + zeros + tiny + self.near_one + from_one,
+            Operation::Divide => zeros + self.near_zero,
+            // The root of -0 is -0.
+            Operation::Sqrt => negatives - tiny_below_zero + huge,
+            Operation::Exp => self.exp_infinite,
+            Operation::Square => self.square_infinite,
+        }
+    }
+
+    /// What happens to the sum of all finite values in a precision: whether it is infinite.
+    pub(crate) fn sum_is_infinite(&self, precision: Precision) -> bool {
+        let summary = &self.figures.summary;
+        precision.round(summary.mean * summary.finite() as f64).is_infinite()
+    }
+
+    /// The median of the magnitudes of the finite values, within 6.25 %; nothing without any.
+    pub(crate) fn typical_magnitude(&self) -> Option<f64> {
+        let histogram = &self.figures.histogram;
+        let finite = histogram.finite();
+        if finite == 0 {
+            return None;
+        }
+        let rank = finite.div_ceil(2);
+        let mut bins: Vec<(f64, u64)> = histogram.bins().map(|bin| (bin.lower, bin.count)).collect();
+        bins.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut seen = histogram.zeros();
+        if seen >= rank {
+            return Some(0.0);
+        }
+        // The middle of a bin, an eighth of a power of two wide.
+        bins.into_iter().find_map(|(lower, count)| {
+            seen += count;
+            (seen >= rank).then_some(lower * 1.0625)
+        })
+    }
+}

@@ -1,0 +1,370 @@
+//! Takes in the values that a reader finds in a file.
+
+use super::classes::Classes;
+use super::column::Column;
+use super::hits::{Hit, HitList, Hits};
+use super::look::{Look, Number};
+use super::part::{Layout, Note, Part, Schema, Shape, Table};
+use super::{Operation, Options, is_target};
+use crate::checks::{self, About};
+use crate::readers::Values;
+use denan_numerics::{Element, Tally, tally_columns};
+use half::{bf16, f16};
+use std::sync::Arc;
+
+/// Values that are gone through at once: where they are looked at again, they lie in a near cache still.
+const BLOCK: usize = 1 << 16;
+
+/// Takes in what a reader finds in one file, or in a piece of one; makes a [`Part`] of it.
+pub(crate) struct Gather<'a> {
+    options: &'a Options,
+    file: u32,
+    open: Vec<Open>,
+    part: Part,
+}
+
+/// Position of a table in a [`Gather`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableId(usize);
+
+/// A table that is read.
+struct Open {
+    table: Table,
+    tallies: Vec<Tallies>,
+    hits: Hits,
+    /// Of each column what the training does to it.
+    operations: Vec<Vec<Operation>>,
+    /// Values of an array so far.
+    values: u64,
+    /// Of an array of targets, those of the latest sample that count, and those that do not.
+    targets: [u64; 2],
+}
+
+/// Tallies of columns of one type.
+pub(super) enum Tallies {
+    F16(Vec<Tally<f16>>),
+    Bf16(Vec<Tally<bf16>>),
+    F32(Vec<Tally<f32>>),
+    F64(Vec<Tally<f64>>),
+    None,
+}
+
+/// Rows of some cells.
+#[derive(Clone, Copy)]
+pub(crate) enum Rows<'a> {
+    /// One after the other from this on.
+    From(u64),
+    /// Each one's, relative to this.
+    Listed(u64, &'a [u32]),
+}
+
+impl Rows<'_> {
+    fn of(self, position: usize) -> u64 {
+        match self {
+            Self::From(first) => first + position as u64,
+            Self::Listed(first, rows) => first + u64::from(rows[position]),
+        }
+    }
+}
+
+impl<'a> Gather<'a> {
+    /// For the file at this position of the listing.
+    pub(crate) fn new(options: &'a Options, file: u32) -> Self {
+        Self { options, file, open: Vec::new(), part: Part { files: 1, ..Part::default() } }
+    }
+
+    /// Another table or array. `layout` says of what type and shape it is in words, where files of one group should agree.
+    pub(crate) fn table(&mut self, schema: &Arc<Schema>, layout: Option<String>) -> TableId {
+        let target = self.options.target.as_deref();
+        let is_target: Vec<bool> = schema.columns.iter().map(|column| is_target(schema, column, target)).collect();
+        let column = |is_target: &bool| Column {
+            classes: is_target.then(Classes::default),
+            ..Column::default()
+        };
+        let layouts =
+            layout.map(|layout| (layout, Layout { files: 1, first: vec![self.file] })).into_iter().collect();
+        let table = Table {
+            schema: schema.clone(),
+            file: self.file,
+            files: 1,
+            rows: 0,
+            columns: is_target.iter().map(column).collect(),
+            layouts,
+        };
+        let applied = |column: &String| {
+            let to_it = self.options.operations.iter().filter(|applied| {
+                applied.column.as_ref().is_none_or(|name| name == column || name == &schema.name)
+            });
+            to_it.map(|applied| applied.operation).collect()
+        };
+        let operations = schema.columns.iter().map(applied).collect();
+        let groups = if schema.shape == Shape::Table { schema.columns.len() } else { 1 };
+        let tallies = (0..groups).map(|_| Tallies::None).collect();
+        self.open.push(Open { table, tallies, hits: Hits::default(), operations, values: 0, targets: [0; 2] });
+        TableId(self.open.len() - 1)
+    }
+
+    /// The next values of an array, in the order of memory (row-major).
+    pub(crate) fn array(&mut self, id: TableId, values: Values<'_>) {
+        let columns = self.open[id.0].table.columns.len();
+        self.numbers(id, 0..columns, values, None);
+    }
+
+    /// Numbers in a column of a table.
+    pub(crate) fn cells(&mut self, id: TableId, column: usize, values: Values<'_>, rows: Rows<'_>) {
+        self.numbers(id, column..column + 1, values, Some(rows));
+    }
+
+    /// A cell without a value.
+    pub(crate) fn missing(&mut self, id: TableId, column: usize, row: u64) {
+        let open = &mut self.open[id.0];
+        open.table.columns[column].missing += 1;
+        open.hit(checks::MISSING_VALUE, column, row, None, self.options.most_listed);
+    }
+
+    /// A cell with something else than a number.
+    pub(crate) fn text(&mut self, id: TableId, column: usize, row: u64, text: &str) {
+        /// Characters of a text that are shown.
+        const MOST: usize = 40;
+        let open = &mut self.open[id.0];
+        open.table.columns[column].texts += 1;
+        let text: String = text.chars().take(MOST).collect();
+        open.hit(checks::TEXT_IN_NUMBERS, column, row, Some(text.into()), self.options.most_listed);
+    }
+
+    /// How many rows a table has had.
+    pub(crate) fn rows(&mut self, id: TableId, rows: u64) {
+        self.open[id.0].table.rows = rows;
+    }
+
+    /// Something a check says of the file.
+    pub(crate) fn note(&mut self, check: &str, message: impl Into<String>) {
+        let note = Note { check: check.to_owned(), file: self.file, message: message.into() };
+        self.part.notes.push(note);
+    }
+
+    /// The file is a sample with these contents.
+    pub(crate) fn sample(&mut self, hash: u128) {
+        self.part.hashes.push((hash, self.file));
+    }
+
+    /// What has been taken in.
+    pub(crate) fn finish(self) -> Part {
+        let Self { options, file, open, mut part } = self;
+        let mut hits = HitList::default();
+        for (position, mut open) in open.into_iter().enumerate() {
+            let columns = open.table.columns.iter_mut();
+            let figures = open.tallies.iter().flat_map(Tallies::figures);
+            columns.zip(figures).for_each(|(column, figures)| column.figures = figures);
+            hits.push(file, position as u32, open.hits.into_vec(), options.most_listed);
+            part.tables.push(open.table);
+        }
+        part.hits = hits;
+        part
+    }
+
+    fn numbers(
+        &mut self,
+        id: TableId,
+        columns: std::ops::Range<usize>,
+        values: Values<'_>,
+        rows: Option<Rows<'_>>,
+    ) {
+        let Self { options, file, open, .. } = self;
+        let open = &mut open[id.0];
+        let mut go = Block { options, file: *file, open, columns, rows };
+        match values {
+            Values::F16(values) => go.through(values),
+            Values::Bf16(values) => go.through(values),
+            Values::F32(values) => go.through(values),
+            Values::F64(values) => go.through(values),
+            Values::I8(values) => go.widened::<_, f32>(values),
+            Values::U8(values) => go.widened::<_, f32>(values),
+            Values::I16(values) => go.widened::<_, f32>(values),
+            Values::U16(values) => go.widened::<_, f32>(values),
+            Values::I32(values) => go.widened::<_, f64>(values),
+            Values::U32(values) => go.widened::<_, f64>(values),
+            Values::I64(values) => go.wide(values, |value| *value as f64),
+            Values::U64(values) => go.wide(values, |value| *value as f64),
+        }
+    }
+}
+
+impl Open {
+    /// A cell without a number fails a check.
+    fn hit(&mut self, check: u8, column: usize, row: u64, text: Option<Box<str>>, most: u64) {
+        *self.table.columns[column].failed.entry(check).or_default() += 1;
+        let hit = Hit { check, column: column as u32, row, rows: 1, values: 1, value: f64::NAN, text };
+        self.hits.add(hit, most);
+    }
+}
+
+/// Values that come in for some columns of a table.
+struct Block<'a> {
+    options: &'a Options,
+    file: u32,
+    open: &'a mut Open,
+    columns: std::ops::Range<usize>,
+    rows: Option<Rows<'a>>,
+}
+
+impl Block<'_> {
+    /// Integers, as the type that has each of them.
+    fn widened<I: Copy + Into<T>, T: Number>(&mut self, values: &[I]) {
+        self.wide(values, |value| (*value).into());
+    }
+
+    fn wide<I, T: Number>(&mut self, values: &[I], widen: impl Fn(&I) -> T) {
+        let mut wide: Vec<T> = Vec::with_capacity(values.len().min(BLOCK));
+        let mut done = 0;
+        for block in values.chunks(BLOCK) {
+            wide.clear();
+            wide.extend(block.iter().map(&widen));
+            self.block(&wide, done);
+            done += block.len();
+        }
+    }
+
+    fn through<T: Number>(&mut self, values: &[T]) {
+        let mut done = 0;
+        for block in values.chunks(BLOCK) {
+            self.block(block, done);
+            done += block.len();
+        }
+    }
+
+    /// `done`: how many of the values that came in have been gone through.
+    fn block<T: Number>(&mut self, values: &[T], done: usize) {
+        let Open { table, tallies, hits, operations, values: so_far, targets } = &mut *self.open;
+        let count = self.columns.len();
+        let (inner, row) = match table.schema.shape {
+            Shape::Array { inner, row, .. } => (inner, row),
+            _ => (1, 1),
+        };
+        let period = count * inner;
+        let phase = if count == 1 { 0 } else { (*so_far % period as u64) as usize };
+        let tallies = &mut tallies[if table.schema.shape == Shape::Table { self.columns.start } else { 0 }];
+        let tallies = T::tallies(tallies, count);
+        tally_columns(values, phase, inner, tallies);
+        let look = Look { options: self.options, file: self.file, most: table.schema.most_extremes() };
+        for (position, tally) in tallies.iter().enumerate() {
+            let column = self.columns.start + position;
+            let summary = tally.last();
+            let lane = Lane { values, phase, inner, column: position, columns: count };
+            let start = *so_far;
+            let rows = self.rows;
+            let row_of = |position: usize| match rows {
+                Some(rows) => rows.of(done + position),
+                None => (start + position as u64) / row as u64,
+            };
+            let operations = &operations[column];
+            let own = &mut table.columns[column];
+            let is_target = own.classes.is_some();
+            let about = About { options: self.options, is_target, operations };
+            let mut found = look.at(&summary, &lane, own, &about, &row_of);
+            if is_target && row > 1 {
+                found.extend(without_target(&lane, start, row, targets, self.options));
+            }
+            for (check, row, value) in found {
+                let hit = Hit { check, column: column as u32, row, rows: 1, values: 1, value, text: None };
+                *table.columns[column].failed.entry(check).or_default() += 1;
+                hits.add(hit, self.options.most_listed);
+            }
+        }
+        *so_far += values.len() as u64;
+        if self.rows.is_none() {
+            table.rows = so_far.div_ceil(row as u64);
+        }
+    }
+}
+
+/// Samples of an array of targets in which none counts. `so_far`: how many of the latest sample did, and did not.
+fn without_target<T: Number>(
+    lane: &Lane<'_, T>,
+    start: u64,
+    row: usize,
+    so_far: &mut [u64; 2],
+    options: &Options,
+) -> Vec<(u8, u64, f64)> {
+    let mut found = Vec::new();
+    for (position, value) in lane.iter() {
+        so_far[usize::from(options.is_ignored(value))] += 1;
+        if so_far[0] + so_far[1] == row as u64 {
+            if so_far[0] == 0 {
+                found.push((checks::NO_VALID_TARGET, (start + position as u64) / row as u64, value));
+            }
+            *so_far = [0; 2];
+        }
+    }
+    found
+}
+
+/// The values of one column in a block in which columns take turns.
+pub(super) struct Lane<'a, T> {
+    values: &'a [T],
+    phase: usize,
+    inner: usize,
+    column: usize,
+    columns: usize,
+}
+
+impl<T: Number> Lane<'_, T> {
+    /// Each value with its position in the block.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
+        let period = self.columns * self.inner;
+        let begin = self.column * self.inner;
+        // Runs of the column, the first of which may have begun before the block.
+        let first = if self.columns == 1 { 0 } else { begin as isize - self.phase as isize };
+        let inner = if self.columns == 1 { self.values.len().max(1) } else { self.inner };
+        let period = if self.columns == 1 { inner } else { period };
+        let end = self.values.len() as isize;
+        let skip = if self.columns > 1 && first + (inner as isize) <= 0 { period as isize } else { 0 };
+        (0..)
+            .map(move |run| first + skip + run * period as isize)
+            .take_while(move |run| *run < end)
+            .flat_map(move |run| {
+                let from = run.max(0) as usize;
+                let to = (run + inner as isize).clamp(0, end) as usize;
+                (from..to).map(|position| (position, self.values[position].value()))
+            })
+    }
+}
+
+impl Tallies {
+    fn figures(&self) -> Vec<denan_numerics::Figures> {
+        fn of<T: Element>(tallies: &[Tally<T>]) -> Vec<denan_numerics::Figures> {
+            tallies.iter().map(Tally::figures).collect()
+        }
+        match self {
+            Self::F16(tallies) => of(tallies),
+            Self::Bf16(tallies) => of(tallies),
+            Self::F32(tallies) => of(tallies),
+            Self::F64(tallies) => of(tallies),
+            Self::None => vec![denan_numerics::Figures::default()],
+        }
+    }
+}
+
+macro_rules! tallied {
+    ($($type:ty, $variant:ident);*) => {
+        $(impl InTallies for $type {
+            fn tallies(tallies: &mut Tallies, count: usize) -> &mut [Tally<Self>] {
+                if !matches!(tallies, Tallies::$variant(_)) {
+                    *tallies = Tallies::$variant((0..count).map(|_| Tally::new()).collect());
+                }
+                match tallies {
+                    Tallies::$variant(tallies) => tallies,
+                    _ => unreachable!("it has just become that"),
+                }
+            }
+        })*
+    };
+}
+
+/// A type that has its variant of [`Tallies`].
+pub(super) trait InTallies: Sized + Element {
+    /// Those of this type: a table's or array's values are of one type all through.
+    fn tallies(tallies: &mut Tallies, count: usize) -> &mut [Tally<Self>];
+}
+
+tallied!(f16, F16; bf16, Bf16; f32, F32; f64, F64);

@@ -1,0 +1,170 @@
+//! Looks at values one by one, where the summary of their block says that there is something to see.
+
+use super::column::Column;
+use super::extremes::Placed;
+use super::gather::{InTallies, Lane};
+use super::{Operation, Options, Precision};
+use crate::checks::{About, NEAR_ONE, NEAR_ZERO, VALUE_CHECKS};
+use denan_numerics::Summary;
+use half::{bf16, f16};
+
+/// A number in a column.
+pub(super) trait Number: InTallies {
+    /// Whether a precision has all values of this type.
+    fn is_within(precision: Precision) -> bool;
+
+    /// Its value, exactly.
+    fn value(self) -> f64;
+}
+
+impl Number for f16 {
+    fn is_within(precision: Precision) -> bool {
+        precision != Precision::Bfloat16
+    }
+
+    fn value(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for bf16 {
+    fn is_within(precision: Precision) -> bool {
+        precision != Precision::Float16
+    }
+
+    fn value(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for f32 {
+    fn is_within(precision: Precision) -> bool {
+        precision == Precision::Float32
+    }
+
+    fn value(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Number for f64 {
+    fn is_within(_: Precision) -> bool {
+        false
+    }
+
+    fn value(self) -> f64 {
+        self
+    }
+}
+
+/// How values are looked at.
+pub(super) struct Look<'a> {
+    pub(super) options: &'a Options,
+    pub(super) file: u32,
+    /// Extreme values that are kept.
+    pub(super) most: usize,
+}
+
+impl Look<'_> {
+    /// Takes into `column` what the summary leaves open, and gives what checks find: check, row, value.
+    pub(super) fn at<T: Number>(
+        &self,
+        block: &Summary,
+        lane: &Lane<'_, T>,
+        column: &mut Column,
+        about: &About<'_>,
+        row_of: &dyn Fn(usize) -> u64,
+    ) -> Vec<(u8, u64, f64)> {
+        let mut found = Vec::new();
+        if block.count == 0 {
+            return found;
+        }
+        let precision = self.options.precision;
+        let near = Near::of(precision);
+        let may_be_rounded = if T::is_within(precision) {
+            // Only subnormals have infinite reciprocals there.
+            block.subnormals > 0
+        } else {
+            lane.iter().any(|(_, value)| near.is_rounded(value))
+        };
+        if may_be_rounded || block.max > near.exp_infinite || block.abs_max() > near.square_infinite {
+            for (position, value) in lane.iter().filter(|(_, value)| value.is_finite()) {
+                if let Some(check) = near.count(value, precision, column) {
+                    found.push((check, row_of(position), value));
+                }
+            }
+        }
+        if block.min <= block.max && column.extremes.may_take(block.min, block.max, self.most) {
+            for (position, value) in lane.iter().filter(|(_, value)| value.is_finite()) {
+                let placed = Placed { value, file: self.file, row: row_of(position) };
+                column.extremes.take(placed, self.most);
+            }
+        }
+        if let Some(classes) = &mut column.classes {
+            lane.iter().map(|(_, value)| value).filter(|value| value.is_finite()).for_each(|value| classes.take(value));
+        }
+        for (number, check) in VALUE_CHECKS.iter().enumerate() {
+            if check.applies(about) && check.may_fail(block, self.options) {
+                let fails = lane.iter().filter(|(_, value)| check.fails(*value, self.options));
+                found.extend(fails.map(|(position, value)| (number as u8, row_of(position), value)));
+            }
+        }
+        found
+    }
+}
+
+/// Where the values begin for which a precision has to be asked one by one.
+struct Near {
+    small: f64,
+    huge: f64,
+    exp_infinite: f64,
+    square_infinite: f64,
+}
+
+impl Near {
+    fn of(precision: Precision) -> Self {
+        /// A little nearer than where it begins; 8 bits of a bfloat16 are the fewest.
+        const A_LITTLE: f64 = 0.99;
+        let max = precision.max();
+        Self {
+            small: precision.small(),
+            huge: max * A_LITTLE,
+            exp_infinite: max.ln() * A_LITTLE,
+            square_infinite: max.sqrt() * A_LITTLE,
+        }
+    }
+
+    /// Whether rounding may make 0, 1 or an infinity of it, or its reciprocal may be infinite.
+    fn is_rounded(&self, value: f64) -> bool {
+        let magnitude = value.abs();
+        (magnitude < self.small && magnitude > 0.0)
+            || (0.99..1.0).contains(&value)
+            || magnitude > self.huge
+    }
+
+    /// Counts what becomes of a value; the check that has something to say of it, should the column hold shares.
+    fn count(&self, value: f64, precision: Precision, column: &mut Column) -> Option<u8> {
+        let mut check = None;
+        let below_zero = usize::from(value < 0.0);
+        if self.is_rounded(value) {
+            let rounded = precision.round(value);
+            column.tiny[below_zero] += u64::from(rounded == 0.0);
+            column.huge[below_zero] += u64::from(rounded.is_infinite());
+            if Operation::Divide.of(value, precision).is_infinite() {
+                column.near_zero += 1;
+                check = Some(NEAR_ZERO);
+            } else if rounded == 1.0 {
+                column.near_one += 1;
+                check = Some(NEAR_ONE);
+            }
+        }
+        let is_infinite = |operation: Operation| operation.of(value, precision).is_infinite();
+        if value > self.exp_infinite {
+            column.exp_infinite += u64::from(is_infinite(Operation::Exp));
+        }
+        if value.abs() > self.square_infinite {
+            column.square_infinite += u64::from(is_infinite(Operation::Square));
+        }
+        check
+    }
+}

@@ -1,0 +1,52 @@
+//! Readers of arrays and tables, one file per format.
+//!
+//! A [`Reader`] cuts a file into pieces that can be gone through apart, as [`Piece`]s, at places that depend on nothing but the file.
+
+mod array;
+mod csv;
+mod dtype;
+mod json_lines;
+mod lines;
+mod npy;
+mod safetensors;
+mod values;
+
+pub(crate) use dtype::Dtype;
+pub(crate) use values::Values;
+
+use crate::columns::Gather;
+use crate::listing::{DataFile, Format};
+
+/// A piece of a file, which hands what it holds to a [`Gather`]; or says why it cannot be read.
+pub(crate) type Piece = Box<dyn FnOnce(&mut Gather<'_>) -> Result<(), String> + Send>;
+
+/// Cuts a file into pieces.
+pub(crate) trait Reader: Send {
+    /// How many pieces there are, where that is known without reading them.
+    fn pieces(&self) -> Option<u64> {
+        None
+    }
+
+    /// Leaves out as many pieces, which costs nothing where their number is known.
+    fn skip(&mut self, _pieces: u64) {}
+
+    /// The next piece; nothing after the last.
+    fn next(&mut self) -> Result<Option<Piece>, String>;
+}
+
+/// The reader of a file, or why it cannot be read. `axis`: of arrays, the axis along which columns lie, where that was given.
+pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reader>, String> {
+    let path = &*file.path;
+    if file.bytes == 0 {
+        return Err("it is empty".to_owned());
+    }
+    Ok(match file.format {
+        Format::Npy => npy::open(path, file, axis)?,
+        Format::Npz => Box::new(npy::Npz::open(path, file, axis)?),
+        Format::Safetensors => safetensors::open(path, file, axis)?,
+        Format::Csv => Box::new(csv::Csv::open(path, file, b',')?),
+        Format::Tsv => Box::new(csv::Csv::open(path, file, b'\t')?),
+        Format::JsonLines => Box::new(json_lines::JsonLines::open(path, file)?),
+        _ => return Err(format!("denan does not read {} yet", file.format.as_str())),
+    })
+}

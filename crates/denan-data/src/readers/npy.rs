@@ -1,0 +1,170 @@
+//! numpy's `.npy`, one array, and `.npz`, a ZIP archive of several.
+
+use super::array::{Array, Stored, StoredArrays, stream};
+use super::values::{Values, aligned, swap};
+use super::{Dtype, Piece, Reader};
+use crate::columns::{Gather, Rows, Schema, Shape};
+use crate::listing::DataFile;
+use npyz::{DType, NpyHeader, Order, TypeChar};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A header is a line of text.
+const MOST_HEADER: u32 = 1 << 20;
+
+/// An array's header, read from its beginning.
+struct Header {
+    array: Array,
+    is_column_major: bool,
+    /// Bytes of it.
+    bytes: u64,
+}
+
+fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> {
+    let mut start = [0; 12];
+    let not_npy = || "it is no numpy array: it does not begin with \\x93NUMPY".to_owned();
+    from.read_exact(&mut start[..10]).map_err(|_| not_npy())?;
+    if !start.starts_with(b"\x93NUMPY") {
+        return Err(not_npy());
+    }
+    let (length, begin) = if start[6] == 1 {
+        (u32::from(u16::from_le_bytes([start[8], start[9]])), 10)
+    } else {
+        from.read_exact(&mut start[10..]).map_err(|_| "it ends within its header".to_owned())?;
+        (u32::from_le_bytes([start[8], start[9], start[10], start[11]]), 12)
+    };
+    if length > MOST_HEADER {
+        return Err(format!("its header claims {length} bytes"));
+    }
+    let mut bytes = start[..begin].to_vec();
+    bytes.resize(begin + length as usize, 0);
+    from.read_exact(&mut bytes[begin..]).map_err(|_| "it ends within its header".to_owned())?;
+    let header = NpyHeader::from_reader(&bytes[..]).map_err(|error| format!("its header cannot be read: {error}"))?;
+    let unknown = |what: String| format!("it holds {what}, which denan does not read");
+    let (dtype, is_big_endian) = match header.dtype() {
+        DType::Plain(of) => {
+            let kind = match of.type_char() {
+                TypeChar::Float => 'f',
+                TypeChar::Int => 'i',
+                TypeChar::Uint => 'u',
+                TypeChar::Bool => 'b',
+                TypeChar::Object => return Err(unknown("Python objects (a pickle)".to_owned())),
+                _ => return Err(unknown(format!("elements of type {of}"))),
+            };
+            let dtype = Dtype::of_kind(kind, of.size_field()).ok_or_else(|| unknown(format!("elements of type {of}")))?;
+            (dtype, of.endianness() == npyz::Endianness::Big)
+        }
+        _ => return Err(unknown("records of several fields".to_owned())),
+    };
+    let array = Array { name: name.to_owned(), dtype, shape: header.shape().to_vec(), is_big_endian };
+    let is_column_major = header.order() == Order::Fortran && array.shape.iter().filter(|size| **size > 1).count() > 1;
+    Ok(Header { array, is_column_major, bytes: bytes.len() as u64 })
+}
+
+/// Reads a `.npy` file.
+pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reader>, String> {
+    let mut open = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
+    let Header { array, is_column_major, bytes } = header("", &mut open)?;
+    if is_column_major {
+        let file = file.clone();
+        let piece: Piece = Box::new(move |to| column_major(to, &array, &file, &mut open));
+        return Ok(Box::new(Only(Some(piece))));
+    }
+    let stored = vec![Stored { array, offset: bytes }];
+    Ok(Box::new(StoredArrays::new(path, stored, Vec::new(), file, axis)?))
+}
+
+/// A file that is one piece.
+pub(crate) struct Only(pub(crate) Option<Piece>);
+
+impl Reader for Only {
+    fn next(&mut self) -> Result<Option<Piece>, String> {
+        Ok(self.0.take())
+    }
+}
+
+/// An array of two dimensions that is stored column by column.
+fn column_major(to: &mut Gather<'_>, array: &Array, file: &DataFile, from: &mut dyn Read) -> Result<(), String> {
+    /// Values that are read at once.
+    const CHUNK: u64 = 1 << 16;
+    let [rows, columns] = array.shape[..] else {
+        return Err("it is stored column by column (Fortran order), which denan reads of two dimensions only; \
+             np.save(file, np.ascontiguousarray(x)) stores it row by row"
+            .to_owned());
+    };
+    let names = (0..columns).map(|number| number.to_string()).collect();
+    let schema = Arc::new(Schema { group: file.group.clone(), name: array.name.clone(), columns: names, shape: Shape::Table });
+    let id = to.table(&schema, Some(format!("{} (n, {columns})", array.dtype)));
+    let size = array.dtype.size();
+    let mut buffer = Vec::new();
+    for column in 0..columns as usize {
+        let mut row = 0;
+        while row < rows {
+            let count = CHUNK.min(rows - row);
+            let bytes = aligned(&mut buffer, count as usize * size);
+            from.read_exact(bytes).map_err(|_| "it ends before all of its values".to_owned())?;
+            if array.is_big_endian {
+                swap(bytes, size);
+            }
+            to.cells(id, column, Values::of_bytes(array.dtype, bytes), Rows::From(row));
+            row += count;
+        }
+    }
+    to.rows(id, rows);
+    Ok(())
+}
+
+/// Reads a `.npz` archive, array by array.
+pub(crate) struct Npz {
+    path: PathBuf,
+    file: DataFile,
+    axis: Option<usize>,
+    left: VecDeque<usize>,
+}
+
+impl Npz {
+    pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<Self, String> {
+        let archive = archive(path)?;
+        let left = (0..archive.len()).collect();
+        Ok(Self { path: path.to_owned(), file: file.clone(), axis, left })
+    }
+}
+
+fn archive(path: &Path) -> Result<zip::ZipArchive<BufReader<File>>, String> {
+    /// Entries of an archive; each takes memory.
+    const MOST: usize = 1 << 20;
+    let open = File::open(path).map_err(|error| error.to_string())?;
+    let archive = zip::ZipArchive::new(BufReader::new(open))
+        .map_err(|error| format!("it is no ZIP archive that can be read: {error}"))?;
+    if archive.len() > MOST { Err(format!("it has {} entries", archive.len())) } else { Ok(archive) }
+}
+
+impl Reader for Npz {
+    fn pieces(&self) -> Option<u64> {
+        Some(self.left.len() as u64)
+    }
+
+    fn skip(&mut self, pieces: u64) {
+        self.left.drain(..self.left.len().min(pieces as usize));
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, String> {
+        let Some(number) = self.left.pop_front() else { return Ok(None) };
+        let (path, file, axis) = (self.path.clone(), self.file.clone(), self.axis);
+        Ok(Some(Box::new(move |to| {
+            let mut archive = archive(&path)?;
+            let mut entry = archive.by_index(number).map_err(|error| error.to_string())?;
+            let name = entry.name().map_err(|error| error.to_string())?.into_owned();
+            let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
+            let Header { array, is_column_major, .. } =
+                header(&name, &mut entry).map_err(|error| format!("{name}: {error}"))?;
+            if is_column_major {
+                return column_major(to, &array, &file, &mut entry).map_err(|error| format!("{name}: {error}"));
+            }
+            stream(to, &array, &file, axis, &mut entry)
+        })))
+    }
+}
