@@ -26,6 +26,8 @@ mod checks;
 mod image_file;
 mod images;
 pub mod labels;
+#[allow(dead_code)]
+mod picture;
 mod scan;
 
 pub use checks::{ids, page};
