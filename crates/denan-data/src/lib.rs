@@ -29,6 +29,7 @@ mod image_file;
 mod images;
 pub mod labels;
 mod listing;
+mod picture;
 mod readers;
 mod scan;
 

@@ -44,6 +44,14 @@ pub struct Task<'a> {
     pub shard: Shard,
 }
 
+impl<'a> Task<'a> {
+    /// All of these files and folders, on all cores, for a training in float32.
+    pub fn new(paths: &'a [PathBuf]) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, Into::into);
+        Self { paths, options: Options::default(), threads, shard: Shard::WHOLE }
+    }
+}
+
 /// What is known of a share of a data set: shares that together are all of it make a [`ScanResult`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
@@ -199,9 +207,10 @@ impl State {
             return Err(Error::States(format!("shard {} of {} is missing", missing + 1, self.shards)));
         }
         let name = |file: u32| self.files.get(file as usize).map(|file| file.name.clone()).unwrap_or_default();
-        let part = self.gone.whole(self.files.len(), self.options.most_listed).map_err(|missing| {
+        let mut part = self.gone.whole(self.files.len(), self.options.most_listed).map_err(|missing| {
             Error::States(format!("{} was not gone through by any shard", name(missing as u32)))
         })?;
+        part.tables.iter_mut().flat_map(|table| &mut table.columns).for_each(Column::close);
         Ok(result(&part, &self.options, self.labels.unwrap_or_default(), &self.files, &name))
     }
 }
@@ -388,7 +397,7 @@ fn column_figures(table: &Table, number: usize, column: &Column) -> ColumnFigure
     const SHARES: [&str; 9] = ["0.001", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "0.999"];
     let summary = &column.figures.summary;
     let quantile = |share: &&str| {
-        let value = column.figures.histogram.quantile(share.parse().ok()?)?;
+        let value = column.quantile(share.parse().ok()?)?;
         // The middle of a bin may lie beyond the values in it.
         Some(((*share).to_owned(), value.clamp(summary.min, summary.max)))
     };

@@ -1,6 +1,6 @@
 //! Dirty sets in which every fault is planted and listed, and their clean twins: what is planted is found, and nothing else.
 
-use denan_data::scan;
+use denan_data::{Task, scan};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -9,16 +9,14 @@ use tempfile::TempDir;
 /// A fault as a finding: check, end of the file's path, number of the box.
 type Fault = (&'static str, &'static str, Option<u64>);
 
-/// An image of no content whose header says its size: a BMP.
-fn image(path: &Path, width: i32, height: i32) {
-    let mut bytes = vec![0; 54];
-    bytes[..2].copy_from_slice(b"BM");
-    bytes[10] = 54;
-    bytes[14] = 40;
-    bytes[18..22].copy_from_slice(&width.to_le_bytes());
-    bytes[22..26].copy_from_slice(&height.to_le_bytes());
+/// An image like no other: a BMP.
+fn image(path: &Path, width: u32, height: u32) {
+    let seed = path.as_os_str().len() as u32 + u32::from(path.file_stem().unwrap().as_encoded_bytes()[0]);
+    let pixels = image::RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([x, y, x + y].map(|part| (part.wrapping_mul(seed * 7) % 251) as u8))
+    });
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
+    pixels.save(path).unwrap();
 }
 
 fn write(path: &Path, text: &str) {
@@ -27,7 +25,7 @@ fn write(path: &Path, text: &str) {
 }
 
 fn found(folder: &Path) -> BTreeSet<(String, String, Option<u64>)> {
-    let result = scan(&[folder.to_owned()]).unwrap();
+    let result = scan(&Task::new(&[folder.to_owned()]), &|_, _| ()).unwrap();
     let findings = result.findings.iter();
     let own: BTreeSet<_> = findings
         .map(|found| {
@@ -69,7 +67,7 @@ fn clean_voc() -> TempDir {
         image(&folder.path().join(format!("JPEGImages/{name}.bmp")), 64, 48);
     }
     // Stored from its top.
-    image(&folder.path().join("JPEGImages/c.bmp"), 64, -48);
+    image(&folder.path().join("JPEGImages/c.bmp"), 64, 48);
     voc(folder.path(), "empty", &[]);
     image(&folder.path().join("JPEGImages/empty.bmp"), 64, 48);
     folder
@@ -248,7 +246,7 @@ fn images_of_another_set_beside_this_one_are_none_of_its() {
     }
     assert_eq!(found(&only), BTreeSet::new());
     // Of a folder of labels the images are those beside it.
-    let result = scan(&[only.join("Annotations")]).unwrap();
+    let result = scan(&Task::new(&[only.join("Annotations")]), &|_, _| ()).unwrap();
     assert_eq!((result.images, result.findings.len()), (4, 0));
 }
 
@@ -256,7 +254,7 @@ fn images_of_another_set_beside_this_one_are_none_of_its() {
 fn without_images_what_needs_them_is_left_out_and_told() {
     let folder = tempfile::tempdir().unwrap();
     voc(folder.path(), "a", &[GOOD]);
-    let result = scan(&[folder.path().to_owned()]).unwrap();
+    let result = scan(&Task::new(&[folder.path().to_owned()]), &|_, _| ()).unwrap();
     assert!(result.findings.is_empty());
     assert_eq!(result.unchecked, ["unreadable-image", "image-size", "missing-image", "missing-label"]);
 }

@@ -60,7 +60,7 @@ mod unreadable_file;
 mod unreadable_image;
 mod unreadable_label;
 
-use crate::columns::{Column, Operation, Options, Table};
+use crate::columns::{Column, Operation, Options, Shape, Table};
 use crate::images::Images;
 use crate::labels::{LabelSet, LabelledBox, LabelledImage};
 use denan_finding::number::float;
@@ -220,6 +220,9 @@ impl Tables<'_> {
     fn drift(&self, tell: &mut dyn FnMut(Found), part: impl Fn(&str) -> Option<&str>) -> u64 {
         let mut total = 0;
         for table in self.tables {
+            if table.schema.shape == Shape::Image {
+                continue;
+            }
             let mut by_part: BTreeMap<&str, (u64, Vec<u32>)> = BTreeMap::new();
             for (layout, files) in &table.layouts {
                 let Some(part) = part(layout) else { continue };

@@ -7,6 +7,7 @@ use super::look::{Look, Number};
 use super::part::{Layout, Note, Part, Schema, Shape, Table};
 use super::{Operation, Options, is_target};
 use crate::checks::{self, About};
+use crate::picture::Levels;
 use crate::readers::Values;
 use denan_numerics::{Element, Tally, tally_columns};
 use half::{bf16, f16};
@@ -130,6 +131,14 @@ impl<'a> Gather<'a> {
         open.table.columns[column].texts += 1;
         let text: String = text.chars().take(MOST).collect();
         open.hit(checks::TEXT_IN_NUMBERS, column, row, Some(text.into()), self.options.most_listed);
+    }
+
+    /// An image, with the levels of its channels.
+    pub(crate) fn image(&mut self, schema: &Arc<Schema>, channels: Vec<Levels>) {
+        let id = self.table(schema, Some(schema.name.clone()));
+        let table = &mut self.open[id.0].table;
+        table.rows = 1;
+        table.columns.iter_mut().zip(channels).for_each(|(column, levels)| column.levels = Some(levels));
     }
 
     /// How many rows a table has had.

@@ -78,8 +78,6 @@ pub(crate) struct Part {
     pub(crate) files: u64,
     /// Hash of the contents of each file that is a sample of its own.
     pub(crate) hashes: Vec<(u128, u32)>,
-    /// Width and height of each image that could be read.
-    pub(crate) images: Vec<(u32, [u32; 2])>,
 }
 
 impl Schema {
@@ -128,7 +126,6 @@ impl Part {
         self.notes.extend(other.notes);
         self.files = if is_same_file { self.files.max(other.files) } else { self.files + other.files };
         self.hashes.extend(other.hashes);
-        self.images.extend(other.images);
     }
 }
 

@@ -5,6 +5,7 @@
 mod array;
 mod csv;
 mod dtype;
+mod image;
 mod json_lines;
 mod lines;
 mod npy;
@@ -47,6 +48,7 @@ pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reade
         Format::Csv => Box::new(csv::Csv::open(path, file, b',')?),
         Format::Tsv => Box::new(csv::Csv::open(path, file, b'\t')?),
         Format::JsonLines => Box::new(json_lines::JsonLines::open(path, file)?),
+        Format::Image => Box::new(image::open(path, file)),
         _ => return Err(format!("denan does not read {} yet", file.format.as_str())),
     })
 }

@@ -1,0 +1,40 @@
+//! An image: decoded whole, each channel a column of its levels.
+
+use super::Piece;
+use super::npy::Only;
+use crate::columns::{Gather, Schema, Shape};
+use crate::listing::DataFile;
+use crate::picture;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An image file larger than this is none that a training loads.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Reads an image file.
+pub(crate) fn open(path: &Path, file: &DataFile) -> Only {
+    let (path, file) = (path.to_owned(), file.clone());
+    let piece: Piece = Box::new(move |to| {
+        if file.bytes > MOST_BYTES {
+            return Err(format!("it has {} bytes", file.bytes));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+        gather(to, &file.group, &bytes);
+        Ok(())
+    });
+    Only(Some(piece))
+}
+
+/// Takes an image in; one that cannot be decoded is told.
+pub(crate) fn gather(to: &mut Gather<'_>, group: &str, bytes: &[u8]) {
+    match picture::decode(bytes) {
+        Ok(picture) => {
+            let mode = picture.mode;
+            let columns = mode.channels().iter().map(|channel| (*channel).to_owned()).collect();
+            let schema = Schema { group: group.to_owned(), name: mode.to_string(), columns, shape: Shape::Image };
+            to.image(&Arc::new(schema), picture.channels);
+            to.sample(picture.hash);
+        }
+        Err(message) => to.note("unreadable-image", message),
+    }
+}
