@@ -26,6 +26,7 @@ mod checks;
 mod image_file;
 mod images;
 pub mod labels;
+mod readers;
 mod scan;
 
 pub use checks::{ids, page};
