@@ -3,5 +3,6 @@
 #![allow(dead_code)]
 
 mod dtype;
+mod hdf5;
 mod pickle;
 mod torch_file;
