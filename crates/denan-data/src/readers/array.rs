@@ -144,7 +144,7 @@ impl StoredArrays {
                 }));
                 continue;
             }
-            let row_bytes = geometry.row * array.dtype.size() as u64;
+            let row_bytes = geometry.row * array.dtype.size();
             let there = bytes.saturating_sub(offset) / row_bytes;
             if there < geometry.rows {
                 let whole = geometry.rows * row_bytes;
@@ -205,7 +205,7 @@ pub(crate) fn stream(
         return Ok(());
     }
     let id = to.table(&schema, Some(layout));
-    let count = geometry.rows * geometry.row * array.dtype.size() as u64;
+    let count = geometry.rows * geometry.row * array.dtype.size();
     pour(to, id, array, count, &mut |bytes| {
         from.read_exact(bytes).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => format!("{}it ends before all of its values", in_file(&array.name)),
@@ -241,7 +241,7 @@ fn pour(
         let bytes = aligned(&mut buffer, size);
         read(bytes)?;
         if array.is_big_endian {
-            swap(bytes, array.dtype.size());
+            swap(bytes, array.dtype.size() as usize);
         }
         to.array(id, Values::of_bytes(array.dtype, bytes));
         left -= size as u64;

@@ -5,11 +5,14 @@
 mod array;
 mod csv;
 mod dtype;
+mod hdf5;
 mod image;
 mod json_lines;
 mod lines;
 mod npy;
+mod pickle;
 mod safetensors;
+mod torch_file;
 mod values;
 
 pub(crate) use dtype::Dtype;

@@ -45,18 +45,11 @@ fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> {
     let header = NpyHeader::from_reader(&bytes[..]).map_err(|error| format!("its header cannot be read: {error}"))?;
     let unknown = |what: String| format!("it holds {what}, which denan does not read");
     let (dtype, is_big_endian) = match header.dtype() {
-        DType::Plain(of) => {
-            let kind = match of.type_char() {
-                TypeChar::Float => 'f',
-                TypeChar::Int => 'i',
-                TypeChar::Uint => 'u',
-                TypeChar::Bool => 'b',
-                TypeChar::Object => return Err(unknown("Python objects (a pickle)".to_owned())),
-                _ => return Err(unknown(format!("elements of type {of}"))),
-            };
-            let dtype = Dtype::of_kind(kind, of.size_field()).ok_or_else(|| unknown(format!("elements of type {of}")))?;
-            (dtype, of.endianness() == npyz::Endianness::Big)
+        DType::Plain(of) if of.type_char() == TypeChar::Object => {
+            return Err(unknown("Python objects (a pickle)".to_owned()));
         }
+        DType::Plain(of) => Dtype::from_numpy(&of.to_string())
+            .ok_or_else(|| unknown(format!("elements of type {of}")))?,
         _ => return Err(unknown("records of several fields".to_owned())),
     };
     let array = Array { name: name.to_owned(), dtype, shape: header.shape().to_vec(), is_big_endian };
@@ -98,7 +91,7 @@ fn column_major(to: &mut Gather<'_>, array: &Array, file: &DataFile, from: &mut 
     let names = (0..columns).map(|number| number.to_string()).collect();
     let schema = Arc::new(Schema { group: file.group.clone(), name: array.name.clone(), columns: names, shape: Shape::Table });
     let id = to.table(&schema, Some(format!("{} (n, {columns})", array.dtype)));
-    let size = array.dtype.size();
+    let size = array.dtype.size() as usize;
     let mut buffer = Vec::new();
     for column in 0..columns as usize {
         let mut row = 0;

@@ -29,7 +29,7 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     let mut arrays = Vec::new();
     let mut notes = Vec::new();
     for (name, info) in metadata.tensors() {
-        match Dtype::of_safetensors(&format!("{:?}", info.dtype)) {
+        match Dtype::from_safetensors(&format!("{:?}", info.dtype)) {
             Some(dtype) => {
                 let shape = info.shape.iter().map(|size| *size as u64).collect();
                 let array = Array { name, dtype, shape, is_big_endian: false };

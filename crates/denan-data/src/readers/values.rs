@@ -25,10 +25,10 @@ impl<'a> Values<'a> {
     /// The numbers in these bytes, which begin where a `u64` may ([`aligned`]) and are in the order of this machine; bytes after the last
     /// whole number are left out.
     pub(crate) fn of_bytes(dtype: Dtype, bytes: &'a [u8]) -> Self {
-        let whole = &bytes[..bytes.len() - bytes.len() % dtype.size()];
+        let whole = &bytes[..bytes.len() - bytes.len() % dtype.size() as usize];
         match dtype {
             Dtype::F16 => Self::F16(bytemuck::cast_slice(whole)),
-            Dtype::Bf16 => Self::Bf16(bytemuck::cast_slice(whole)),
+            Dtype::BF16 => Self::Bf16(bytemuck::cast_slice(whole)),
             Dtype::F32 => Self::F32(bytemuck::cast_slice(whole)),
             Dtype::F64 => Self::F64(bytemuck::cast_slice(whole)),
             Dtype::I8 => Self::I8(bytemuck::cast_slice(whole)),
