@@ -292,6 +292,7 @@ fn result(
             tell(&mut result, *check, count, listed);
         }
     }
+    result.unread = part.unread.iter().map(|(file, what)| format!("{}: {what}", name(*file))).collect();
     for check in FILE_CHECKS {
         let [id, ..] = check.names();
         let notes: Vec<ScanFinding> = part

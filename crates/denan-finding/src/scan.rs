@@ -22,6 +22,9 @@ pub struct ScanResult {
     pub rules: Vec<RuleCount>,
     /// Checks that could not be made, for want of images.
     pub unchecked: Vec<String>,
+    /// What in the files is not read, which is no fault of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// Findings, by check: as many of each as were asked for.
     pub findings: Vec<ScanFinding>,
     /// Tables and arrays.

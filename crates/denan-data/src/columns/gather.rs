@@ -152,6 +152,11 @@ impl<'a> Gather<'a> {
         self.part.notes.push(note);
     }
 
+    /// Something in the file is not read, which is no fault of it.
+    pub(crate) fn unread(&mut self, what: String) {
+        self.part.unread.push((self.file, what));
+    }
+
     /// The file is a sample with these contents.
     pub(crate) fn sample(&mut self, hash: u128) {
         self.part.hashes.push((hash, self.file));

@@ -74,6 +74,8 @@ pub(crate) struct Part {
     pub(crate) tables: Vec<Table>,
     pub(crate) hits: HitList,
     pub(crate) notes: Vec<Note>,
+    /// What in files is not read.
+    pub(crate) unread: Vec<(u32, String)>,
     /// Files that were gone through.
     pub(crate) files: u64,
     /// Hash of the contents of each file that is a sample of its own.
@@ -124,6 +126,7 @@ impl Part {
         }
         self.hits.join(other.hits, &positions, &rows_before, most_listed);
         self.notes.extend(other.notes);
+        self.unread.extend(other.unread);
         self.files = if is_same_file { self.files.max(other.files) } else { self.files + other.files };
         self.hashes.extend(other.hashes);
     }

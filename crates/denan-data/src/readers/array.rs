@@ -78,7 +78,7 @@ impl Geometry {
         Ok(Self { rows, row, columns, inner, has_channels: sample.len() > 1 })
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0 || self.row == 0
     }
 }
@@ -104,6 +104,32 @@ impl Array {
     }
 }
 
+impl Array {
+    /// Hands all of its values on.
+    pub(crate) fn hand_over(
+        &self,
+        to: &mut Gather<'_>,
+        file: &DataFile,
+        axis: Option<usize>,
+        values: Values<'_>,
+    ) -> Result<(), String> {
+        let geometry = Geometry::of(&self.shape, file, axis)?;
+        let (schema, layout) = self.schema(&geometry, file);
+        if geometry.is_empty() {
+            empty(to, self, &schema, layout);
+        } else {
+            let id = to.table(&schema, Some(layout));
+            to.array(id, values);
+        }
+        Ok(())
+    }
+}
+
+/// Rows of so many bytes that are a piece.
+pub(crate) fn rows_of_piece(row_bytes: u64) -> u64 {
+    (PIECE / row_bytes).max(1)
+}
+
 /// An array and where its bytes begin in its file.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -117,20 +143,20 @@ pub(crate) struct StoredArrays {
 }
 
 impl StoredArrays {
-    /// Those of a file; `notes` are what is to be said of it besides: check and message.
+    /// Those of a file; `unread` are what else is in it: name, and why it is not read.
     pub(crate) fn new(
         path: &Path,
         arrays: Vec<Stored>,
-        notes: Vec<(&'static str, String)>,
+        unread: Vec<(String, String)>,
         file: &DataFile,
         axis: Option<usize>,
     ) -> Result<Self, String> {
         let open = Arc::new(File::open(path).map_err(|error| error.to_string())?);
         let bytes = open.metadata().map_err(|error| error.to_string())?.len();
         let mut left: VecDeque<Piece> = VecDeque::new();
-        if !notes.is_empty() {
+        if !unread.is_empty() {
             left.push_back(Box::new(move |to| {
-                notes.into_iter().for_each(|(check, message)| to.note(check, message));
+                unread.into_iter().for_each(|(name, why)| to.unread(format!("{name}: {why}")));
                 Ok(())
             }));
         }
@@ -156,7 +182,7 @@ impl StoredArrays {
                 left.push_back(Box::new(move |_| Err(message)));
             }
             let rows = geometry.rows.min(there);
-            let each = (PIECE / row_bytes).max(1);
+            let each = rows_of_piece(row_bytes);
             for first in (0..rows).step_by(usize::try_from(each).unwrap_or(usize::MAX)) {
                 let (open, array, schema, layout) = (open.clone(), array.clone(), schema.clone(), layout.clone());
                 let from = offset + first * row_bytes;
@@ -173,6 +199,11 @@ impl StoredArrays {
             }
         }
         Ok(Self { left })
+    }
+
+    /// One more piece.
+    pub(crate) fn push(&mut self, piece: Piece) {
+        self.left.push_back(piece);
     }
 }
 

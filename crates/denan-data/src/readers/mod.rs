@@ -6,12 +6,14 @@ mod array;
 mod csv;
 mod dtype;
 mod hdf5;
+mod hdf5_arrays;
 mod image;
 mod json_lines;
 mod lines;
 mod npy;
 mod pickle;
 mod safetensors;
+mod torch;
 mod torch_file;
 mod values;
 
@@ -48,6 +50,8 @@ pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reade
         Format::Npy => npy::open(path, file, axis)?,
         Format::Npz => Box::new(npy::Npz::open(path, file, axis)?),
         Format::Safetensors => safetensors::open(path, file, axis)?,
+        Format::Torch => torch::open(path, file, axis)?,
+        Format::Hdf5 => Box::new(hdf5_arrays::Hdf5::open(path, file, axis)?),
         Format::Csv => Box::new(csv::Csv::open(path, file, b',')?),
         Format::Tsv => Box::new(csv::Csv::open(path, file, b'\t')?),
         Format::JsonLines => Box::new(json_lines::JsonLines::open(path, file)?),

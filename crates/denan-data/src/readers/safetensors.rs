@@ -27,7 +27,7 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&header)
         .map_err(|error| format!("its header cannot be read: {error}"))?;
     let mut arrays = Vec::new();
-    let mut notes = Vec::new();
+    let mut unread = Vec::new();
     for (name, info) in metadata.tensors() {
         match Dtype::from_safetensors(&format!("{:?}", info.dtype)) {
             Some(dtype) => {
@@ -35,9 +35,9 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
                 let array = Array { name, dtype, shape, is_big_endian: false };
                 arrays.push(Stored { array, offset: 8 + length + info.data_offsets.0 as u64 });
             }
-            None => notes.push(("unreadable-file", format!("{name}: denan does not read {:?}", info.dtype))),
+            None => unread.push((name, format!("elements of type {:?}", info.dtype))),
         }
     }
     arrays.sort_by_key(|stored| stored.offset);
-    Ok(Box::new(StoredArrays::new(path, arrays, notes, file, axis)?))
+    Ok(Box::new(StoredArrays::new(path, arrays, unread, file, axis)?))
 }

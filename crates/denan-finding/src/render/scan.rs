@@ -261,6 +261,10 @@ fn summary(page: &mut Page, result: &ScanResult, first: Option<&str>) {
             format!("not checked, since no image files were found: {}", result.unchecked.join(", "));
         page.paragraph((Ink::Plain, ""), &text(Ink::Faint, &unchecked));
     }
+    if let [first, more @ ..] = &result.unread[..] {
+        let more = if more.is_empty() { String::new() } else { format!(", and {} more", more.len()) };
+        page.paragraph((Ink::Plain, ""), &text(Ink::Faint, &format!("not read: {first}{more}")));
+    }
     if let Some(first) = first {
         let next = Text::new()
             .add(Ink::Help, "next")
