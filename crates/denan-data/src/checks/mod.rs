@@ -35,6 +35,7 @@ mod exp_overflow;
 mod feature_scale;
 mod image_mode;
 mod image_size;
+mod incomplete_sample;
 mod inverted_box;
 mod label_out_of_range;
 mod log_of_zero;
@@ -122,8 +123,12 @@ pub(crate) static TABLE_CHECKS: [&dyn TableCheck; 10] = [
 ];
 
 /// The checks of files, whose cases the reading comes upon.
-pub(crate) static FILE_CHECKS: [&(dyn Identity + Sync); 3] =
-    [&unreadable_file::UnreadableFile, &unreadable_image::UnreadableImage, &empty_array::EmptyArray];
+pub(crate) static FILE_CHECKS: [&(dyn Identity + Sync); 4] = [
+    &unreadable_file::UnreadableFile,
+    &unreadable_image::UnreadableImage,
+    &empty_array::EmptyArray,
+    &incomplete_sample::IncompleteSample,
+];
 
 pub(crate) use constant_feature::is_constant;
 

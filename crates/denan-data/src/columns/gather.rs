@@ -74,8 +74,11 @@ impl<'a> Gather<'a> {
         Self { options, file, open: Vec::new(), part: Part { files: 1, ..Part::default() } }
     }
 
-    /// Another table or array. `layout` says of what type and shape it is in words, where files of one group should agree.
+    /// A table or array of the file, new or the one that it goes on with. `layout` says of what type and shape it is in words, where files of one group should agree.
     pub(crate) fn table(&mut self, schema: &Arc<Schema>, layout: Option<String>) -> TableId {
+        if let Some(same) = self.open.iter().position(|open| open.table.schema == *schema) {
+            return TableId(same);
+        }
         let target = self.options.target.as_deref();
         let is_target: Vec<bool> = schema.columns.iter().map(|column| is_target(schema, column, target)).collect();
         let column = |is_target: &bool| Column {
@@ -137,8 +140,13 @@ impl<'a> Gather<'a> {
     pub(crate) fn image(&mut self, schema: &Arc<Schema>, channels: Vec<Levels>) {
         let id = self.table(schema, Some(schema.name.clone()));
         let table = &mut self.open[id.0].table;
-        table.rows = 1;
-        table.columns.iter_mut().zip(channels).for_each(|(column, levels)| column.levels = Some(levels));
+        table.rows += 1;
+        for (column, levels) in table.columns.iter_mut().zip(channels) {
+            match &mut column.levels {
+                Some(own) => own.merge(levels),
+                own => *own = Some(levels),
+            }
+        }
     }
 
     /// How many rows a table has had.

@@ -19,22 +19,27 @@ pub(crate) fn open(path: &Path, file: &DataFile) -> Only {
             return Err(format!("it has {} bytes", file.bytes));
         }
         let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
-        gather(to, &file.group, &bytes);
+        gather(to, &file.group, &bytes, None);
         Ok(())
     });
     Only(Some(piece))
 }
 
-/// Takes an image in; one that cannot be decoded is told.
-pub(crate) fn gather(to: &mut Gather<'_>, group: &str, bytes: &[u8]) {
+/// Takes an image in, which is a file or the member of one; one that cannot be decoded is told.
+pub(crate) fn gather(to: &mut Gather<'_>, group: &str, bytes: &[u8], member: Option<&str>) {
     match picture::decode(bytes) {
         Ok(picture) => {
             let mode = picture.mode;
             let columns = mode.channels().iter().map(|channel| (*channel).to_owned()).collect();
             let schema = Schema { group: group.to_owned(), name: mode.to_string(), columns, shape: Shape::Image };
             to.image(&Arc::new(schema), picture.channels);
-            to.sample(picture.hash);
+            if member.is_none() {
+                to.sample(picture.hash);
+            }
         }
-        Err(message) => to.note("unreadable-image", message),
+        Err(message) => {
+            let name = member.map(|member| format!("{member}: ")).unwrap_or_default();
+            to.note("unreadable-image", format!("{name}{message}"));
+        }
     }
 }

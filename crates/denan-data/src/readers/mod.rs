@@ -3,6 +3,8 @@
 //! A [`Reader`] cuts a file into pieces that can be gone through apart, as [`Piece`]s, at places that depend on nothing but the file.
 
 mod array;
+mod arrow;
+mod batch;
 mod csv;
 mod dtype;
 mod hdf5;
@@ -11,8 +13,10 @@ mod image;
 mod json_lines;
 mod lines;
 mod npy;
+mod parquet;
 mod pickle;
 mod safetensors;
+mod tar;
 mod torch;
 mod torch_file;
 mod values;
@@ -56,6 +60,8 @@ pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reade
         Format::Tsv => Box::new(csv::Csv::open(path, file, b'\t')?),
         Format::JsonLines => Box::new(json_lines::JsonLines::open(path, file)?),
         Format::Image => Box::new(image::open(path, file)),
-        _ => return Err(format!("denan does not read {} yet", file.format.as_str())),
+        Format::Parquet => Box::new(parquet::Parquet::open(path, file)?),
+        Format::Arrow => arrow::open(path, file)?,
+        Format::Tar => Box::new(tar::open(path, file, axis)?),
     })
 }

@@ -16,14 +16,14 @@ use std::sync::Arc;
 const MOST_HEADER: u32 = 1 << 20;
 
 /// An array's header, read from its beginning.
-struct Header {
-    array: Array,
-    is_column_major: bool,
+pub(super) struct Header {
+    pub(super) array: Array,
+    pub(super) is_column_major: bool,
     /// Bytes of it.
     bytes: u64,
 }
 
-fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> {
+pub(super) fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> {
     let mut start = [0; 12];
     let not_npy = || "it is no numpy array: it does not begin with \\x93NUMPY".to_owned();
     from.read_exact(&mut start[..10]).map_err(|_| not_npy())?;

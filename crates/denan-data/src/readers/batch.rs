@@ -1,0 +1,178 @@
+//! Batches of Arrow columns: those of numbers, down to the fields of structures and the items of lists.
+
+use super::Values;
+use crate::columns::{Gather, Rows, Schema, Shape, TableId};
+use crate::listing::DataFile;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Fields};
+use std::sync::Arc;
+
+/// The columns of a table that hold numbers, and what they are called.
+pub(super) fn schema(fields: &Fields, file: &DataFile) -> (Arc<Schema>, String) {
+    let mut columns = Vec::new();
+    let mut types = Vec::new();
+    for field in fields {
+        leaves(field.name(), field.data_type(), &mut |name, kind| {
+            types.push(format!("{name} {kind}"));
+            columns.push(name.to_owned());
+        });
+    }
+    let schema = Schema { group: file.group.clone(), name: String::new(), columns, shape: Shape::Table };
+    (Arc::new(schema), format!("table ({})", types.join(", ")))
+}
+
+/// Whether a column has numbers in it.
+pub(super) fn has_numbers(name: &str, kind: &DataType) -> bool {
+    let mut found = false;
+    leaves(name, kind, &mut |_, _| found = true);
+    found
+}
+
+fn leaves(name: &str, kind: &DataType, tell: &mut dyn FnMut(&str, &DataType)) {
+    match kind {
+        DataType::Struct(fields) => {
+            fields.iter().for_each(|field| leaves(&format!("{name}.{}", field.name()), field.data_type(), tell));
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            leaves(name, item.data_type(), tell);
+        }
+        kind if is_number(kind) => tell(name, kind),
+        _ => {}
+    }
+}
+
+fn is_number(kind: &DataType) -> bool {
+    kind.is_numeric() && !matches!(kind, DataType::Decimal256(..) | DataType::Decimal32(..) | DataType::Decimal64(..))
+        || *kind == DataType::Boolean
+}
+
+/// Hands on the numbers of a batch, whose rows come after `row` others.
+pub(super) fn gather(to: &mut Gather<'_>, id: TableId, batch: &RecordBatch, row: u64) {
+    let mut column = 0;
+    let rows: Vec<u32> = Vec::new();
+    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        go(&mut Going { to, id, column: &mut column, row }, field.data_type(), array, &rows);
+    }
+}
+
+/// Where the numbers of a batch go.
+struct Going<'a, 'b> {
+    to: &'a mut Gather<'b>,
+    id: TableId,
+    column: &'a mut usize,
+    row: u64,
+}
+
+/// `rows`: that of each item of a list; empty where each item is a row.
+fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, rows: &[u32]) {
+    let row_of = |item: usize| if rows.is_empty() { item as u32 } else { rows[item] };
+    match kind {
+        DataType::Struct(fields) => {
+            let fields = fields.iter().zip(array.as_struct().columns());
+            fields.for_each(|(field, array)| go(going, field.data_type(), array, rows));
+        }
+        DataType::List(item) => {
+            let list = array.as_list::<i32>();
+            let offsets: Vec<usize> = list.offsets().iter().map(|offset| *offset as usize).collect();
+            items(going, item.data_type(), list.values(), &offsets, row_of);
+        }
+        DataType::LargeList(item) => {
+            let list = array.as_list::<i64>();
+            let offsets: Vec<usize> = list.offsets().iter().map(|offset| *offset as usize).collect();
+            items(going, item.data_type(), list.values(), &offsets, row_of);
+        }
+        DataType::FixedSizeList(item, size) => {
+            let list = array.as_fixed_size_list();
+            let offsets: Vec<usize> = (0..=list.len()).map(|row| row * *size as usize).collect();
+            items(going, item.data_type(), list.values(), &offsets, row_of);
+        }
+        DataType::Float16 => numbers::<Float16Type>(going, array, rows, |values| Values::F16(values)),
+        DataType::Float32 => numbers::<Float32Type>(going, array, rows, |values| Values::F32(values)),
+        DataType::Float64 => numbers::<Float64Type>(going, array, rows, |values| Values::F64(values)),
+        DataType::Int8 => numbers::<Int8Type>(going, array, rows, |values| Values::I8(values)),
+        DataType::Int16 => numbers::<Int16Type>(going, array, rows, |values| Values::I16(values)),
+        DataType::Int32 => numbers::<Int32Type>(going, array, rows, |values| Values::I32(values)),
+        DataType::Int64 => numbers::<Int64Type>(going, array, rows, |values| Values::I64(values)),
+        DataType::UInt8 => numbers::<UInt8Type>(going, array, rows, |values| Values::U8(values)),
+        DataType::UInt16 => numbers::<UInt16Type>(going, array, rows, |values| Values::U16(values)),
+        DataType::UInt32 => numbers::<UInt32Type>(going, array, rows, |values| Values::U32(values)),
+        DataType::UInt64 => numbers::<UInt64Type>(going, array, rows, |values| Values::U64(values)),
+        DataType::Boolean => {
+            let bits = array.as_boolean();
+            let values: Vec<u8> = bits.values().iter().map(u8::from).collect();
+            cells(going, array, &values, rows, |values| Values::U8(values));
+        }
+        DataType::Decimal128(_, scale) => {
+            let unit = 10f64.powi(-i32::from(*scale));
+            let values: Vec<f64> =
+                array.as_primitive::<Decimal128Type>().values().iter().map(|value| *value as f64 * unit).collect();
+            cells(going, array, &values, rows, |values| Values::F64(values));
+        }
+        _ => {}
+    }
+}
+
+/// The items of lists, each of which is of the row of its list.
+fn items(
+    going: &mut Going<'_, '_>,
+    kind: &DataType,
+    values: &ArrayRef,
+    offsets: &[usize],
+    row_of: impl Fn(usize) -> u32,
+) {
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return };
+    let mut rows = Vec::with_capacity(last - first);
+    for (list, ends) in offsets.windows(2).enumerate() {
+        rows.resize(ends[1] - first, row_of(list));
+    }
+    if rows.is_empty() {
+        leaves("", kind, &mut |_, _| *going.column += 1);
+        return;
+    }
+    go(going, kind, &values.slice(*first, last - first), &rows);
+}
+
+fn numbers<T: ArrowPrimitiveType>(
+    going: &mut Going<'_, '_>,
+    array: &ArrayRef,
+    rows: &[u32],
+    wrap: impl for<'v> Fn(&'v [T::Native]) -> Values<'v>,
+) {
+    cells(going, array, array.as_primitive::<T>().values(), rows, wrap);
+}
+
+fn cells<T: Copy>(
+    going: &mut Going<'_, '_>,
+    array: &ArrayRef,
+    values: &[T],
+    rows: &[u32],
+    wrap: impl for<'v> Fn(&'v [T]) -> Values<'v>,
+) {
+    let Going { to, id, column, row } = going;
+    let own = **column;
+    **column += 1;
+    let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) else {
+        let rows = if rows.is_empty() { Rows::From(*row) } else { Rows::Listed(*row, rows) };
+        to.cells(*id, own, wrap(values), rows);
+        return;
+    };
+    let mut there = Vec::with_capacity(values.len());
+    let mut places = Vec::with_capacity(values.len());
+    for (item, value) in values.iter().enumerate() {
+        let place = if rows.is_empty() { item as u32 } else { rows[item] };
+        if nulls.is_valid(item) {
+            there.push(*value);
+            places.push(place);
+        } else {
+            to.missing(*id, own, *row + u64::from(place));
+        }
+    }
+    if !there.is_empty() {
+        to.cells(*id, own, wrap(&there), Rows::Listed(*row, &places));
+    }
+}
