@@ -4,6 +4,8 @@
 //! sum of the same bytes, since the bandwidth of a shared machine changes from second to second; a
 //! ratio compares the fastest run of each. With `-- --table` the table comes alone. For the last
 //! row, `DENAN_PYTHON` names a Python that has numpy; else it is `python3`.
+//!
+//! The tallies take one buffer of 1 MiB again and again, as the parts of a file come in.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -11,13 +13,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use denan_numerics::{ExponentHistogram, MantissaBits, range, summarize, summarize_parallel};
+use denan_numerics::{
+    Element, ExponentHistogram, MantissaBits, Tally, range, summarize, summarize_parallel, tally_columns,
+};
 use half::{bf16, f16};
 
 use reference::read;
 
 const BYTES: usize = 256 << 20;
 const ROUNDS: usize = 15;
+
+/// A part of a file, which lies in the cache when it is tallied.
+const BUFFER: usize = 1 << 20;
+
+/// Columns and `inner` of the tallies.
+const COLUMNS: [(usize, usize); 7] = [(1, 1), (2, 1), (8, 1), (10, 1), (64, 1), (1000, 1), (3, 1024)];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -29,9 +39,11 @@ fn main() {
         let mut criterion = Criterion::default().configure_from_args();
         large(&mut criterion, &data);
         small(&mut criterion, &data);
+        tallies(&mut criterion, &data);
         criterion.final_summary();
     }
     table(&data);
+    tally_table(&data);
 }
 
 /// 256 MiB of normal numbers in each element type.
@@ -88,6 +100,24 @@ fn small(criterion: &mut Criterion, data: &Data) {
         group.bench_function(format!("summarize {len}"), |b| b.iter(|| summarize(black_box(part))));
     }
     group.finish();
+}
+
+fn tallies(criterion: &mut Criterion, data: &Data) {
+    fn each<T: Element>(criterion: &mut Criterion, name: &str, data: &[T]) {
+        let buffer = &data[..BUFFER / size_of::<T>()];
+        let mut group = criterion.benchmark_group(format!("tally {name}"));
+        group.measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(200));
+        group.throughput(Throughput::Bytes(BUFFER as u64));
+        for (columns, inner) in COLUMNS {
+            let mut tallies = vec![Tally::new(); columns];
+            group.bench_function(format!("{columns} x {inner}"), |b| {
+                b.iter(|| tally_columns(black_box(buffer), 0, inner, &mut tallies))
+            });
+        }
+        group.finish();
+    }
+    each(criterion, "f32", &data.singles);
+    each(criterion, "f64", &data.doubles);
 }
 
 struct Row<'a> {
@@ -152,6 +182,32 @@ fn table(data: &Data) {
         let range_ns = each_ns(|| range(black_box(part)));
         let summarize_ns = each_ns(|| summarize(black_box(part)));
         println!("{:<26}{range_ns:>5.0} ns{summarize_ns:>9.0} ns", format!("{len} elements"));
+    }
+}
+
+/// Bandwidth of the tallies in GB/s, of the fastest of many calls.
+fn tally_table(data: &Data) {
+    fn speed<T: Element>(data: &[T], columns: usize, inner: usize) -> f64 {
+        let buffer = &data[..BUFFER / size_of::<T>()];
+        let mut tallies = vec![Tally::new(); columns];
+        let mut once = || {
+            let start = Instant::now();
+            tally_columns(black_box(buffer), 0, inner, &mut tallies);
+            start.elapsed()
+        };
+        let fastest = (0..2000).map(|_| once()).min().unwrap_or_default();
+        BUFFER as f64 / fastest.as_secs_f64() / 1e9
+    }
+    println!("\n{:<26}{:>8}{:>8}{:>8}{:>8}", "tally of 1 MiB, GB/s", "f32", "f64", "f16", "bf16");
+    for (columns, inner) in COLUMNS {
+        let speeds = [
+            speed(&data.singles, columns, inner),
+            speed(&data.doubles, columns, inner),
+            speed(&data.halves, columns, inner),
+            speed(&data.brains, columns, inner),
+        ];
+        print!("{:<26}", format!("{columns} columns by {inner}"));
+        println!("{}", speeds.map(|speed| format!("{speed:>8.1}")).concat());
     }
 }
 

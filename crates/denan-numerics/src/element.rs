@@ -1,9 +1,12 @@
 //! The four element types, and what the kernels need to know of each.
 
+use std::cell::RefCell;
+
 use half::{bf16, f16};
 
 use crate::isa::Isa;
 use crate::kernel::LANES;
+use crate::tally::Desk;
 
 /// An element type of a tensor: `f32`, `f64`, [`half::f16`] or [`half::bf16`].
 ///
@@ -28,6 +31,7 @@ pub trait Lane: Copy + Send + Sync + 'static {
     const MIN_NORMAL: Self::Bits;
     /// Number of leading bits that hold the sign, the exponent and three bits of the mantissa.
     const PREFIX_BITS: u32;
+    const NO_MARKS: Self::Bits;
 
     fn bits(self) -> Self::Bits;
     fn of_bits(bits: Self::Bits) -> Self;
@@ -49,10 +53,14 @@ pub trait Lane: Copy + Send + Sync + 'static {
     fn widen<I: Isa>(lanes: &[Self; LANES]) -> I::Wide;
 
     /// The leading `PREFIX_BITS`.
-    fn prefix(self) -> usize;
-    /// Sign and smallest magnitude of the normal values with this prefix; nothing for any other
-    /// prefix.
-    fn prefix_value(prefix: usize) -> Option<(bool, f64)>;
+    fn prefix(bits: Self::Bits) -> usize;
+    /// Sets the bit whose number is the leading bits, as many as it takes to number the bits.
+    fn mark(marks: Self::Bits, bits: Self::Bits) -> Self::Bits;
+    /// The marks of both.
+    fn union(marks: Self::Bits, others: Self::Bits) -> Self::Bits;
+
+    /// Calls `work` with what this thread keeps for it between calls.
+    fn with_desk<R>(work: impl FnOnce(&mut Desk<Self>) -> R) -> R;
 }
 
 macro_rules! lane {
@@ -64,6 +72,7 @@ macro_rules! lane {
             const EXACT_SQUARES: bool = <$bits>::BITS < 64;
             const MIN_NORMAL: $bits = $min_normal;
             const PREFIX_BITS: u32 = <$bits>::BITS - (<$bits>::trailing_zeros($min_normal) - 3);
+            const NO_MARKS: $bits = 0;
 
             #[inline(always)]
             fn bits(self) -> $bits {
@@ -132,13 +141,25 @@ macro_rules! lane {
             }
 
             #[inline(always)]
-            fn prefix(self) -> usize {
-                (self.to_bits() >> (<$bits>::BITS - Self::PREFIX_BITS)) as usize
+            fn prefix(bits: $bits) -> usize {
+                (bits >> (<$bits>::BITS - Self::PREFIX_BITS)) as usize
             }
 
-            fn prefix_value(prefix: usize) -> Option<(bool, f64)> {
-                let x = Self::from_bits((prefix as $bits) << (<$bits>::BITS - Self::PREFIX_BITS));
-                (Lane::is_finite(x) && !x.is_tiny()).then(|| (Lane::is_negative(x), x.to_f64().abs()))
+            #[inline(always)]
+            fn mark(marks: $bits, bits: $bits) -> $bits {
+                marks | 1 << (bits >> (<$bits>::BITS - <$bits>::BITS.trailing_zeros()))
+            }
+
+            #[inline(always)]
+            fn union(marks: $bits, others: $bits) -> $bits {
+                marks | others
+            }
+
+            fn with_desk<R>(work: impl FnOnce(&mut Desk<Self>) -> R) -> R {
+                thread_local! {
+                    static DESK: RefCell<Desk<$element>> = const { RefCell::new(Desk::new()) };
+                }
+                DESK.with_borrow_mut(work)
             }
         }
     };

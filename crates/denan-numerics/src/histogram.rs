@@ -1,6 +1,8 @@
 //! The exact histogram of exponents.
 
-use crate::element::Element;
+use crate::element::{Element, Lane};
+use crate::summary::Summary;
+use crate::tally::Tally;
 
 /// How finely an [`ExponentHistogram`] divides a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +69,9 @@ impl ExponentHistogram {
 
     /// The histogram of a slice.
     pub fn of<T: Element>(data: &[T], mantissa_bits: MantissaBits) -> Self {
-        let mut fine = Self::empty(MantissaBits::Three);
-        // Below this the table costs more than it saves; the counters of a table hold 32 bits.
-        if data.len() < 1 << T::PREFIX_BITS {
-            data.iter().for_each(|&x| fine.add(x));
-        } else {
-            data.chunks(1 << 30).for_each(|part| fine.add_all(part));
-        }
-        fine.coarsen(mantissa_bits)
+        let mut tally = Tally::new();
+        tally.add(data);
+        tally.into_figures().histogram.coarsen(mantissa_bits)
     }
 
     /// The histogram of both parts together, as fine as the coarser of them.
@@ -195,50 +192,72 @@ impl ExponentHistogram {
         Self { mantissa_bits: to, negative: coarse(self.negative), positive: coarse(self.positive), ..self }
     }
 
-    /// Adds an element to a histogram with three mantissa bits.
-    fn add<T: Element>(&mut self, x: T) {
-        if x.is_nan() {
-            self.nan += 1;
-        } else if !x.is_finite() {
-            *if x.is_negative() { &mut self.neg_inf } else { &mut self.pos_inf } += 1;
-        } else if x.is_zero() {
-            self.zeros += 1;
-        } else {
-            let side = if x.is_negative() { &mut self.negative } else { &mut self.positive };
-            side.add(fine_bin(x.to_f64()), 1);
+    /// Adds the elements that are zero or not finite to a histogram that has all others.
+    pub(crate) fn add_special(&mut self, summary: &Summary) {
+        self.nan += summary.nan;
+        self.pos_inf += summary.pos_inf;
+        self.neg_inf += summary.neg_inf;
+        self.zeros += summary.zeros;
+    }
+
+    /// Adds the elements that are neither zero nor non-finite, one by one, to a histogram with three
+    /// mantissa bits.
+    pub(crate) fn add_each<T: Lane>(&mut self, data: &[T]) {
+        for &x in data {
+            let prefix = T::prefix(x.bits());
+            let magnitude = prefix & (Self::half::<T>() - 1);
+            if Self::normal::<T>().contains(&magnitude) {
+                self.side(x.is_negative()).add(Self::bin::<T>(magnitude), 1);
+            } else if x.is_tiny() && !x.is_zero() {
+                self.side(x.is_negative()).add(fine_bin(x.to_f64()), 1);
+            }
         }
     }
 
-    /// Counts by the leading bits of the pattern. Those of exponent 0 or of the highest exponent do
-    /// not tell the bin; such elements are few and looked at one by one.
-    fn add_all<T: Element>(&mut self, data: &[T]) {
-        // Two tables, since a run of similar values would wait for its own counter.
-        let mut tables = [vec![0u32; 1 << T::PREFIX_BITS], vec![0u32; 1 << T::PREFIX_BITS]];
-        let [even, odd] = &mut tables;
-        for block in data.chunks(crate::kernel::BLOCK) {
-            let mut special = false;
-            let (pairs, rest) = block.as_chunks::<2>();
-            for &[a, b] in pairs {
-                even[a.prefix()] += 1;
-                odd[b.prefix()] += 1;
-                special |= a.is_tiny() | !a.is_finite() | b.is_tiny() | !b.is_finite();
-            }
-            for &a in rest {
-                even[a.prefix()] += 1;
-                special |= a.is_tiny() | !a.is_finite();
-            }
-            if special {
-                block.iter().filter(|x| x.is_tiny() || !x.is_finite()).for_each(|&x| self.add(x));
+    /// Adds the subnormal elements to a histogram with three mantissa bits.
+    #[cold]
+    pub(crate) fn add_subnormals<T: Lane>(&mut self, data: &[T]) {
+        let is_subnormal = |x: &T| x.is_tiny() & !x.is_zero();
+        for group in data.chunks(64) {
+            // Without a branch inside, as most groups have none.
+            if group.iter().fold(false, |found, x| found | is_subnormal(x)) {
+                for x in group.iter().filter(|x| is_subnormal(x)) {
+                    self.side(x.is_negative()).add(fine_bin(x.to_f64()), 1);
+                }
             }
         }
-        for (prefix, (even, odd)) in even.iter().zip(&*odd).enumerate() {
-            let count = u64::from(*even) + u64::from(*odd);
-            let Some((negative, value)) = T::prefix_value(prefix) else { continue };
-            if count > 0 {
-                let side = if negative { &mut self.negative } else { &mut self.positive };
-                side.add(fine_bin(value), count);
-            }
-        }
+    }
+
+    /// Adds the counts of some leading bits, from `first` on, to a histogram with three mantissa
+    /// bits. Those of exponent 0 and of the highest exponent do not tell the bin and are left out.
+    pub(crate) fn add_prefixes<T: Lane>(&mut self, first: usize, counts: &[u32]) {
+        let (negative, first) = (first >= Self::half::<T>(), first & (Self::half::<T>() - 1));
+        let normal = Self::normal::<T>();
+        let end = counts.len().min(normal.end.saturating_sub(first));
+        let start = normal.start.saturating_sub(first).min(end);
+        let counts = &counts[start..end];
+        let Some(from) = counts.iter().position(|&n| n > 0) else { return };
+        let to = counts.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
+        self.side(negative).add_run(Self::bin::<T>(first + start + from), &counts[from..to]);
+    }
+
+    /// Number of the leading bits without the sign.
+    const fn half<T: Lane>() -> usize {
+        1 << (T::PREFIX_BITS - 1)
+    }
+
+    /// The leading bits of normal numbers, without the sign.
+    const fn normal<T: Lane>() -> std::ops::Range<usize> {
+        8..Self::half::<T>() - 8
+    }
+
+    fn bin<T: Lane>(magnitude: usize) -> i32 {
+        let bias = (Self::half::<T>() >> 4) - 1;
+        magnitude as i32 - ((bias as i32) << 3)
+    }
+
+    fn side(&mut self, negative: bool) -> &mut Side {
+        if negative { &mut self.negative } else { &mut self.positive }
     }
 }
 
@@ -255,19 +274,32 @@ impl Side {
     const EMPTY: Self = Self { first: 0, counts: Vec::new() };
 
     fn add(&mut self, bin: i32, n: u64) {
+        *self.within(bin, 1).first_mut().expect("one bin") += n;
+    }
+
+    /// Adds the counts of bins from `first` on, whose first and last are no zero.
+    fn add_run(&mut self, first: i32, counts: &[u32]) {
+        for (total, &n) in self.within(first, counts.len()).iter_mut().zip(counts) {
+            *total += u64::from(n);
+        }
+    }
+
+    /// `len` bins from `first` on.
+    #[inline]
+    fn within(&mut self, first: i32, len: usize) -> &mut [u64] {
         if self.counts.is_empty() {
-            self.first = bin;
+            self.first = first;
         }
-        if bin < self.first {
-            let missing = (self.first - bin) as usize;
+        if first < self.first {
+            let missing = (self.first - first) as usize;
             self.counts.splice(0..0, std::iter::repeat_n(0, missing));
-            self.first = bin;
+            self.first = first;
         }
-        let at = (bin - self.first) as usize;
-        if at >= self.counts.len() {
-            self.counts.resize(at + 1, 0);
+        let at = (first - self.first) as usize;
+        if self.counts.len() < at + len {
+            self.counts.resize(at + len, 0);
         }
-        self.counts[at] += n;
+        &mut self.counts[at..at + len]
     }
 
     fn bins(&self) -> impl DoubleEndedIterator<Item = (i32, u64)> + '_ {

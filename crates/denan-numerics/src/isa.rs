@@ -3,8 +3,9 @@
 
 use half::{bf16, f16};
 
+use crate::count::{Aside, Counter, Place};
 use crate::element::{Lane, bf16_to_f32, f16_to_f32};
-use crate::kernel::{self, LANES, Sums, Tally};
+use crate::kernel::{self, LANES, Sums, Survey};
 use crate::range::Extent;
 use crate::summary::Summary;
 
@@ -31,10 +32,10 @@ pub trait Isa: Sized {
     /// Has a cache line fetched; any address will do.
     fn prefetch<T>(at: *const T);
 
-    /// Tally of a block that is not empty.
+    /// Survey of a block that is not empty.
     #[inline(always)]
-    fn tally<T: Lane>(block: &[T]) -> Tally<T> {
-        kernel::tally(block)
+    fn survey<T: Lane>(block: &[T]) -> Survey<T> {
+        kernel::survey(block)
     }
 
     /// Sums of a block that is not empty.
@@ -43,10 +44,25 @@ pub trait Isa: Sized {
         kernel::sum::<T, Self, RAW>(block)
     }
 
-    /// Both for a block that is not empty.
+    /// Both for a block that is not empty, and what is to be done with its values aside.
     #[inline(always)]
-    fn tally_and_sum<T: Lane, const RAW: bool>(block: &[T]) -> (Tally<T>, Sums) {
-        (Self::tally(block), Self::sum::<T, RAW>(block))
+    fn survey_and_sum<T: Lane, const RAW: bool>(block: &[T], aside: &mut impl Aside<T>) -> (Survey<T>, Sums) {
+        let (pairs, rest) = block.as_chunks();
+        pairs.iter().for_each(|pair| aside.take(pair));
+        aside.finish(rest);
+        (Self::survey(block), Self::sum::<T, RAW>(block))
+    }
+
+    /// Summary of a block that the pass over finite values gives up: a function of its own, which
+    /// takes no registers from that pass.
+    fn mend<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+        kernel::mend::<T, Self>(block, repaired)
+    }
+
+    /// Copies up to eight rows into the columns of a tile, from row `at` on.
+    #[inline(always)]
+    fn turn<T: Lane>(rows: &[T], stride: usize, width: usize, tile: &mut [T], at: usize) {
+        kernel::turn(rows, stride, width, tile, at);
     }
 }
 
@@ -157,6 +173,66 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the features, as asserted above.
             Self::Avx512 => unsafe { x86::summarize_avx512(chunk) },
+        }
+    }
+
+    /// Summary of one block that is not empty. Panics when the processor lacks the instruction set.
+    #[inline]
+    pub(crate) fn summarize_block<T: Lane>(self, block: &[T], repaired: &mut Vec<T>) -> Summary {
+        assert!(self.is_available());
+        match self {
+            Self::Portable => kernel::summarize_block::<T, Portable>(block, repaired),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the features, as asserted above.
+            Self::Avx2 => unsafe { x86::summarize_block_avx2(block, repaired) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the features, as asserted above.
+            Self::Avx512 => unsafe { x86::summarize_block_avx512(block, repaired) },
+        }
+    }
+
+    /// Summary of one block that is not empty, whose values are also counted. Panics when the
+    /// processor lacks the instruction set.
+    #[inline]
+    pub(crate) fn tally_block<T: Lane>(
+        self,
+        block: &[T],
+        place: Place,
+        counter: &mut Counter<T>,
+        repaired: &mut Vec<T>,
+    ) -> Summary {
+        assert!(self.is_available());
+        match self {
+            Self::Portable => kernel::tally_block::<T, Portable>(block, place, counter, repaired),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the features, as asserted above.
+            Self::Avx2 => unsafe { x86::tally_block_avx2(block, place, counter, repaired) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the features, as asserted above.
+            Self::Avx512 => unsafe { x86::tally_block_avx512(block, place, counter, repaired) },
+        }
+    }
+
+    /// Columns of a block of rows, one after the other. Panics when the processor lacks the
+    /// instruction set.
+    #[inline]
+    pub(crate) fn spread<T: Lane>(
+        self,
+        rows: &[T],
+        stride: usize,
+        width: usize,
+        counter: Option<&mut Counter<T>>,
+        tile: &mut [T],
+    ) {
+        assert!(self.is_available());
+        match self {
+            Self::Portable => kernel::spread::<T, Portable>(rows, stride, width, counter, tile),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the features, as asserted above.
+            Self::Avx2 => unsafe { x86::spread_avx2(rows, stride, width, counter, tile) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the features, as asserted above.
+            Self::Avx512 => unsafe { x86::spread_avx512(rows, stride, width, counter, tile) },
         }
     }
 

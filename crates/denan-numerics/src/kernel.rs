@@ -4,6 +4,7 @@
 //! and the order of the merges are the same everywhere, and a multiplication is fused with an
 //! addition only where it is exact; so every instruction set gives the same bits.
 
+use crate::count::{Aside, Counter, Place};
 use crate::element::Lane;
 use crate::isa::{Isa, patterns};
 use crate::range::{Extent, Range};
@@ -28,29 +29,98 @@ const LEAST_SPREAD: f64 = 1.0 / 1024.0;
 /// Summary of at most one chunk.
 #[inline(always)]
 pub(crate) fn summarize_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Summary {
-    let mut total = Summary::EMPTY;
     let mut repaired = Vec::new();
+    let mut total = Summary::EMPTY;
     for block in chunk.chunks(BLOCK) {
-        let mut source = block;
-        let mut absent = Absent::default();
-        let mut is_repaired = false;
-        let part = loop {
-            if let Some(part) = summarize_finite::<T, I>(source, absent) {
-                break part;
-            }
-            if is_repaired {
-                break summarize_huge(block, absent);
-            }
-            absent = repair(block, &mut repaired);
-            if repaired.is_empty() {
-                break summary_of(absent.into_range(), 0, 0.0, 0.0);
-            }
-            source = &repaired;
-            is_repaired = true;
-        };
-        total = total.merge(part);
+        total = total.merge(summarize_block::<T, I>(block, &mut repaired));
     }
     total
+}
+
+/// Summary of one block that is not empty.
+#[inline(always)]
+pub(crate) fn summarize_block<T: Lane, I: Isa>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+    summarize_beside::<T, I>(block, &mut (), repaired)
+}
+
+#[inline(always)]
+fn summarize_beside<T: Lane, I: Isa>(
+    block: &[T],
+    aside: &mut impl Aside<T>,
+    repaired: &mut Vec<T>,
+) -> Summary {
+    summarize_finite::<T, I>(block, Absent::default(), aside).unwrap_or_else(|| I::mend(block, repaired))
+}
+
+/// Summary of a block with a non-finite value, or whose sum leaves the range of `f64`.
+#[inline(always)]
+pub(crate) fn mend<T: Lane, I: Isa>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+    let absent = repair(block, repaired);
+    if repaired.is_empty() {
+        return summary_of(absent.into_range(), 0, 0.0, 0.0);
+    }
+    let of_rest = summarize_finite::<T, I>(repaired, absent, &mut ());
+    of_rest.unwrap_or_else(|| summarize_huge(block, absent))
+}
+
+/// Summary of one block that is not empty and of one column, whose values are counted in turns, or
+/// have been by `spread`.
+#[inline(always)]
+pub(crate) fn tally_block<T: Lane, I: Isa>(
+    block: &[T],
+    place: Place,
+    counter: &mut Counter<T>,
+    repaired: &mut Vec<T>,
+) -> Summary {
+    match place {
+        Place::InTurns => summarize_beside::<T, I>(block, &mut counter.turns(), repaired),
+        Place::Table(table) => {
+            counter.touch(table, block);
+            summarize_block::<T, I>(block, repaired)
+        }
+    }
+}
+
+/// Values of a column in a tile, and some more, lest the same row of all columns has to share one
+/// set of the nearest cache.
+pub(crate) const TILE: usize = BLOCK + 32;
+
+/// Rows that are turned into columns together.
+pub(crate) const ROWS: usize = 8;
+
+/// Copies `width` columns into `tile`, one after the other, from a block of rows that are `stride`
+/// values apart. The first value is in the first of these columns. Counts the values as well, if it
+/// is given a counter.
+#[inline(always)]
+pub(crate) fn spread<T: Lane, I: Isa>(
+    values: &[T],
+    stride: usize,
+    width: usize,
+    mut counter: Option<&mut Counter<T>>,
+    tile: &mut [T],
+) {
+    // Rows that are still in the nearest cache when they are turned. The places of a counter recur
+    // after 1, 2, 3, 4, 5 or 8 of them, which all divide their number.
+    const NEAR: usize = 120;
+    let places = Counter::<T>::places(stride, width);
+    for (first, near) in (0..).step_by(NEAR).zip(values.chunks(NEAR * stride)) {
+        if let Some(counter) = &mut counter {
+            counter.count(near, stride.max(places), places);
+        }
+        for at in (first..first + near.len().div_ceil(stride)).step_by(ROWS) {
+            I::turn(&values[at * stride..], stride, width, tile, at);
+        }
+    }
+}
+
+/// Copies up to eight rows into the columns of a tile, from row `at` on.
+#[inline(never)]
+pub(crate) fn turn<T: Lane>(rows: &[T], stride: usize, width: usize, tile: &mut [T], at: usize) {
+    for (row, values) in rows.chunks(stride).take(ROWS).enumerate() {
+        for (column, &value) in tile.chunks_exact_mut(TILE).take(width).zip(values) {
+            column[at + row] = value;
+        }
+    }
 }
 
 /// Extent of at most one chunk.
@@ -62,7 +132,7 @@ pub(crate) fn extent_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Extent {
         let mut source = block;
         let mut absent = Absent::default();
         let part = loop {
-            if let Some((range, subnormals)) = I::tally(source).finite_range(source, absent) {
+            if let Some((range, subnormals)) = I::survey(source).finite_range(source, absent) {
                 break Extent { range, subnormals };
             }
             absent = repair(block, &mut repaired);
@@ -84,12 +154,19 @@ pub(crate) fn extent_chunk<T: Lane, I: Isa>(chunk: &[T]) -> Extent {
 /// pivot. As the pivot is an element itself, `(mean - pivot)^2 <= m2`, so the sum of squares is at
 /// most `(BLOCK + 1) * m2` and M2 is right within 1e-9, however far the mean lies from zero.
 #[inline(always)]
-fn summarize_finite<T: Lane, I: Isa>(block: &[T], absent: Absent) -> Option<Summary> {
+fn summarize_finite<T: Lane, I: Isa>(
+    block: &[T],
+    absent: Absent,
+    aside: &mut impl Aside<T>,
+) -> Option<Summary> {
     let finite = (block.len() as u64 - absent.total()) as f64;
     let is_raw = T::EXACT_SQUARES && absent.total() == 0;
-    let (tally, sums) =
-        if is_raw { I::tally_and_sum::<T, true>(block) } else { I::tally_and_sum::<T, false>(block) };
-    let (range, subnormals) = tally.finite_range(block, absent)?;
+    let (survey, sums) = if is_raw {
+        I::survey_and_sum::<T, true>(block, aside)
+    } else {
+        I::survey_and_sum::<T, false>(block, aside)
+    };
+    let (range, subnormals) = survey.finite_range(block, absent)?;
     if is_raw {
         let mean = sums.sum / finite;
         let m2 = sums.squares - sums.sum * mean;
@@ -114,14 +191,14 @@ fn summary_of(range: Range, subnormals: u64, mean: f64, m2: f64) -> Summary {
 
 /// What the bit patterns of a block tell, as long as all of them are finite; else one of `low` and
 /// `high` is not.
-pub struct Tally<T> {
+pub struct Survey<T> {
     low: T,
     high: T,
     zeros: u64,
     tiny: u64,
 }
 
-impl<T: Lane> Tally<T> {
+impl<T: Lane> Survey<T> {
     /// From the largest and the smallest pattern taken as signed integers, and the largest taken as
     /// unsigned ones.
     ///
@@ -166,9 +243,9 @@ impl<T: Lane> Tally<T> {
     }
 }
 
-/// Tally of a block. Plain integer reductions, which the compiler vectorises by itself.
+/// Survey of a block. Plain integer reductions, which the compiler vectorises by itself.
 #[inline(always)]
-pub(crate) fn tally<T: Lane>(block: &[T]) -> Tally<T> {
+pub(crate) fn survey<T: Lane>(block: &[T]) -> Survey<T> {
     let mut largest = block[0].bits();
     let (mut most, mut least) = (T::signed(largest), T::signed(largest));
     let mut zeros = T::Bits::default();
@@ -180,7 +257,7 @@ pub(crate) fn tally<T: Lane>(block: &[T]) -> Tally<T> {
         zeros = T::count(zeros, T::of_bits(bits).is_zero());
         tiny = T::count(tiny, T::of_bits(bits).is_tiny());
     }
-    Tally::new(most, least, largest, zeros.into(), tiny.into())
+    Survey::new(most, least, largest, zeros.into(), tiny.into())
 }
 
 /// Sums over one block.
@@ -227,7 +304,7 @@ impl<I: Isa, const RAW: bool> Accumulator<I, RAW> {
     }
 }
 
-/// Sums of a block that has just been tallied, so that it lies in the cache. Meanwhile the next block is
+/// Sums of a block that has just been surveyed, so that it lies in the cache. Meanwhile the next block is
 /// fetched: the processor by itself looks no further than a few cache lines, and would wait for memory at
 /// the start of each block.
 #[inline(always)]
@@ -276,8 +353,7 @@ impl Absent {
 
 /// Counts the non-finite elements and leaves in `repaired` the block with its first finite value in
 /// their place; nothing, where there is none.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 fn repair<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Absent {
     let mut nan = T::Bits::default();
     let (mut absent, mut negative) = (nan, nan);

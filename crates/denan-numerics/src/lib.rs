@@ -49,6 +49,7 @@
 
 #[cfg(feature = "serde")]
 mod bounds;
+mod count;
 mod element;
 mod histogram;
 mod isa;

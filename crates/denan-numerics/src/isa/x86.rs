@@ -9,8 +9,9 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::Isa;
+use crate::count::{Aside, Counter, Place};
 use crate::element::Lane;
-use crate::kernel::{self, Accumulator, LANES, Sums, Tally};
+use crate::kernel::{self, Accumulator, LANES, ROWS, Sums, Survey, TILE};
 use crate::range::Extent;
 use crate::summary::Summary;
 
@@ -47,6 +48,70 @@ pub(super) fn summarize_avx512<T: Lane>(chunk: &[T]) -> Summary {
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) fn extent_avx512<T: Lane>(chunk: &[T]) -> Extent {
     kernel::extent_chunk::<T, Avx512>(chunk)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn summarize_block_avx2<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+    kernel::summarize_block::<T, Avx2>(block, repaired)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn tally_block_avx2<T: Lane>(
+    block: &[T],
+    place: Place,
+    counter: &mut Counter<T>,
+    repaired: &mut Vec<T>,
+) -> Summary {
+    kernel::tally_block::<T, Avx2>(block, place, counter, repaired)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(never)]
+fn mend_avx2<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+    kernel::mend::<T, Avx2>(block, repaired)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn spread_avx2<T: Lane>(
+    rows: &[T],
+    stride: usize,
+    width: usize,
+    counter: Option<&mut Counter<T>>,
+    tile: &mut [T],
+) {
+    kernel::spread::<T, Avx2>(rows, stride, width, counter, tile)
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn summarize_block_avx512<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+    kernel::summarize_block::<T, Avx512>(block, repaired)
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn tally_block_avx512<T: Lane>(
+    block: &[T],
+    place: Place,
+    counter: &mut Counter<T>,
+    repaired: &mut Vec<T>,
+) -> Summary {
+    kernel::tally_block::<T, Avx512>(block, place, counter, repaired)
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline(never)]
+fn mend_avx512<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+    kernel::mend::<T, Avx512>(block, repaired)
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn spread_avx512<T: Lane>(
+    rows: &[T],
+    stride: usize,
+    width: usize,
+    counter: Option<&mut Counter<T>>,
+    tile: &mut [T],
+) {
+    kernel::spread::<T, Avx512>(rows, stride, width, counter, tile)
 }
 
 struct Avx2;
@@ -153,6 +218,17 @@ impl Isa for Avx2 {
             avx2_widen(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
         }
     }
+
+    #[inline(always)]
+    fn mend<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+        // SAFETY: the calling kernel has the features.
+        unsafe { mend_avx2(block, repaired) }
+    }
+
+    #[inline(always)]
+    fn turn<T: Lane>(rows: &[T], stride: usize, width: usize, tile: &mut [T], at: usize) {
+        turn(rows, stride, width, tile, at);
+    }
 }
 
 #[inline(always)]
@@ -180,7 +256,7 @@ impl Isa for Avx512 {
     }
 
     // Half by half: a conversion reads its half from memory for nothing, and taking the upper one out
-    // of a register costs an instruction. Singles are loaded whole for the tally anyway.
+    // of a register costs an instruction. Singles are loaded whole for the survey anyway.
     #[inline(always)]
     fn widen_f16(lanes: &[f16; LANES]) -> Self::Wide {
         let at = lanes.as_ptr().cast::<__m128i>();
@@ -206,13 +282,24 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn tally<T: Lane>(block: &[T]) -> Tally<T> {
-        one_pass::<T, false, true>(block).0
+    fn survey<T: Lane>(block: &[T]) -> Survey<T> {
+        one_pass::<T, false, true>(block, &mut ()).0
     }
 
     #[inline(always)]
-    fn tally_and_sum<T: Lane, const RAW: bool>(block: &[T]) -> (Tally<T>, Sums) {
-        one_pass::<T, true, RAW>(block)
+    fn survey_and_sum<T: Lane, const RAW: bool>(block: &[T], aside: &mut impl Aside<T>) -> (Survey<T>, Sums) {
+        one_pass::<T, true, RAW>(block, aside)
+    }
+
+    #[inline(always)]
+    fn mend<T: Lane>(block: &[T], repaired: &mut Vec<T>) -> Summary {
+        // SAFETY: the calling kernel has the features.
+        unsafe { mend_avx512(block, repaired) }
+    }
+
+    #[inline(always)]
+    fn turn<T: Lane>(rows: &[T], stride: usize, width: usize, tile: &mut [T], at: usize) {
+        turn(rows, stride, width, tile, at);
     }
 }
 
@@ -222,19 +309,159 @@ fn avx512_widen(x: __m512) -> [__m512d; 2] {
     unsafe { [_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x))] }
 }
 
-/// Tally and, where `SUM`, sums in one loop. Its registers suffice for both, so that arithmetic and
+/// Copies eight rows into the columns of a tile by squares of eight columns. At the end of the rows,
+/// where a square would reach beyond them, value by value.
+#[inline(always)]
+fn turn<T: Lane>(rows: &[T], stride: usize, width: usize, tile: &mut [T], at: usize) {
+    let reach = width.max(ROWS);
+    if rows.len() < (ROWS - 1) * stride + reach {
+        return kernel::turn(rows, stride, width, tile, at);
+    }
+    assert!(at + ROWS <= TILE && width * TILE <= tile.len());
+    let mut first = 0;
+    while first < width {
+        // The last square of several overlaps the one before.
+        let start = first.min(reach - ROWS);
+        // SAFETY: the calling kernel has the features. Row `i` of the square is read from
+        // `i * stride + start` on, eight values that end within `(ROWS - 1) * stride + reach`, all
+        // within the rows. Column `j` is written from `(start + j) * TILE + at` on, eight values
+        // within the tile, as `start + j` is below `width`.
+        unsafe {
+            let (from, to) = (rows.as_ptr().add(start), tile.as_mut_ptr().add(start * TILE + at));
+            match width - start {
+                kept @ 0..ROWS => turn_square(from, stride, to, kept),
+                _ => turn_square(from, stride, to, ROWS),
+            }
+        }
+        first = start + ROWS;
+    }
+}
+
+/// # Safety
+///
+/// The processor has AVX2. Eight values can be read from each of eight rows, and eight be written to
+/// each of the `kept` columns, eight at most.
+#[inline(always)]
+unsafe fn turn_square<T: Lane>(from: *const T, stride: usize, to: *mut T, kept: usize) {
+    // SAFETY: as the caller grants; the element has the size of what it is taken for.
+    unsafe {
+        match size_of::<T>() {
+            2 => turn_16(from.cast(), stride, to.cast(), kept),
+            4 => turn_32(from.cast(), stride, to.cast(), kept),
+            _ => turn_64(from.cast(), stride, to.cast(), kept),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for `turn_square`.
+#[inline(always)]
+unsafe fn turn_16(from: *const u16, stride: usize, to: *mut u16, kept: usize) {
+    // SAFETY: as the caller grants.
+    unsafe {
+        let mut rows = [_mm_setzero_si128(); ROWS];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = _mm_loadu_si128(from.add(i * stride).cast());
+        }
+        let mut columns = rows;
+        for _ in 0..3 {
+            // The index of a value is six bits, three of its row above three of its column. Each
+            // time they rotate by one; three times exchange row and column.
+            let [a, b, c, d, e, f, g, h] = columns;
+            columns = [
+                _mm_unpacklo_epi16(a, e),
+                _mm_unpackhi_epi16(a, e),
+                _mm_unpacklo_epi16(b, f),
+                _mm_unpackhi_epi16(b, f),
+                _mm_unpacklo_epi16(c, g),
+                _mm_unpackhi_epi16(c, g),
+                _mm_unpacklo_epi16(d, h),
+                _mm_unpackhi_epi16(d, h),
+            ];
+        }
+        for (j, &column) in columns.iter().enumerate().take(kept) {
+            _mm_storeu_si128(to.add(j * TILE).cast(), column);
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for `turn_square`.
+#[inline(always)]
+unsafe fn turn_32(from: *const f32, stride: usize, to: *mut f32, kept: usize) {
+    // SAFETY: as the caller grants.
+    unsafe {
+        let mut columns = [_mm256_setzero_ps(); ROWS];
+        for half in [0, 4] {
+            let mut rows = [_mm256_setzero_ps(); 4];
+            for (i, row) in rows.iter_mut().enumerate() {
+                // Rows `i` and `i + 4`, so that no value has to change its half of the register.
+                let at = from.add(i * stride + half);
+                let low = _mm256_castps128_ps256(_mm_loadu_ps(at));
+                *row = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(at.add(4 * stride)));
+            }
+            let [a, b, c, d] = rows;
+            let (ac, bd) = (_mm256_unpacklo_ps(a, c), _mm256_unpacklo_ps(b, d));
+            columns[half] = _mm256_unpacklo_ps(ac, bd);
+            columns[half + 1] = _mm256_unpackhi_ps(ac, bd);
+            let (ac, bd) = (_mm256_unpackhi_ps(a, c), _mm256_unpackhi_ps(b, d));
+            columns[half + 2] = _mm256_unpacklo_ps(ac, bd);
+            columns[half + 3] = _mm256_unpackhi_ps(ac, bd);
+        }
+        for (j, &column) in columns.iter().enumerate().take(kept) {
+            _mm256_storeu_ps(to.add(j * TILE), column);
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for `turn_square`.
+#[inline(always)]
+unsafe fn turn_64(from: *const f64, stride: usize, to: *mut f64, kept: usize) {
+    // SAFETY: as the caller grants.
+    unsafe {
+        for half in [0, 4] {
+            let mut columns = [_mm256_setzero_pd(); ROWS];
+            for pair in [0, 2, 4, 6] {
+                let mut rows = [_mm256_setzero_pd(); 2];
+                for (i, row) in rows.iter_mut().enumerate() {
+                    // Rows `i` and `i + 2`, so that no value has to change its half of the register.
+                    let at = from.add((half + i) * stride + pair);
+                    let low = _mm256_castpd128_pd256(_mm_loadu_pd(at));
+                    *row = _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(at.add(2 * stride)));
+                }
+                columns[pair] = _mm256_unpacklo_pd(rows[0], rows[1]);
+                columns[pair + 1] = _mm256_unpackhi_pd(rows[0], rows[1]);
+            }
+            for (j, &column) in columns.iter().enumerate().take(kept) {
+                _mm256_storeu_pd(to.add(j * TILE + half), column);
+            }
+        }
+    }
+}
+
+/// Survey and, where `SUM`, sums in one loop. Its registers suffice for both, so that arithmetic and
 /// memory overlap throughout.
 #[inline(always)]
-fn one_pass<T: Lane, const SUM: bool, const RAW: bool>(block: &[T]) -> (Tally<T>, Sums) {
+fn one_pass<T: Lane, const SUM: bool, const RAW: bool>(
+    block: &[T],
+    aside: &mut impl Aside<T>,
+) -> (Survey<T>, Sums) {
     match size_of::<T>() {
-        2 => one_pass_with::<T, Census16, SUM, RAW>(block),
-        4 => one_pass_with::<T, Census32, SUM, RAW>(block),
-        _ => one_pass_with::<T, Census64, SUM, RAW>(block),
+        2 => one_pass_with::<T, Census16, SUM, RAW>(block, aside),
+        4 => one_pass_with::<T, Census32, SUM, RAW>(block, aside),
+        _ => one_pass_with::<T, Census64, SUM, RAW>(block, aside),
     }
 }
 
 #[inline(always)]
-fn one_pass_with<T: Lane, C: Census, const SUM: bool, const RAW: bool>(block: &[T]) -> (Tally<T>, Sums) {
+fn one_pass_with<T: Lane, C: Census, const SUM: bool, const RAW: bool>(
+    block: &[T],
+    aside: &mut impl Aside<T>,
+) -> (Survey<T>, Sums) {
     let mut sums = Accumulator::<Avx512, RAW>::new(block);
     let mut census = C::new(block[0].bits().into());
     // A pair of groups, since a single one of 16-bit elements fills but half a register.
@@ -252,7 +479,9 @@ fn one_pass_with<T: Lane, C: Census, const SUM: bool, const RAW: bool>(block: &[
             sums.add(&groups[0]);
             sums.add(&groups[1]);
         }
+        aside.take(pair);
     }
+    aside.finish(rest);
     if !rest.is_empty() {
         // Filled up with the first element, which moves no bound.
         let mut pair = [block[0]; 2 * LANES];
@@ -266,14 +495,14 @@ fn one_pass_with<T: Lane, C: Census, const SUM: bool, const RAW: bool>(block: &[
         }
     }
     let fill = if rest.is_empty() { 0 } else { (2 * LANES - rest.len()) as u64 };
-    let tally = census.tally(block[0], fill);
+    let survey = census.survey(block[0], fill);
     let (groups, rest) = rest.as_chunks::<LANES>();
     if SUM {
         for group in groups {
             sums.add(group);
         }
     }
-    (tally, sums.finish(block, rest))
+    (survey, sums.finish(block, rest))
 }
 
 /// Extremes and counts of bit patterns of one width.
@@ -281,7 +510,7 @@ trait Census: Sized {
     fn new(first: u64) -> Self;
     fn add(&mut self, x: __m512i, min_normal: u64);
     /// `fill` of the elements added were copies of `first` that do not count.
-    fn tally<T: Lane>(self, first: T, fill: u64) -> Tally<T>;
+    fn survey<T: Lane>(self, first: T, fill: u64) -> Survey<T>;
 }
 
 macro_rules! census {
@@ -319,7 +548,7 @@ macro_rules! census {
             }
 
             #[inline(always)]
-            fn tally<T: Lane>(self, first: T, fill: u64) -> Tally<T> {
+            fn survey<T: Lane>(self, first: T, fill: u64) -> Survey<T> {
                 const N: usize = 64 / size_of::<$bits>();
                 // SAFETY: a register and an array of integers, of the same size and valid for every
                 // pattern.
@@ -341,7 +570,7 @@ macro_rules! census {
                     zero += zeros[j];
                     small += tiny[j];
                 }
-                Tally::new(
+                Survey::new(
                     T::signed(T::low_bits(high as $bits as u64)),
                     T::signed(T::low_bits(low as $bits as u64)),
                     T::low_bits(top as u64),

@@ -51,7 +51,7 @@ proptest! {
     }
 }
 
-/// Long slices are counted in a table, short ones element by element.
+/// Long slices are counted in tables, short ones element by element.
 fn check_long<T: Element>(data: &[T]) {
     let parts = data.chunks(300).map(|part| ExponentHistogram::of(part, MantissaBits::Three));
     let merged = parts.reduce(ExponentHistogram::merge).unwrap();
