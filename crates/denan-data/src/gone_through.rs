@@ -49,7 +49,15 @@ impl GoneThrough {
         threads: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Self {
-        let queue = Mutex::new(Queue { files, options, shard, total: files.iter().map(|file| file.bytes).sum(), next: 0, before: 0, open: None });
+        let queue = Mutex::new(Queue {
+            files,
+            options,
+            shard,
+            total: files.iter().map(|file| file.bytes).sum(),
+            next: 0,
+            before: 0,
+            open: None,
+        });
         let gone = Mutex::new(Self::default());
         let work = || {
             while let Some(Work { file, number, piece, bytes, last }) = locked(&queue).pull() {
@@ -79,7 +87,9 @@ impl GoneThrough {
 
     /// Takes a file among the whole ones if it is.
     fn close(&mut self, file: u32, most_listed: u64) {
-        let Some(begun) = self.begun.get(&file).filter(|begun| begun.count == Some(begun.done)) else { return };
+        let Some(begun) = self.begun.get(&file).filter(|begun| begun.count == Some(begun.done)) else {
+            return;
+        };
         let count = begun.done;
         let Some(begun) = self.begun.remove(&file) else { return };
         let part = begun.pieces.whole(count, &mut |left, right| left.join(right, true, most_listed));
@@ -206,7 +216,8 @@ impl Queue<'_> {
 
     /// Opens a file of which the shard has a share.
     fn begin(&mut self, number: u32, file: &DataFile, begin: u64) -> Option<Work> {
-        let share = |number: u64| (u128::from(self.total) * u128::from(number) / u128::from(self.shard.count)) as u64;
+        let share =
+            |number: u64| (u128::from(self.total) * u128::from(number) / u128::from(self.shard.count)) as u64;
         let own = share(self.shard.number)..share(self.shard.number + 1);
         // Files without bytes at the very end are the last shard's.
         let is_last = self.shard.number + 1 == self.shard.count;

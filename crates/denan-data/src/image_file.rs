@@ -4,8 +4,10 @@ use std::path::Path;
 
 /// Extensions of images whose headers are read, …
 const READ: [&str; 5] = ["bmp", "jpeg", "jpg", "png", "webp"];
+/// … of those that are decoded only, …
+const DECODED: [&str; 3] = ["gif", "tif", "tiff"];
 /// … and of others.
-const OTHERS: [&str; 5] = ["dng", "gif", "heic", "tif", "tiff"];
+const OTHERS: [&str; 2] = ["dng", "heic"];
 
 /// The extension of a file in lower case.
 pub(crate) fn extension(path: &Path) -> String {
@@ -14,7 +16,12 @@ pub(crate) fn extension(path: &Path) -> String {
 
 /// Whether a file goes by the name of an image.
 pub(crate) fn is_image(path: &Path) -> bool {
-    has_readable_header(path) || OTHERS.contains(&&*extension(path))
+    is_decoded(path) || OTHERS.contains(&&*extension(path))
+}
+
+/// Whether a file goes by the name of an image that is decoded.
+pub(crate) fn is_decoded(path: &Path) -> bool {
+    has_readable_header(path) || DECODED.contains(&&*extension(path))
 }
 
 /// Whether a file goes by the name of an image whose header is read.

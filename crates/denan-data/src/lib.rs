@@ -24,6 +24,7 @@
 
 mod checks;
 mod columns;
+mod findings;
 mod gone_through;
 mod image_file;
 mod images;
@@ -35,5 +36,6 @@ mod scan;
 
 pub use checks::{ids, page};
 pub use columns::{Applied, Operation, Options, Precision};
+pub use findings::write_findings;
 pub use gone_through::Shard;
 pub use scan::{Error, State, Task, merge, scan, scan_shard};

@@ -15,7 +15,7 @@ pub(crate) struct DataFile {
     pub(crate) path: PathBuf,
     pub(crate) format: Format,
     pub(crate) bytes: u64,
-    /// What it is told of under, with those of its kind: `train_x`, `sample_#`.
+    /// What it is told of under, with those of its kind: `train_x.npy`, `sample_#.npy`.
     pub(crate) group: String,
     /// How many files are of its kind.
     pub(crate) alike: u64,
@@ -126,13 +126,14 @@ fn name_groups(files: &mut [DataFile]) {
         let kinds = &kinds[&place(file)];
         if kinds.len() > MOST_KINDS || file.format == Format::Image {
             let folder = file.path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-            file.group = if file.format == Format::Image { "images".to_owned() } else { format!("{folder}/*") };
+            file.group =
+                if file.format == Format::Image { "images".to_owned() } else { format!("{folder}/*") };
             file.alike = kinds.values().sum();
         } else {
             file.alike = kinds[&file.group];
-            if file.alike == 1 {
-                file.group = stem(&file.path);
-            }
+            let extensions = name(&file.path).strip_prefix(&stem(&file.path)).unwrap_or_default().to_owned();
+            let own = if file.alike == 1 { stem(&file.path) } else { std::mem::take(&mut file.group) };
+            file.group = own + &extensions;
         }
     }
 }
@@ -148,6 +149,10 @@ fn kind(path: &Path) -> String {
         }
     }
     kind
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn stem(path: &Path) -> String {
@@ -191,8 +196,9 @@ mod tests {
 
     #[test]
     fn files_are_alike_whose_names_differ_in_numbers() {
-        let found = groups(&["x_train.npy", "y_train.npy", "part-1.csv.gz", "part-2.csv", "notes.md", ".hidden.npy"]);
-        let expected = [("part-#", 2), ("part-#", 2), ("x_train", 1), ("y_train", 1)];
+        let found =
+            groups(&["x_train.npy", "y_train.npy", "part-1.csv.gz", "part-2.csv", "notes.md", ".hidden.npy"]);
+        let expected = [("part-#.csv.gz", 2), ("part-#.csv", 2), ("x_train.npy", 1), ("y_train.npy", 1)];
         assert_eq!(found, expected.map(|(group, alike)| (group.to_owned(), alike)));
         let arbitrary: Vec<String> = ('a'..='z').map(|name| format!("{name}.npy")).collect();
         let arbitrary: Vec<&str> = arbitrary.iter().map(String::as_str).collect();

@@ -26,8 +26,6 @@ const MOST_BYTES: u64 = 1 << 30;
 /// What an image file holds.
 #[derive(Debug)]
 pub(crate) struct Picture {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
     pub(crate) mode: Mode,
     /// One per channel, in the order of [`Mode::channels`].
     pub(crate) channels: Vec<Levels>,
@@ -118,16 +116,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     }
     let (_, _, read) = format(bytes).ok_or_else(|| no_image(bytes))?;
     // A decoder that trips over foreign bytes is not to take the scan with it.
-    let Pixels { size: [width, height], mode, samples, stored } = catch_unwind(|| read(bytes))
+    let Pixels { mode, samples, stored } = catch_unwind(|| read(bytes))
         .unwrap_or_else(|_| Err("it is damaged: its decoder did not expect what it found".to_owned()))?;
     let mut channels = Levels::of(&samples, stored);
     channels.truncate(mode.channels().len());
-    Ok(Picture { width, height, mode, channels, hash: XxHash3_128::oneshot(bytes) })
+    Ok(Picture { mode, channels, hash: XxHash3_128::oneshot(bytes) })
 }
 
 /// The pixels of an image.
 struct Pixels {
-    size: [u32; 2],
     mode: Mode,
     samples: Samples,
     /// How many samples each pixel has; those beyond the channels of the mode are not counted.
@@ -345,11 +342,7 @@ mod tests {
         for (image, mode, formats) in cases {
             for format in formats {
                 let picture = decode(&encoded(&image, *format)).unwrap();
-                assert_eq!(
-                    (picture.width, picture.height, picture.mode),
-                    (WIDTH, HEIGHT, mode),
-                    "{format:?}"
-                );
+                assert_eq!(picture.mode, mode, "{format:?}");
                 assert_eq!(picture.channels.len(), mode.channels().len());
                 let unit = match mode {
                     Mode::Gray16 | Mode::Rgb16 | Mode::Rgba16 => 257.0,
@@ -367,7 +360,10 @@ mod tests {
                     };
                     assert_eq!(levels.summary().count, u64::from(WIDTH * HEIGHT));
                     let near = |value: f64, wanted: f64| (value / unit - wanted).abs() < 1e-4;
-                    assert!(near(levels.summary().min_opt().unwrap(), first) && near(levels.summary().max_opt().unwrap(), first + last));
+                    assert!(
+                        near(levels.summary().min_opt().unwrap(), first)
+                            && near(levels.summary().max_opt().unwrap(), first + last)
+                    );
                     assert!(near(levels.summary().mean, first + last / 2.0), "{format:?} {mode} {name}");
                 }
             }
@@ -401,7 +397,10 @@ mod tests {
             let picture = decode(&file).unwrap();
             assert_eq!(picture.mode, Mode::Bilevel);
             let [levels] = &picture.channels[..] else { panic!("one channel") };
-            assert_eq!((levels.summary().min_opt(), levels.summary().max_opt(), levels.summary().mean), (Some(0.0), Some(255.0), 191.25));
+            assert_eq!(
+                (levels.summary().min_opt(), levels.summary().max_opt(), levels.summary().mean),
+                (Some(0.0), Some(255.0), 191.25)
+            );
         }
     }
 

@@ -1,6 +1,9 @@
 //! Goes through a data set with every check.
 
-use crate::checks::{FILE_CHECKS, Found, Identity, LABEL_CHECKS, Looked, NEAR_ONE, NEAR_ZERO, TABLE_CHECKS, Tables, VALUE_CHECKS};
+use crate::checks::{
+    FILE_CHECKS, Found, Identity, LABEL_CHECKS, Looked, NEAR_ONE, NEAR_ZERO, TABLE_CHECKS, Tables,
+    VALUE_CHECKS,
+};
 use crate::columns::{Classes, Column, Hit, Operation, Options, Part, Shape, Table};
 use crate::gone_through::{GoneThrough, Shard};
 use crate::images::Images;
@@ -167,9 +170,11 @@ pub fn merge(states: Vec<State>) -> Result<ScanResult, Error> {
     let mut states = states.into_iter();
     let mut all = states.next().ok_or_else(|| Error::States("no state was given".to_owned()))?;
     for state in states {
-        let same = (&all.version, &all.options, &all.files, all.shards) == (&state.version, &state.options, &state.files, state.shards);
+        let same = (&all.version, &all.options, &all.files, all.shards)
+            == (&state.version, &state.options, &state.files, state.shards);
         if !same {
-            let why = "the states are of different scans: their files, options or versions of denan differ".to_owned();
+            let why = "the states are of different scans: their files, options or versions of denan differ"
+                .to_owned();
             return Err(Error::States(why));
         }
         if let Some(twice) = all.done.intersection(&state.done).next() {
@@ -196,7 +201,8 @@ impl State {
     ///
     /// If they are not of this version.
     pub fn of_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let inner = bytes.strip_prefix(STATE).ok_or_else(|| Error::States("it is no state of a scan".to_owned()))?;
+        let inner =
+            bytes.strip_prefix(STATE).ok_or_else(|| Error::States("it is no state of a scan".to_owned()))?;
         postcard::from_bytes(inner)
             .map_err(|_| Error::States("the state is damaged, or of another version of denan".to_owned()))
     }
@@ -206,7 +212,8 @@ impl State {
         if let Some(missing) = (0..self.shards).find(|shard| !self.done.contains(shard)) {
             return Err(Error::States(format!("shard {} of {} is missing", missing + 1, self.shards)));
         }
-        let name = |file: u32| self.files.get(file as usize).map(|file| file.name.clone()).unwrap_or_default();
+        let name =
+            |file: u32| self.files.get(file as usize).map(|file| file.name.clone()).unwrap_or_default();
         let mut part = self.gone.whole(self.files.len(), self.options.most_listed).map_err(|missing| {
             Error::States(format!("{} was not gone through by any shard", name(missing as u32)))
         })?;
@@ -258,10 +265,15 @@ fn result(
     name: &dyn Fn(u32) -> String,
 ) -> ScanResult {
     let has_labels = !labels.format.is_empty();
-    let formats: BTreeSet<&str> = files.iter().map(|file| file.format.as_str()).filter(|format| !has_labels || *format != "image").collect();
+    let formats: BTreeSet<&str> = files
+        .iter()
+        .map(|file| file.format.as_str())
+        .filter(|format| !has_labels || *format != "image")
+        .collect();
     let formats = Some(labels.format.as_str()).filter(|_| has_labels).into_iter().chain(formats);
     let images = files.iter().filter(|file| file.format == "image").count() as u64;
-    let rows = part.tables.iter().filter(|table| table.schema.shape != Shape::Image).map(|table| table.rows).max();
+    let rows =
+        part.tables.iter().filter(|table| table.schema.shape != Shape::Image).map(|table| table.rows).max();
     let mut result = ScanResult {
         format: formats.collect::<Vec<_>>().join(", "),
         samples: if has_labels { labels.samples } else { images } + rows.unwrap_or_default(),
@@ -285,8 +297,12 @@ fn result(
             if labels.unchecked.contains(&(number as u8)) {
                 continue;
             }
-            let found: Vec<&Found> =
-                labels.found.iter().filter(|(own, _)| usize::from(*own) == number).map(|(_, found)| found).collect();
+            let found: Vec<&Found> = labels
+                .found
+                .iter()
+                .filter(|(own, _)| usize::from(*own) == number)
+                .map(|(_, found)| found)
+                .collect();
             let count = found.len() as u64;
             let listed = found.into_iter().cloned().map(|found| found.by(*check)).collect();
             tell(&mut result, *check, count, listed);
@@ -336,7 +352,8 @@ fn of_values(result: &mut ScanResult, part: &Part, options: &Options, name: &dyn
     };
     for (number, check) in VALUE_CHECKS.iter().enumerate() {
         let number = number as u8;
-        let columns = part.tables.iter().flat_map(|table| &table.columns).filter(|column| counts(number, column));
+        let columns =
+            part.tables.iter().flat_map(|table| &table.columns).filter(|column| counts(number, column));
         let count = columns.filter_map(|column| column.failed.get(&number)).sum();
         let hits = part.hits.iter().filter(|(.., hit)| hit.check == number);
         let listed = hits.filter_map(|(file, table, row, hit)| {
@@ -372,7 +389,11 @@ fn said(hit: &Hit, table: &Table, message: &str) -> String {
 
 fn table_name(table: &Table) -> String {
     let schema = &table.schema;
-    if schema.name.is_empty() { schema.group.clone() } else { format!("{}.{}", schema.group, schema.name) }
+    match (schema.shape, &*schema.name) {
+        (_, "") => schema.group.clone(),
+        (Shape::Image, mode) => format!("{} ({mode})", schema.group),
+        (_, name) => format!("{}:{name}", schema.group),
+    }
 }
 
 fn table_figures(table: &Table) -> TableFigures {
@@ -380,7 +401,10 @@ fn table_figures(table: &Table) -> TableFigures {
     let features = table.features().map(|(_, column)| {
         let summary = &column.figures.summary;
         let is_constant = crate::checks::is_constant(column);
-        (summary.mean / full_scale.unwrap_or(1.0), if is_constant { 1.0 } else { summary.std() / full_scale.unwrap_or(1.0) })
+        (
+            summary.mean / full_scale.unwrap_or(1.0),
+            if is_constant { 1.0 } else { summary.std() / full_scale.unwrap_or(1.0) },
+        )
     });
     let (mean, std) = features.unzip();
     TableFigures {
@@ -423,7 +447,10 @@ fn column_figures(table: &Table, number: usize, column: &Column) -> ColumnFigure
         quantiles: SHARES.iter().filter_map(quantile).collect(),
         near_zero: column.near_zero,
         near_one: column.near_one,
-        operations: Operation::ALL.iter().map(|operation| (operation.as_str(), column.fails(*operation))).collect(),
+        operations: Operation::ALL
+            .iter()
+            .map(|operation| (operation.as_str(), column.fails(*operation)))
+            .collect(),
         labels,
     }
 }

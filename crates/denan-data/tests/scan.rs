@@ -11,9 +11,10 @@ type Fault = (&'static str, &'static str, Option<u64>);
 
 /// An image like no other: a BMP.
 fn image(path: &Path, width: u32, height: u32) {
-    let seed = path.as_os_str().len() as u32 + u32::from(path.file_stem().unwrap().as_encoded_bytes()[0]);
+    let name = path.file_stem().unwrap().as_encoded_bytes();
+    let seed = name.iter().fold(1u32, |seed, byte| seed.wrapping_mul(31).wrapping_add((*byte).into()));
     let pixels = image::RgbImage::from_fn(width, height, |x, y| {
-        image::Rgb([x, y, x + y].map(|part| (part.wrapping_mul(seed * 7) % 251) as u8))
+        image::Rgb([x, y, x + y].map(|part| ((part + 1).wrapping_mul(seed) % 251) as u8))
     });
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     pixels.save(path).unwrap();
@@ -256,7 +257,7 @@ fn without_images_what_needs_them_is_left_out_and_told() {
     voc(folder.path(), "a", &[GOOD]);
     let result = scan(&Task::new(&[folder.path().to_owned()]), &|_, _| ()).unwrap();
     assert!(result.findings.is_empty());
-    assert_eq!(result.unchecked, ["unreadable-image", "image-size", "missing-image", "missing-label"]);
+    assert_eq!(result.unchecked, ["image-size", "missing-image", "missing-label"]);
 }
 
 #[test]

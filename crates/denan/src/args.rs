@@ -6,7 +6,7 @@ mod scan;
 
 pub use anchors::{AnchorUpdate, AnchorsArguments, Ignored, Resize, Size};
 pub use replay::{Operation, ReplayArguments, Setting};
-pub use scan::{Purpose, ScanArguments, ScanCommand};
+pub use scan::{ScanArguments, ScanCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -51,9 +51,7 @@ pub fn main(command_line: impl IntoIterator<Item = OsString>, host: &Host) -> u8
     };
     // Only where no training runs is standard output free.
     let stream = match arguments.command {
-        Command::Show { .. } | Command::Replay(_) | Command::Anchors(_) | Command::Scan(_) => {
-            Stream::Output
-        }
+        Command::Show { .. } | Command::Replay(_) | Command::Anchors(_) | Command::Scan(_) => Stream::Output,
         _ => Stream::Error,
     };
     let terminal = Terminal::new(&arguments.common, stream);

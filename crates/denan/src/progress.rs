@@ -10,7 +10,8 @@ impl Progress {
     /// Shows itself as soon as it is told something; never in a pipe, and not where denan is to be quiet.
     pub fn new(terminal: &Terminal, what: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}");
+        let style =
+            ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}");
         if let Ok(style) = style {
             bar.set_style(style);
         }

@@ -123,7 +123,12 @@ fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
 /// Writes a file that is not there yet: nothing is ever written over.
 pub fn write_new(path: &std::path::Path, bytes: &[u8], help: &str) -> Result<(), Error> {
     let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(bytes));
-    written.map_err(|source| Error::File { action: "write", path: path.to_owned(), source, help: help.to_owned() })
+    written.map_err(|source| Error::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+        help: help.to_owned(),
+    })
 }
 
 /// The contract's exit codes.

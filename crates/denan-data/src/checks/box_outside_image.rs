@@ -1,6 +1,6 @@
 //! A box that lies outside of its image, wholly or in part.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 use denan_finding::number::float;
 
 /// Pixels by which a box may stand out: formats count pixels from 0 or from 1, and round.

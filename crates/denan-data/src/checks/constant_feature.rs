@@ -12,7 +12,9 @@ impl TableCheck for ConstantFeature {
             let (min, max) = (column.figures.summary.min, column.figures.summary.max);
             is_constant(column).then(|| match min == max {
                 true => format!("is {} in every row", float(min)),
-                false => format!("is {} in every row, but for rounding ({} apart)", float(min), float(max - min)),
+                false => {
+                    format!("is {} in every row, but for rounding ({} apart)", float(min), float(max - min))
+                }
             })
         })
     }

@@ -1,6 +1,6 @@
 //! A box without an area.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 
 check!(DegenerateBox, Error, "degenerate-box", "box has no area", "boxes have no area");
 

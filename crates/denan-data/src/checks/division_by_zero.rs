@@ -5,7 +5,13 @@ use crate::columns::{Operation, Options};
 use denan_finding::number::float;
 use denan_numerics::Summary;
 
-check!(DivisionByZero, Error, "division-by-zero", "value has no finite reciprocal", "values have no finite reciprocal");
+check!(
+    DivisionByZero,
+    Error,
+    "division-by-zero",
+    "value has no finite reciprocal",
+    "values have no finite reciprocal"
+);
 
 impl ValueCheck for DivisionByZero {
     fn applies(&self, column: &About<'_>) -> bool {

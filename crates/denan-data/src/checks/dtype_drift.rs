@@ -2,7 +2,13 @@
 
 use super::{Found, TableCheck, Tables};
 
-check!(DtypeDrift, Warning, "dtype-drift", "file is of another element type than the others", "files are of other element types than the others");
+check!(
+    DtypeDrift,
+    Warning,
+    "dtype-drift",
+    "file is of another element type than the others",
+    "files are of other element types than the others"
+);
 
 impl TableCheck for DtypeDrift {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {

@@ -1,6 +1,6 @@
 //! The same box twice in an image.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 

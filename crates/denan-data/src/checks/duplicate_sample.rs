@@ -2,7 +2,13 @@
 
 use super::{Found, TableCheck, Tables};
 
-check!(DuplicateSample, Warning, "duplicate-sample", "file is the copy of another", "files are copies of others");
+check!(
+    DuplicateSample,
+    Warning,
+    "duplicate-sample",
+    "file is the copy of another",
+    "files are copies of others"
+);
 
 impl TableCheck for DuplicateSample {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {

@@ -5,7 +5,13 @@ use crate::columns::{Operation, Options};
 use denan_finding::number::float;
 use denan_numerics::Summary;
 
-check!(ExpOverflow, Error, "exp-overflow", "value has an infinite exponential", "values have infinite exponentials");
+check!(
+    ExpOverflow,
+    Error,
+    "exp-overflow",
+    "value has an infinite exponential",
+    "values have infinite exponentials"
+);
 
 impl ValueCheck for ExpOverflow {
     fn applies(&self, column: &About<'_>) -> bool {

@@ -21,10 +21,13 @@ const LARGE: f64 = 10.0;
 impl TableCheck for FeatureScale {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
         let mut total = 0;
-        for table in set.tables {
-            let mut sizes: Vec<(f64, usize)> = table.features().filter_map(|(number, column)| Some((size(column)?, number))).collect();
+        for table in set.of_data() {
+            let mut sizes: Vec<(f64, usize)> =
+                table.features().filter_map(|(number, column)| Some((size(column)?, number))).collect();
             sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let (Some(&(small, smallest)), Some(&(large, largest))) = (sizes.first(), sizes.last()) else { continue };
+            let (Some(&(small, smallest)), Some(&(large, largest))) = (sizes.first(), sizes.last()) else {
+                continue;
+            };
             if large >= LARGE && large >= RATIO * small {
                 total += 1;
                 let name = |column: usize| table.schema.column_words(column);

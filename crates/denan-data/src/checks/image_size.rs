@@ -1,6 +1,6 @@
 //! An image of another size than its label says.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 use denan_finding::number::float;
 
 check!(

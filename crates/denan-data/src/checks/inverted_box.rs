@@ -1,6 +1,6 @@
 //! A box whose corners are exchanged.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 
 check!(InvertedBox, Error, "inverted-box", "box ends before it begins", "boxes end before they begin");
 

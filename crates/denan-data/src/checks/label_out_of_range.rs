@@ -30,6 +30,11 @@ impl ValueCheck for LabelOutOfRange {
 
     fn message(&self, value: f64, options: &Options) -> String {
         let classes = options.classes.unwrap_or_default();
-        format!("is {}, and the {} classes are 0 to {}", float(value), count(classes), classes.saturating_sub(1))
+        format!(
+            "is {}, and the {} classes are 0 to {}",
+            float(value),
+            count(classes),
+            classes.saturating_sub(1)
+        )
     }
 }

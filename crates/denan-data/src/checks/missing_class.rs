@@ -42,7 +42,8 @@ fn missing(column: &Column, options: &Options) -> (u64, String) {
         next = label + 1;
     }
     let count = ranges.iter().map(|(from, to)| (to - from + 1) as u64).sum();
-    let words = |(from, to): &(i64, i64)| if from == to { from.to_string() } else { format!("{from} to {to}") };
+    let words =
+        |(from, to): &(i64, i64)| if from == to { from.to_string() } else { format!("{from} to {to}") };
     let mut named: Vec<String> = ranges.iter().take(MOST).map(words).collect();
     if ranges.len() > MOST {
         named.push("others".to_owned());

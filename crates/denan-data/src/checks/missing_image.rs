@@ -1,6 +1,6 @@
 //! A label without its image.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 
 check!(MissingImage, Warning, "missing-image", "label has no image", "labels have no image");
 

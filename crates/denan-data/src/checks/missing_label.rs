@@ -1,6 +1,6 @@
 //! An image without a label.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 use std::collections::HashSet;
 
 check!(MissingLabel, Warning, "missing-label", "image has no label", "images have no label");

@@ -207,10 +207,15 @@ impl Tables<'_> {
         if table.files > 1 { format!("{first} and {} like it", table.files - 1) } else { first }
     }
 
+    /// The tables of data, without a model's parameters.
+    fn of_data(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| !table.is_parameter())
+    }
+
     /// Tells of each column of numbers of which `wrong` has something to say.
     fn columns(&self, tell: &mut dyn FnMut(Found), wrong: impl Fn(&Column) -> Option<String>) -> u64 {
         let mut total = 0;
-        for table in self.tables {
+        for table in self.of_data() {
             for (number, column) in table.numeric() {
                 if let Some(message) = wrong(column) {
                     total += 1;
@@ -235,7 +240,9 @@ impl Tables<'_> {
                 *count += files.files;
                 first.extend(&files.first);
             }
-            let Some((usual, _)) = by_part.iter().rev().max_by_key(|(_, (count, _))| *count) else { continue };
+            let Some((usual, _)) = by_part.iter().rev().max_by_key(|(_, (count, _))| *count) else {
+                continue;
+            };
             let usual = *usual;
             for (part, (count, mut files)) in by_part.into_iter().filter(|(part, _)| *part != usual) {
                 total += count;

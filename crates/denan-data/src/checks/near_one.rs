@@ -9,6 +9,6 @@ check!(NearOne, Warning, "near-one", "value is too near 1", "values are too near
 // The reading comes upon these: see `columns::look`.
 impl ValueCheck for NearOne {
     fn message(&self, value: f64, options: &Options) -> String {
-        format!("is {}, which is 1 in {}", float(value), options.precision.as_str())
+        format!("is 1 - {}, which is 1 in {}", float(1.0 - value), options.precision.as_str())
     }
 }

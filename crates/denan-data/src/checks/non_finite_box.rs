@@ -1,6 +1,6 @@
 //! A box with a corner that is no number.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 
 check!(
     NonFiniteBox,

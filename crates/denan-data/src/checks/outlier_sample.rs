@@ -25,7 +25,7 @@ const FEWEST: u64 = 10;
 impl TableCheck for OutlierSample {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
         let mut total = 0;
-        for table in set.tables {
+        for table in set.of_data() {
             for (number, column) in table.numeric() {
                 let Some([low, high]) = fences(column) else { continue };
                 for (fence, placed) in [(low, &column.extremes.lowest), (high, &column.extremes.highest)] {

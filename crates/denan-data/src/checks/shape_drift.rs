@@ -2,7 +2,13 @@
 
 use super::{Found, TableCheck, Tables};
 
-check!(ShapeDrift, Warning, "shape-drift", "file is of another shape than the others", "files are of other shapes than the others");
+check!(
+    ShapeDrift,
+    Warning,
+    "shape-drift",
+    "file is of another shape than the others",
+    "files are of other shapes than the others"
+);
 
 impl TableCheck for ShapeDrift {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {

@@ -1,6 +1,6 @@
 //! A box of a pixel or less.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 
 /// Pixels of a side that a network's first stride of 2 makes nothing of.
 const LEAST: f64 = 2.0;

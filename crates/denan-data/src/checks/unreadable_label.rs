@@ -1,6 +1,6 @@
 //! A label that cannot be read.
 
-use super::{LabelCheck, Found, Looked};
+use super::{Found, LabelCheck, Looked};
 use crate::image_file::is_image;
 
 check!(UnreadableLabel, Error, "unreadable-label", "label cannot be read", "labels cannot be read");

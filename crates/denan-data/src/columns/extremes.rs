@@ -70,12 +70,7 @@ impl Extremes {
     }
 }
 
-fn insert(
-    list: &mut Vec<Placed>,
-    placed: Placed,
-    most: usize,
-    order: fn(&Placed, &Placed) -> Ordering,
-) {
+fn insert(list: &mut Vec<Placed>, placed: Placed, most: usize, order: fn(&Placed, &Placed) -> Ordering) {
     if list.len() >= most && list.last().is_none_or(|last| order(&placed, last).is_ge()) {
         return;
     }
@@ -111,8 +106,8 @@ mod tests {
 
     #[test]
     fn what_cannot_enter_is_not_looked_for() {
-        let extremes = of(&[(1.0, 0), (2.0, 1), (3.0, 2), (4.0, 3)]);
-        assert!(!extremes.may_take(2.5, 2.5, 3));
-        assert!(extremes.may_take(0.5, 2.5, 3) && extremes.may_take(2.5, 4.5, 3));
+        let extremes = of(&[(1.0, 0), (2.0, 1), (3.0, 2), (4.0, 3), (5.0, 4), (6.0, 5)]);
+        assert!(!extremes.may_take(3.5, 3.5, 3));
+        assert!(extremes.may_take(0.5, 3.5, 3) && extremes.may_take(3.5, 4.5, 3));
     }
 }

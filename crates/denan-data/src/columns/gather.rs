@@ -80,11 +80,10 @@ impl<'a> Gather<'a> {
             return TableId(same);
         }
         let target = self.options.target.as_deref();
-        let is_target: Vec<bool> = schema.columns.iter().map(|column| is_target(schema, column, target)).collect();
-        let column = |is_target: &bool| Column {
-            classes: is_target.then(Classes::default),
-            ..Column::default()
-        };
+        let is_target: Vec<bool> =
+            schema.columns.iter().map(|column| is_target(schema, column, target)).collect();
+        let column =
+            |is_target: &bool| Column { classes: is_target.then(Classes::default), ..Column::default() };
         let layouts =
             layout.map(|layout| (layout, Layout { files: 1, first: vec![self.file] })).into_iter().collect();
         let table = Table {
@@ -104,7 +103,14 @@ impl<'a> Gather<'a> {
         let operations = schema.columns.iter().map(applied).collect();
         let groups = if schema.shape == Shape::Table { schema.columns.len() } else { 1 };
         let tallies = (0..groups).map(|_| Tallies::None).collect();
-        self.open.push(Open { table, tallies, hits: Hits::default(), operations, values: 0, targets: [0; 2] });
+        self.open.push(Open {
+            table,
+            tallies,
+            hits: Hits::default(),
+            operations,
+            values: 0,
+            targets: [0; 2],
+        });
         TableId(self.open.len() - 1)
     }
 
@@ -341,14 +347,13 @@ impl<T: Number> Lane<'_, T> {
         let period = if self.columns == 1 { inner } else { period };
         let end = self.values.len() as isize;
         let skip = if self.columns > 1 && first + (inner as isize) <= 0 { period as isize } else { 0 };
-        (0..)
-            .map(move |run| first + skip + run * period as isize)
-            .take_while(move |run| *run < end)
-            .flat_map(move |run| {
+        (0..).map(move |run| first + skip + run * period as isize).take_while(move |run| *run < end).flat_map(
+            move |run| {
                 let from = run.max(0) as usize;
                 let to = (run + inner as isize).clamp(0, end) as usize;
                 (from..to).map(|position| (position, self.values[position].value()))
-            })
+            },
+        )
     }
 }
 

@@ -101,7 +101,10 @@ impl Look<'_> {
             }
         }
         if let Some(classes) = &mut column.classes {
-            lane.iter().map(|(_, value)| value).filter(|value| value.is_finite()).for_each(|value| classes.take(value));
+            lane.iter()
+                .map(|(_, value)| value)
+                .filter(|value| value.is_finite())
+                .for_each(|value| classes.take(value));
         }
         for (number, check) in VALUE_CHECKS.iter().enumerate() {
             if check.applies(about) && check.may_fail(block, self.options) {
@@ -137,9 +140,7 @@ impl Near {
     /// Whether rounding may make 0, 1 or an infinity of it, or its reciprocal may be infinite.
     fn is_rounded(&self, value: f64) -> bool {
         let magnitude = value.abs();
-        (magnitude < self.small && magnitude > 0.0)
-            || (0.99..1.0).contains(&value)
-            || magnitude > self.huge
+        (magnitude < self.small && magnitude > 0.0) || (0.99..1.0).contains(&value) || magnitude > self.huge
     }
 
     /// Counts what becomes of a value; the check that has something to say of it, should the column hold shares.

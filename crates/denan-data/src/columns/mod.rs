@@ -77,7 +77,18 @@ impl Default for Options {
 
 /// Names under which targets are kept by custom.
 const TARGETS: [&str; 12] = [
-    "y", "label", "labels", "target", "targets", "class", "classes", "category", "cls", "mask", "masks", "category_id",
+    "y",
+    "label",
+    "labels",
+    "target",
+    "targets",
+    "class",
+    "classes",
+    "category",
+    "cls",
+    "mask",
+    "masks",
+    "category_id",
 ];
 
 /// Whether a column holds targets: by the name that was given, or by custom (`y_train`, `labels`, `target`).
@@ -85,10 +96,10 @@ fn is_target(schema: &Schema, column: &str, named: Option<&str>) -> bool {
     let is_array = matches!(schema.shape, Shape::Array { .. });
     let name = match (is_array, &*schema.name) {
         (false, _) => column,
-        (true, "") => &*schema.group,
-        (true, name) => name,
+        // The name of a file, without what says its format.
+        (true, "") => schema.group.split('.').next().unwrap_or_default(),
+        (true, name) => name.rsplit(['/', '.']).next().unwrap_or(name),
     };
-    let name = name.rsplit(['/', '.']).next().unwrap_or(name);
     match named {
         Some(named) => name == named,
         None => {

@@ -117,7 +117,8 @@ impl Part {
         let mut rows_before = Vec::with_capacity(other.tables.len());
         for table in other.tables {
             let position = self.tables.iter().position(|own| own.is_like(&table));
-            rows_before.push(position.filter(|_| is_same_file).map_or(0, |position| self.tables[position].rows));
+            rows_before
+                .push(position.filter(|_| is_same_file).map_or(0, |position| self.tables[position].rows));
             positions.push(position.unwrap_or(self.tables.len()) as u32);
             match position {
                 Some(position) => self.tables[position].join(table, is_same_file),
@@ -143,12 +144,36 @@ impl Table {
         self.numeric().filter(|(_, column)| column.classes.is_none())
     }
 
+    /// Whether it is a parameter of a model or the state of an optimizer, by its name: constant ones are as they should be.
+    pub(crate) fn is_parameter(&self) -> bool {
+        const NAMES: [&str; 10] = [
+            "weight",
+            "bias",
+            "running_mean",
+            "running_var",
+            "num_batches_tracked",
+            "gamma",
+            "beta",
+            "exp_avg",
+            "exp_avg_sq",
+            "step",
+        ];
+        let name = self.schema.name.rsplit(['.', '/']).next().unwrap_or_default();
+        matches!(self.schema.shape, Shape::Array { .. }) && NAMES.contains(&name)
+    }
+
     /// The largest value that an image's channels can have; nothing of other tables.
     pub(crate) fn full_scale(&self) -> Option<f64> {
         (self.schema.shape == Shape::Image).then(|| {
             let max = self.columns.iter().map(|column| column.figures.summary.max).fold(0.0, f64::max);
             // Pixels of float images are shares already.
-            if max > 255.0 { 65535.0 } else if max > 1.0 { 255.0 } else { 1.0 }
+            if max > 255.0 {
+                65535.0
+            } else if max > 1.0 {
+                255.0
+            } else {
+                1.0
+            }
         })
     }
 
@@ -170,7 +195,8 @@ impl Table {
         for (name, layout) in other.layouts {
             let own = self.layouts.entry(name).or_default();
             // A piece of a file is no other file.
-            let others = layout.first.into_iter().filter(|file| own.first.last() != Some(file)).collect::<Vec<_>>();
+            let others =
+                layout.first.into_iter().filter(|file| own.first.last() != Some(file)).collect::<Vec<_>>();
             own.files += if is_same_file { 0 } else { layout.files };
             own.first.extend(others);
             own.first.truncate(MOST_FILES);

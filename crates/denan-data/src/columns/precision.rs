@@ -70,8 +70,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Log, Self::Logit, Self::Divide, Self::Sqrt, Self::Exp, Self::Square];
+    pub const ALL: [Self; 6] = [Self::Log, Self::Logit, Self::Divide, Self::Sqrt, Self::Exp, Self::Square];
 
     /// As it is written: `log`, `1/x`.
     pub fn as_str(self) -> &'static str {

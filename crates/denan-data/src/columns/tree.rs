@@ -64,9 +64,8 @@ impl<T> Tree<T> {
 
     fn first_missing(&self, from: u64) -> u64 {
         let mut position = from;
-        let covering = |position: u64| {
-            (0..=63u8).find(|level| self.nodes.contains_key(&(*level, position >> level)))
-        };
+        let covering =
+            |position: u64| (0..=63u8).find(|level| self.nodes.contains_key(&(*level, position >> level)));
         while let Some(level) = covering(position) {
             position = ((position >> level) + 1) << level;
         }

@@ -8,7 +8,6 @@ use std::io::Cursor;
 pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
     let mut decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|error| reason(&error, bytes))?;
     decoder.set_limits(limits()).map_err(|error| reason(&error, bytes))?;
-    let (width, height) = decoder.dimensions();
     let stored = usize::from(decoder.color_type().channel_count());
     let mode = match decoder.get_palette() {
         // Grey is stored with a palette, too. That of the decoder always has 256 colours, those that are not there black.
@@ -20,5 +19,5 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
         None if decoder.color_type() == ColorType::Rgba8 => Mode::Rgba8,
         None => Mode::Rgb8,
     };
-    Ok(Pixels { size: [width, height], mode, samples: samples_of(decoder, bytes)?, stored })
+    Ok(Pixels { mode, samples: samples_of(decoder, bytes)?, stored })
 }

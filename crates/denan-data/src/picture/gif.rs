@@ -9,9 +9,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
     walk(bytes).ok_or_else(|| ends_early(bytes))?;
     let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(|error| reason(&error, bytes))?;
     decoder.set_limits(limits()).map_err(|error| reason(&error, bytes))?;
-    let (width, height) = decoder.dimensions();
     let stored = usize::from(decoder.color_type().channel_count());
-    Ok(Pixels { size: [width, height], mode: Mode::Palette8, samples: samples_of(decoder, bytes)?, stored })
+    Ok(Pixels { mode: Mode::Palette8, samples: samples_of(decoder, bytes)?, stored })
 }
 
 /// Goes through the blocks; nothing if the file ends within one, be it of a later frame. Some programs leave the trailer out.

@@ -36,7 +36,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
     } else if space == ColorSpace::CMYK && is_of_adobe {
         samples.iter_mut().for_each(|sample| *sample = !*sample);
     }
-    Ok(Pixels { size, mode, samples: Samples::Eight(samples), stored })
+    Ok(Pixels { mode, samples: Samples::Eight(samples), stored })
 }
 
 fn reason(error: DecodeErrors) -> String {

@@ -104,7 +104,8 @@ impl Levels {
             return *summary;
         }
         let count = self.count();
-        let mean = self.counts().map(|(value, count)| value * count as f64).sum::<f64>() / count.max(1) as f64;
+        let mean =
+            self.counts().map(|(value, count)| value * count as f64).sum::<f64>() / count.max(1) as f64;
         let squares = self.counts().map(|(value, count)| (value - mean).powi(2) * count as f64);
         Summary {
             count,
@@ -192,7 +193,12 @@ mod tests {
     fn no_values_have_no_figures() {
         for levels in [of_bytes(&[]), Levels::of(&Samples::Sixteen(vec![]), 1).swap_remove(0)] {
             assert_eq!(
-                (levels.count(), levels.summary().min_opt(), levels.summary().max_opt(), levels.quantile(0.5)),
+                (
+                    levels.count(),
+                    levels.summary().min_opt(),
+                    levels.summary().max_opt(),
+                    levels.quantile(0.5)
+                ),
                 (0, None, None, None)
             );
             assert_eq!((levels.summary().mean, levels.summary().std()), (0.0, 0.0));
@@ -205,7 +211,12 @@ mod tests {
         let levels = Levels::of(&samples, 2).swap_remove(0);
         assert_eq!((levels.count(), levels.summary().nonfinite()), (3, 1));
         assert_eq!(
-            (levels.summary().min_opt(), levels.summary().max_opt(), levels.summary().mean, levels.summary().std()),
+            (
+                levels.summary().min_opt(),
+                levels.summary().max_opt(),
+                levels.summary().mean,
+                levels.summary().std()
+            ),
             (Some(-1.5), Some(0.5), -0.5, 1.0)
         );
         assert_eq!((levels.quantile(0.0), levels.quantile(1.0)), (Some(-1.5), Some(0.5)));

@@ -44,5 +44,5 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
     } else {
         Samples::Eight(samples)
     };
-    Ok(Pixels { size, mode, samples, stored })
+    Ok(Pixels { mode, samples, stored })
 }

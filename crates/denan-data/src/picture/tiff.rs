@@ -70,7 +70,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
         }
         _ => return Err(of_other_pixels()),
     };
-    Ok(Pixels { size, mode, samples, stored: mode.channels().len() })
+    Ok(Pixels { mode, samples, stored: mode.channels().len() })
 }
 
 /// The file of an image with a palette, changed to say that the numbers of the colours are grey levels: the decoder knows no

@@ -14,8 +14,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pixels, String> {
     }
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| reason(&error, bytes))?;
     decoder.set_limits(limits()).map_err(|error| reason(&error, bytes))?;
-    let (width, height) = decoder.dimensions();
     let mode = if decoder.color_type() == ColorType::Rgba8 { Mode::Rgba8 } else { Mode::Rgb8 };
     let samples = samples_of(decoder, bytes)?;
-    Ok(Pixels { size: [width, height], mode, samples, stored: mode.channels().len() })
+    Ok(Pixels { mode, samples, stored: mode.channels().len() })
 }

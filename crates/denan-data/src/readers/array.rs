@@ -47,18 +47,18 @@ impl Geometry {
     /// Rows are samples, along the first axis; of files that are samples themselves, of which there are many, all is one
     /// row. Columns lie along the second axis of two, channels along the axis of at most four next to the samples or last, or along the axis that was asked for.
     pub(crate) fn of(shape: &[u64], file: &DataFile, axis: Option<usize>) -> Result<Self, String> {
+        if shape.contains(&0) {
+            return Ok(Self { rows: 0, row: 0, columns: 0, inner: 0, has_channels: false });
+        }
         let too_large = || "its shape has more values than can be counted".to_owned();
         let product = |sizes: &[u64]| {
-            // A zero anywhere makes nothing of all the rest.
-            if sizes.contains(&0) {
-                return Ok(0);
-            }
             sizes.iter().try_fold(1u64, |all, size| all.checked_mul(*size)).ok_or_else(too_large)
         };
         if product(shape)? > 1 << 60 {
             return Err(too_large());
         }
-        let is_sample = file.alike >= SAMPLES && (shape.len() == 3 || (shape.len() == 1 && shape[0] <= MOST_COLUMNS));
+        let is_sample =
+            file.alike >= SAMPLES && (shape.len() == 3 || (shape.len() == 1 && shape[0] <= MOST_COLUMNS));
         let first = usize::from(!is_sample && !shape.is_empty());
         let (rows, sample) = (product(&shape[..first])?, &shape[first..]);
         let axis = axis.filter(|axis| (first..shape.len()).contains(axis)).map(|axis| axis - first);
@@ -184,7 +184,8 @@ impl StoredArrays {
             let rows = geometry.rows.min(there);
             let each = rows_of_piece(row_bytes);
             for first in (0..rows).step_by(usize::try_from(each).unwrap_or(usize::MAX)) {
-                let (open, array, schema, layout) = (open.clone(), array.clone(), schema.clone(), layout.clone());
+                let (open, array, schema, layout) =
+                    (open.clone(), array.clone(), schema.clone(), layout.clone());
                 let from = offset + first * row_bytes;
                 let count = each.min(rows - first) * row_bytes;
                 left.push_back(Box::new(move |to| {
@@ -239,7 +240,9 @@ pub(crate) fn stream(
     let count = geometry.rows * geometry.row * array.dtype.size();
     pour(to, id, array, count, &mut |bytes| {
         from.read_exact(bytes).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => format!("{}it ends before all of its values", in_file(&array.name)),
+            std::io::ErrorKind::UnexpectedEof => {
+                format!("{}it ends before all of its values", in_file(&array.name))
+            }
             _ => format!("{}{error}", in_file(&array.name)),
         })
     })

@@ -30,7 +30,8 @@ pub(crate) fn open(path: &Path, file: &DataFile) -> Result<Box<dyn Reader>, Stri
         return Ok(Box::new(Batches { path: path.to_owned(), schema, layout, next: 0, count }));
     }
     let open = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
-    let stream = StreamReader::try_new(open, None).map_err(|error| format!("it is no Arrow file: {error}"))?;
+    let stream =
+        StreamReader::try_new(open, None).map_err(|error| format!("it is no Arrow file: {error}"))?;
     let (schema, layout) = batch::schema(stream.schema().fields(), file);
     Ok(Box::new(Stream { stream, schema, layout }))
 }
@@ -73,7 +74,10 @@ impl Reader for Batches {
             }
             let mut reader = reader(&path)?;
             reader.set_index(number).map_err(|error| error.to_string())?;
-            let batch = reader.next().ok_or("it has fewer batches than it says")?.map_err(|error| error.to_string())?;
+            let batch = reader
+                .next()
+                .ok_or("it has fewer batches than it says")?
+                .map_err(|error| error.to_string())?;
             batch::gather(to, id, &batch, 0);
             to.rows(id, batch.num_rows() as u64);
             Ok(())

@@ -5,8 +5,8 @@ use crate::columns::{Gather, Rows, Schema, Shape, TableId};
 use crate::listing::DataFile;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Fields};
@@ -36,7 +36,9 @@ pub(super) fn has_numbers(name: &str, kind: &DataType) -> bool {
 fn leaves(name: &str, kind: &DataType, tell: &mut dyn FnMut(&str, &DataType)) {
     match kind {
         DataType::Struct(fields) => {
-            fields.iter().for_each(|field| leaves(&format!("{name}.{}", field.name()), field.data_type(), tell));
+            fields
+                .iter()
+                .for_each(|field| leaves(&format!("{name}.{}", field.name()), field.data_type(), tell));
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             leaves(name, item.data_type(), tell);
@@ -47,7 +49,8 @@ fn leaves(name: &str, kind: &DataType, tell: &mut dyn FnMut(&str, &DataType)) {
 }
 
 fn is_number(kind: &DataType) -> bool {
-    kind.is_numeric() && !matches!(kind, DataType::Decimal256(..) | DataType::Decimal32(..) | DataType::Decimal64(..))
+    kind.is_numeric()
+        && !matches!(kind, DataType::Decimal256(..) | DataType::Decimal32(..) | DataType::Decimal64(..))
         || *kind == DataType::Boolean
 }
 
@@ -109,8 +112,12 @@ fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, rows: &[u32]
         }
         DataType::Decimal128(_, scale) => {
             let unit = 10f64.powi(-i32::from(*scale));
-            let values: Vec<f64> =
-                array.as_primitive::<Decimal128Type>().values().iter().map(|value| *value as f64 * unit).collect();
+            let values: Vec<f64> = array
+                .as_primitive::<Decimal128Type>()
+                .values()
+                .iter()
+                .map(|value| *value as f64 * unit)
+                .collect();
             cells(going, array, &values, rows, |values| Values::F64(values));
         }
         _ => {}

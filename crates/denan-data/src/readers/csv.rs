@@ -37,14 +37,19 @@ impl Csv {
         let separator = match separator {
             b',' => {
                 let count = |separator: u8| memchr::memchr_iter(separator, line).count();
-                [b',', b';', b'\t'].into_iter().rev().max_by_key(|separator| count(*separator)).unwrap_or(b',')
+                [b',', b';', b'\t']
+                    .into_iter()
+                    .rev()
+                    .max_by_key(|separator| count(*separator))
+                    .unwrap_or(b',')
             }
             separator => separator,
         };
         chunks = chunks.of_fields(separator);
         let (names, end) = names(&first, separator)?;
         first.drain(..end);
-        let schema = Schema { group: file.group.clone(), name: String::new(), columns: names, shape: Shape::Table };
+        let schema =
+            Schema { group: file.group.clone(), name: String::new(), columns: names, shape: Shape::Table };
         Ok(Self { chunks, first: Some(first), schema: Arc::new(schema), separator })
     }
 }
@@ -179,7 +184,9 @@ mod tests {
 
     #[test]
     fn fields_are_numbers_as_data_frames_read_them() {
-        for (field, value) in [("1", 1.0), ("-2.5e3", -2500.0), ("+4", 4.0), (".5", 0.5), ("inf", f64::INFINITY), ("True", 1.0)] {
+        for (field, value) in
+            [("1", 1.0), ("-2.5e3", -2500.0), ("+4", 4.0), (".5", 0.5), ("inf", f64::INFINITY), ("True", 1.0)]
+        {
             assert_eq!(number(field.as_bytes()), Some(value), "{field}");
         }
         assert!(number(b"NaN").is_some_and(f64::is_nan) && number(b"nan").is_some_and(f64::is_nan));

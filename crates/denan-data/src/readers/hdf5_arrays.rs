@@ -26,7 +26,8 @@ impl Hdf5 {
         }
         for dataset in found.datasets {
             let name = dataset.path.trim_start_matches('/').to_owned();
-            let array = Array { name, dtype: dataset.dtype, shape: dataset.shape.clone(), is_big_endian: false };
+            let array =
+                Array { name, dtype: dataset.dtype, shape: dataset.shape.clone(), is_big_endian: false };
             let geometry = Geometry::of(&array.shape, file, axis)?;
             if geometry.is_empty() {
                 let file = file.clone();
@@ -45,7 +46,9 @@ impl Hdf5 {
                 left.push_back(Box::new(move |to| {
                     let mut bytes = Vec::new();
                     let dtype = dataset.dtype;
-                    dataset.read_rows(first, count, &mut bytes).map_err(|why| format!("{}: {why}", dataset.path))?;
+                    dataset
+                        .read_rows(first, count, &mut bytes)
+                        .map_err(|why| format!("{}: {why}", dataset.path))?;
                     let id = to.table(&schema, Some(layout));
                     let mut buffer = Vec::new();
                     for part in bytes.chunks(1 << 20) {

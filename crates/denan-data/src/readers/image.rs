@@ -3,6 +3,7 @@
 use super::Piece;
 use super::npy::Only;
 use crate::columns::{Gather, Schema, Shape};
+use crate::image_file::is_decoded;
 use crate::listing::DataFile;
 use crate::picture;
 use std::path::Path;
@@ -15,6 +16,10 @@ const MOST_BYTES: u64 = 1 << 30;
 pub(crate) fn open(path: &Path, file: &DataFile) -> Only {
     let (path, file) = (path.to_owned(), file.clone());
     let piece: Piece = Box::new(move |to| {
+        if !is_decoded(&path) {
+            to.unread("images of this format".to_owned());
+            return Ok(());
+        }
         if file.bytes > MOST_BYTES {
             return Err(format!("it has {} bytes", file.bytes));
         }
@@ -31,7 +36,8 @@ pub(crate) fn gather(to: &mut Gather<'_>, group: &str, bytes: &[u8], member: Opt
         Ok(picture) => {
             let mode = picture.mode;
             let columns = mode.channels().iter().map(|channel| (*channel).to_owned()).collect();
-            let schema = Schema { group: group.to_owned(), name: mode.to_string(), columns, shape: Shape::Image };
+            let schema =
+                Schema { group: group.to_owned(), name: mode.to_string(), columns, shape: Shape::Image };
             to.image(&Arc::new(schema), picture.channels);
             if member.is_none() {
                 to.sample(picture.hash);

@@ -44,7 +44,8 @@ impl JsonLines {
                 }
             });
         }
-        let schema = Schema { group: file.group.clone(), name: String::new(), columns: names, shape: Shape::Table };
+        let schema =
+            Schema { group: file.group.clone(), name: String::new(), columns: names, shape: Shape::Table };
         Ok(Self { chunks, first, columns: Arc::new(Columns { schema: Arc::new(schema), positions }) })
     }
 }
@@ -143,7 +144,11 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn within<'de, E: Error>(&mut self, key: &str, step: impl FnOnce(&mut Walk<'_>) -> Result<(), E>) -> Result<(), E>
+    fn within<'de, E: Error>(
+        &mut self,
+        key: &str,
+        step: impl FnOnce(&mut Walk<'_>) -> Result<(), E>,
+    ) -> Result<(), E>
     where
         E: Error,
     {
@@ -249,7 +254,8 @@ mod tests {
     #[test]
     fn values_are_told_by_their_path() {
         let mut told = Vec::new();
-        let line = br#"{"x": 1, "pose": {"y": [2.5, NaN]}, "name": "a", "z": null, "ok": true, "w": -Infinity}"#;
+        let line =
+            br#"{"x": 1, "pose": {"y": [2.5, NaN]}, "name": "a", "z": null, "ok": true, "w": -Infinity}"#;
         read(line, &mut |path, cell| {
             told.push(match cell {
                 Cell::Number(value) => format!("{path}={value}"),

@@ -59,7 +59,10 @@ impl Chunks {
                 return Ok(Some(chunk));
             }
             if chunk.len() > MOST_RECORD {
-                return Err(format!("a record has more than {} MiB; a quote may not be closed", MOST_RECORD >> 20));
+                return Err(format!(
+                    "a record has more than {} MiB; a quote may not be closed",
+                    MOST_RECORD >> 20
+                ));
             }
         }
     }

@@ -47,7 +47,7 @@ pub(crate) trait Reader: Send {
 /// The reader of a file, or why it cannot be read. `axis`: of arrays, the axis along which columns lie, where that was given.
 pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reader>, String> {
     let path = &*file.path;
-    if file.bytes == 0 {
+    if file.bytes == 0 && file.format != Format::Image {
         return Err("it is empty".to_owned());
     }
     Ok(match file.format {

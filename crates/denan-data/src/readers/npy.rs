@@ -42,18 +42,21 @@ pub(super) fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> 
     let mut bytes = start[..begin].to_vec();
     bytes.resize(begin + length as usize, 0);
     from.read_exact(&mut bytes[begin..]).map_err(|_| "it ends within its header".to_owned())?;
-    let header = NpyHeader::from_reader(&bytes[..]).map_err(|error| format!("its header cannot be read: {error}"))?;
+    let header =
+        NpyHeader::from_reader(&bytes[..]).map_err(|error| format!("its header cannot be read: {error}"))?;
     let unknown = |what: String| format!("it holds {what}, which denan does not read");
     let (dtype, is_big_endian) = match header.dtype() {
         DType::Plain(of) if of.type_char() == TypeChar::Object => {
             return Err(unknown("Python objects (a pickle)".to_owned()));
         }
-        DType::Plain(of) => Dtype::from_numpy(&of.to_string())
-            .ok_or_else(|| unknown(format!("elements of type {of}")))?,
+        DType::Plain(of) => {
+            Dtype::from_numpy(&of.to_string()).ok_or_else(|| unknown(format!("elements of type {of}")))?
+        }
         _ => return Err(unknown("records of several fields".to_owned())),
     };
     let array = Array { name: name.to_owned(), dtype, shape: header.shape().to_vec(), is_big_endian };
-    let is_column_major = header.order() == Order::Fortran && array.shape.iter().filter(|size| **size > 1).count() > 1;
+    let is_column_major =
+        header.order() == Order::Fortran && array.shape.iter().filter(|size| **size > 1).count() > 1;
     Ok(Header { array, is_column_major, bytes: bytes.len() as u64 })
 }
 
@@ -80,16 +83,28 @@ impl Reader for Only {
 }
 
 /// An array of two dimensions that is stored column by column.
-fn column_major(to: &mut Gather<'_>, array: &Array, file: &DataFile, from: &mut dyn Read) -> Result<(), String> {
+fn column_major(
+    to: &mut Gather<'_>,
+    array: &Array,
+    file: &DataFile,
+    from: &mut dyn Read,
+) -> Result<(), String> {
     /// Values that are read at once.
     const CHUNK: u64 = 1 << 16;
     let [rows, columns] = array.shape[..] else {
-        return Err("it is stored column by column (Fortran order), which denan reads of two dimensions only; \
+        return Err(
+            "it is stored column by column (Fortran order), which denan reads of two dimensions only; \
              np.save(file, np.ascontiguousarray(x)) stores it row by row"
-            .to_owned());
+                .to_owned(),
+        );
     };
     let names = (0..columns).map(|number| number.to_string()).collect();
-    let schema = Arc::new(Schema { group: file.group.clone(), name: array.name.clone(), columns: names, shape: Shape::Table });
+    let schema = Arc::new(Schema {
+        group: file.group.clone(),
+        name: array.name.clone(),
+        columns: names,
+        shape: Shape::Table,
+    });
     let id = to.table(&schema, Some(format!("{} (n, {columns})", array.dtype)));
     let size = array.dtype.size() as usize;
     let mut buffer = Vec::new();
@@ -155,7 +170,8 @@ impl Reader for Npz {
             let Header { array, is_column_major, .. } =
                 header(&name, &mut entry).map_err(|error| format!("{name}: {error}"))?;
             if is_column_major {
-                return column_major(to, &array, &file, &mut entry).map_err(|error| format!("{name}: {error}"));
+                return column_major(to, &array, &file, &mut entry)
+                    .map_err(|error| format!("{name}: {error}"));
             }
             stream(to, &array, &file, axis, &mut entry)
         })))

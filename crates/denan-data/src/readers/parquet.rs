@@ -25,7 +25,8 @@ pub(crate) struct Parquet {
 impl Parquet {
     pub(crate) fn open(path: &Path, file: &DataFile) -> Result<Self, String> {
         let open = File::open(path).map_err(|error| error.to_string())?;
-        let metadata = ArrowReaderMetadata::load(&open, Default::default()).map_err(|error| error.to_string())?;
+        let metadata =
+            ArrowReaderMetadata::load(&open, Default::default()).map_err(|error| error.to_string())?;
         let (schema, layout) = batch::schema(metadata.schema().fields(), file);
         Ok(Self { path: path.to_owned(), metadata, schema, layout, next: 0 })
     }

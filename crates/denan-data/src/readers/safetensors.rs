@@ -21,11 +21,10 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     if length > MOST_HEADER.min(bytes.saturating_sub(8)) {
         return Err(format!("its header claims {length} bytes"));
     }
-    let mut header = start.to_vec();
-    header.resize(8 + length as usize, 0);
-    open.read_exact(&mut header[8..]).map_err(short)?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&header)
-        .map_err(|error| format!("its header cannot be read: {error}"))?;
+    let mut header = vec![0; length as usize];
+    open.read_exact(&mut header).map_err(short)?;
+    let metadata: safetensors::tensor::Metadata =
+        serde_json::from_slice(&header).map_err(|error| format!("its header cannot be read: {error}"))?;
     let mut arrays = Vec::new();
     let mut unread = Vec::new();
     for (name, info) in metadata.tensors() {

@@ -23,7 +23,16 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     let from = lines::open(path)?;
     let file = DataFile { alike: u64::MAX, ..file.clone() };
     Ok(Only(Some(Box::new(move |to| {
-        let mut members = Members { to, file, axis, samples: 0, parts: Vec::new(), key: String::new(), kinds: BTreeMap::new(), labels: None };
+        let mut members = Members {
+            to,
+            file,
+            axis,
+            samples: 0,
+            parts: Vec::new(),
+            key: String::new(),
+            kinds: BTreeMap::new(),
+            labels: None,
+        };
         members.go(tar::Archive::new(from))
     }))))
 }
@@ -94,7 +103,12 @@ impl Members<'_, '_> {
             from.take(64).read_to_string(&mut text).map_err(|error| error.to_string())?;
             let id = *self.labels.get_or_insert_with(|| {
                 let columns = vec!["cls".to_owned()];
-                let schema = Schema { group: self.file.group.clone(), name: "cls".to_owned(), columns, shape: Shape::Table };
+                let schema = Schema {
+                    group: self.file.group.clone(),
+                    name: "cls".to_owned(),
+                    columns,
+                    shape: Shape::Table,
+                };
                 self.to.table(&Arc::new(schema), None)
             });
             match text.trim().parse::<f64>() {
@@ -121,12 +135,18 @@ impl Members<'_, '_> {
 
     /// Samples that lack a part that most have.
     fn incomplete(&mut self) {
-        let Some(usual) = self.kinds.iter().max_by_key(|(_, (count, _))| *count).map(|(parts, _)| parts.clone()) else { return };
+        let Some(usual) =
+            self.kinds.iter().max_by_key(|(_, (count, _))| *count).map(|(parts, _)| parts.clone())
+        else {
+            return;
+        };
         for (parts, (_, keys)) in std::mem::take(&mut self.kinds) {
-            let missing: Vec<&str> = usual.iter().filter(|part| !parts.contains(part)).map(String::as_str).collect();
+            let missing: Vec<&str> =
+                usual.iter().filter(|part| !parts.contains(part)).map(String::as_str).collect();
             if !missing.is_empty() {
                 for key in keys {
-                    self.to.note("incomplete-sample", format!("{key} has no {}, most have", missing.join(", ")));
+                    self.to
+                        .note("incomplete-sample", format!("{key} has no {}, most have", missing.join(", ")));
                 }
             }
         }

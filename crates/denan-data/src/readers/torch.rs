@@ -22,7 +22,8 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
         let StoredTensor { path: name, dtype, shape, at, .. } = tensor;
         Stored { array: Array { name, dtype, shape, is_big_endian }, offset: at }
     };
-    let mut reader = StoredArrays::new(path, rows.into_iter().map(array).collect(), found.skipped, file, axis)?;
+    let mut reader =
+        StoredArrays::new(path, rows.into_iter().map(array).collect(), found.skipped, file, axis)?;
     for tensor in scattered {
         let (path, file) = (path.to_owned(), file.clone());
         reader.push(Box::new(move |to| gather(to, &path, tensor, is_big_endian, &file, axis)));
@@ -55,10 +56,14 @@ fn gather(
 ) -> Result<(), String> {
     let size = tensor.dtype.size();
     let count = tensor.shape.iter().try_fold(1u64, |count, size| count.checked_mul(*size));
-    let reach = tensor.shape.iter().zip(&tensor.strides).try_fold(0u64, |reach, (size, stride)| {
-        reach.checked_add((size - 1).checked_mul(*stride)?)
-    });
-    let bytes = |values: Option<u64>| values.and_then(|values| values.checked_mul(size)).filter(|bytes| *bytes <= MOST_SCATTERED);
+    let reach = tensor
+        .shape
+        .iter()
+        .zip(&tensor.strides)
+        .try_fold(0u64, |reach, (size, stride)| reach.checked_add((size - 1).checked_mul(*stride)?));
+    let bytes = |values: Option<u64>| {
+        values.and_then(|values| values.checked_mul(size)).filter(|bytes| *bytes <= MOST_SCATTERED)
+    };
     let (Some(count), Some(span)) = (bytes(count), bytes(reach.map(|reach| reach + 1))) else {
         to.unread(format!("{}: a view that is not laid out row by row, and too large", tensor.path));
         return Ok(());

@@ -12,6 +12,8 @@ const INDENT: &str = "    ";
 const MOST_FINDINGS: usize = 8;
 /// Classes that are named.
 const MOST_CLASSES: usize = 8;
+/// Tables whose columns are told.
+const MOST_TABLES: usize = 12;
 /// Columns that are told one by one, and letters of their names.
 const MOST_COLUMNS: usize = 16;
 const MOST_NAME: usize = 24;
@@ -48,7 +50,11 @@ fn place(found: &ScanFinding) -> Text {
     // Labels have a file of their own each.
     if let (Some(row), None) = (found.index, found.labelled_box) {
         let last = found.rows.map(|rows| format!(" to {}", row + rows - 1));
-        words.push_str(&format!(" {} {row}{}", if last.is_some() { "rows" } else { "row" }, last.unwrap_or_default()));
+        words.push_str(&format!(
+            " {} {row}{}",
+            if last.is_some() { "rows" } else { "row" },
+            last.unwrap_or_default()
+        ));
     }
     for (kind, name) in [("column", &found.column), ("channel", &found.channel)] {
         if let Some(name) = name {
@@ -75,22 +81,28 @@ fn full(result: &ScanResult, color: bool, width: usize) -> String {
                 .add(Ink::Bold, &format!(": {} {}", count(rule.count), rule.title))
                 .add(Ink::Faint, &format!(" ({})", rule.rule));
             page.hanging((Ink::Plain, ""), severity.as_str().len() + 2, &line);
-            let own = result.findings.iter().filter(|found| found.rule == rule.rule);
-            for found in own.take(MOST_FINDINGS) {
+            let own: Vec<&ScanFinding> =
+                result.findings.iter().filter(|found| found.rule == rule.rule).collect();
+            for found in own.iter().take(MOST_FINDINGS) {
                 page.paragraph(
                     (Ink::Plain, INDENT),
                     &place(found).add(Ink::Plain, &format!(": {}", found.message)),
                 );
             }
-            if let Some(more) = rule.count.checked_sub(MOST_FINDINGS as u64).filter(|more| *more > 0) {
-                let more = format!("and {} more; --format json lists all", count(more));
-                page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, &more));
+            if own.len() > MOST_FINDINGS {
+                let more = "and more; --format json lists all of them";
+                page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, more));
             }
             page.blank();
         }
     }
-    for table in &result.tables {
+    for table in result.tables.iter().take(MOST_TABLES) {
         figures(&mut page, result, table);
+    }
+    if let Some(more) = result.tables.len().checked_sub(MOST_TABLES).filter(|more| *more > 0) {
+        let more = format!("and {} more; --format json has all", counted(more as u64, "table", "tables"));
+        page.paragraph((Ink::Plain, ""), &text(Ink::Faint, &more));
+        page.blank();
     }
     summary(&mut page, result, first);
     page.finish()
@@ -98,11 +110,16 @@ fn full(result: &ScanResult, color: bool, width: usize) -> String {
 
 /// The columns of a table, what would fail in them, and with what they are normalised.
 fn figures(page: &mut Page, result: &ScanResult, table: &TableFigures) {
-    let columns: Vec<&ColumnFigures> = result.columns.iter().filter(|column| column.table == table.name).collect();
+    let columns: Vec<&ColumnFigures> =
+        result.columns.iter().filter(|column| column.table == table.name).collect();
     if columns.is_empty() {
         return;
     }
-    let files = if table.files > 1 { format!(" in {}", counted(table.files, "file", "files")) } else { String::new() };
+    let files = if table.files > 1 {
+        format!(" in {}", counted(table.files, "file", "files"))
+    } else {
+        String::new()
+    };
     let kind = if table.has_channels { ("channel", "channels") } else { ("column", "columns") };
     let title = format!(
         ": {}, {}{files}",
@@ -110,7 +127,7 @@ fn figures(page: &mut Page, result: &ScanResult, table: &TableFigures) {
         counted(columns.len() as u64, kind.0, kind.1)
     );
     page.paragraph((Ink::Plain, ""), &Text::new().add(Ink::Bold, &table.name).add(Ink::Plain, &title));
-    let mut lines = vec![["", "mean", "std", "min", "median", "max"].map(str::to_owned)];
+    let mut lines = vec![["", "mean", "std", "min", "~median", "max"].map(str::to_owned)];
     for column in columns.iter().take(MOST_COLUMNS) {
         let median = column.quantiles.get("0.5").copied();
         let numbers = [Some(column.mean), Some(column.std), Some(column.min), median, Some(column.max)];
@@ -121,7 +138,8 @@ fn figures(page: &mut Page, result: &ScanResult, table: &TableFigures) {
         }
         lines.push(line);
     }
-    let widths: [usize; 6] = std::array::from_fn(|cell| lines.iter().map(|line| line[cell].width()).max().unwrap_or(0));
+    let widths: [usize; 6] =
+        std::array::from_fn(|cell| lines.iter().map(|line| line[cell].width()).max().unwrap_or(0));
     for (number, line) in lines.iter().enumerate() {
         let mut text = format!("{INDENT}{}{}", line[0], " ".repeat(widths[0] - line[0].width()));
         for (cell, width) in line[1..].iter().zip(&widths[1..]) {
@@ -133,33 +151,21 @@ fn figures(page: &mut Page, result: &ScanResult, table: &TableFigures) {
         let more = format!("and {} more; --format json has all", counted(more as u64, kind.0, kind.1));
         page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, &more));
     }
-    verdicts(page, result, &columns, kind.0);
+    // Dark pixels are no fault.
+    if table.full_scale.is_none() {
+        verdicts(page, result, &columns, kind.0);
+    }
     normalization(page, table);
     page.blank();
 }
 
 /// What some operations would make of a few values.
 fn verdicts(page: &mut Page, result: &ScanResult, columns: &[&ColumnFigures], kind: &str) {
-    let mut lines = Vec::new();
-    for column in columns {
-        let finite = column.count - column.nan - column.posinf - column.neginf;
-        let is_of_shares = column.min >= 0.0 && column.max <= 1.0;
-        for (operation, failing) in &column.operations {
-            // Where many values fail the operation is not meant, and a logit is of shares only.
-            let is_told = *failing > 0 && *failing as f64 <= MOST_FAILING * finite as f64;
-            if is_told && (*operation != "logit" || is_of_shares) {
-                let what = match *operation {
-                    "log" if column.min >= 0.0 => "-inf",
-                    "sqrt" => "NaN",
-                    "1/x" | "exp" | "square" => "inf",
-                    _ => "not finite",
-                };
-                let rows = counted(*failing, "value", "values");
-                let of = if columns.len() > 1 { format!("{kind} {}", column.name) } else { column.table.clone() };
-                lines.push(format!("{operation} of {of} is {what} for {rows}"));
-            }
-        }
-    }
+    let of = |column: &ColumnFigures| match columns {
+        [_] => column.table.clone(),
+        _ => format!("{kind} {}", column.name),
+    };
+    let mut lines: Vec<String> = columns.iter().flat_map(|column| failing(column, &of(column))).collect();
     if lines.is_empty() {
         return;
     }
@@ -169,9 +175,34 @@ fn verdicts(page: &mut Page, result: &ScanResult, columns: &[&ColumnFigures], ki
         lines.push(format!("{more} more"));
     }
     let line = Text::new()
-        .add(Ink::Faint, &format!("in {}, were it taken: ", result.dtype))
-        .add(Ink::Plain, &lines.join("; "));
+        .add(Ink::Faint, &format!("would fail in {}: ", result.dtype))
+        .add(Ink::Plain, &lines.join("; "))
+        .add(Ink::Faint, " (--op lists them)");
     page.hanging((Ink::Plain, INDENT), INDENT.len() + 2, &line);
+}
+
+/// `log of column 3 is -inf for 214 values`, of each operation that fails for a few of a column's values.
+fn failing(column: &ColumnFigures, name: &str) -> Vec<String> {
+    let finite = column.count - column.nan - column.posinf - column.neginf;
+    let is_of_shares = column.min >= 0.0 && column.max <= 1.0;
+    // Where many values fail the operation is not meant, and a logit is of shares only.
+    let is_told = |operation: &str, failing: u64| {
+        failing > 0
+            && failing as f64 <= MOST_FAILING * finite as f64
+            && (operation != "logit" || is_of_shares)
+    };
+    let failing = column.operations.iter().filter(|(operation, failing)| is_told(operation, **failing));
+    failing
+        .map(|(operation, failing)| {
+            let what = match *operation {
+                "log" if column.min >= 0.0 => "-inf",
+                "sqrt" => "NaN",
+                "1/x" | "exp" | "square" => "inf",
+                _ => "not finite",
+            };
+            format!("{operation} of {name} is {what} for {}", counted(*failing, "value", "values"))
+        })
+        .collect()
 }
 
 /// The lines of code that normalise with these figures.
@@ -186,11 +217,38 @@ fn normalization(page: &mut Page, table: &TableFigures) {
     };
     let (mean, std) = (list(mean), list(std));
     let lines = if table.full_scale.is_some() {
-        [("torchvision", format!("transforms.Normalize({mean}, {std})")), ("burn", format!("(x - Tensor::<1>::from_floats({mean}, &device).reshape([1, -1, 1, 1])) / Tensor::<1>::from_floats({std}, &device).reshape([1, -1, 1, 1])"))]
+        [
+            ("torchvision", format!("transforms.Normalize({mean}, {std})")),
+            (
+                "burn",
+                format!(
+                    "(x - Tensor::<1>::from_floats({mean}, &device).reshape([1, -1, 1, 1])) / Tensor::<1>::from_floats({std}, &device).reshape([1, -1, 1, 1])"
+                ),
+            ),
+        ]
     } else if table.has_channels {
-        [("torch", format!("(x - torch.tensor({mean}).view(-1, 1, 1)) / torch.tensor({std}).view(-1, 1, 1)")), ("burn", format!("(x - Tensor::<1>::from_floats({mean}, &device).reshape([1, -1, 1, 1])) / Tensor::<1>::from_floats({std}, &device).reshape([1, -1, 1, 1])"))]
+        [
+            (
+                "torch",
+                format!("(x - torch.tensor({mean}).view(-1, 1, 1)) / torch.tensor({std}).view(-1, 1, 1)"),
+            ),
+            (
+                "burn",
+                format!(
+                    "(x - Tensor::<1>::from_floats({mean}, &device).reshape([1, -1, 1, 1])) / Tensor::<1>::from_floats({std}, &device).reshape([1, -1, 1, 1])"
+                ),
+            ),
+        ]
     } else {
-        [("torch", format!("(x - torch.tensor({mean})) / torch.tensor({std})")), ("burn", format!("(x - Tensor::<1>::from_floats({mean}, &device).unsqueeze()) / Tensor::<1>::from_floats({std}, &device).unsqueeze()"))]
+        [
+            ("torch", format!("(x - torch.tensor({mean})) / torch.tensor({std})")),
+            (
+                "burn",
+                format!(
+                    "(x - Tensor::<1>::from_floats({mean}, &device).unsqueeze()) / Tensor::<1>::from_floats({std}, &device).unsqueeze()"
+                ),
+            ),
+        ]
     };
     for (engine, code) in lines {
         let line = Text::new().add(Ink::Faint, &format!("normalise, {engine}: ")).add(Ink::Plain, &code);

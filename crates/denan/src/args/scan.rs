@@ -19,6 +19,9 @@ pub struct ScanArguments {
     /// Findings of each check that are listed; all are counted. With --format json or --findings: all.
     #[arg(long, value_name = "N")]
     pub list: Option<u64>,
+    /// Where to write all findings as a Parquet file, a row each: a file that is not there yet.
+    #[arg(long, value_name = "FILE")]
+    pub findings: Option<PathBuf>,
     /// Go through this share only, of several that may run on several machines.
     #[arg(long, value_name = "I/N", requires = "emit")]
     pub shard: Option<ShardOf>,
@@ -95,7 +98,8 @@ impl FromStr for Op {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (operation, column) = text.split_once(':').map_or((text, None), |(name, column)| (name, Some(column)));
+        let (operation, column) =
+            text.split_once(':').map_or((text, None), |(name, column)| (name, Some(column)));
         let operation = match operation {
             "log" => Operation::Log,
             "logit" => Operation::Logit,
@@ -117,7 +121,9 @@ impl FromStr for ShardOf {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text.split_once('/').and_then(|(number, count)| Some((number.parse::<u64>().ok()?, count.parse::<u64>().ok()?)));
+        let numbers = text
+            .split_once('/')
+            .and_then(|(number, count)| Some((number.parse::<u64>().ok()?, count.parse::<u64>().ok()?)));
         match numbers {
             Some((number, count)) if (1..=count).contains(&number) && count <= 1 << 20 => {
                 Ok(Self(Shard { number: number - 1, count }))

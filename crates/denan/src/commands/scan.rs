@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::progress::Progress;
 use crate::result::{put_out, write_new};
 use crate::terminal::Terminal;
-use denan_data::{Shard, State, Task, labels};
+use denan_data::{Shard, State, Task, labels, write_findings};
 use denan_finding::render::{Format, render_scan};
 use denan_finding::scan::ScanResult;
 use std::path::Path;
@@ -17,9 +17,12 @@ const LISTED: u64 = 1000;
 pub fn scan(arguments: &ScanArguments, common: &Common, terminal: &Terminal) -> Result<u8, Error> {
     if let Some(ScanCommand::Merge { states }) = &arguments.command {
         let states = states.iter().map(|path| state(path)).collect::<Result<_, _>>()?;
-        return show(denan_data::merge(states).map_err(of_data)?, common, terminal);
+        return show(denan_data::merge(states).map_err(of_data)?, arguments, common, terminal);
     }
-    let is_whole = common.format == OutputFormat::Json || common.output.is_some();
+    let is_whole =
+        common.format == OutputFormat::Json || common.output.is_some() || arguments.findings.is_some();
+    // A share does not know yet what will be made of it.
+    let is_whole = is_whole || arguments.emit.is_some();
     let most_listed = arguments.list.unwrap_or(if is_whole { u64::MAX } else { LISTED });
     let task = Task {
         paths: &arguments.paths,
@@ -34,16 +37,27 @@ pub fn scan(arguments: &ScanArguments, common: &Common, terminal: &Terminal) -> 
         progress.end();
         write_new(path, &state.to_bytes(), "choose another file with --emit")?;
         let Shard { number, count } = task.shard;
-        terminal.say(&format!("wrote {}; when all {count} are there: denan scan merge STATE…", path.display()));
+        terminal
+            .say(&format!("wrote {}; when all {count} are there: denan scan merge STATE…", path.display()));
         terminal.say(&format!("share {} of {count} is done", number + 1));
         return Ok(0);
     }
     let result = denan_data::scan(&task, &tell).map_err(of_data)?;
     progress.end();
-    show(result, common, terminal)
+    show(result, arguments, common, terminal)
 }
 
-fn show(mut result: ScanResult, common: &Common, terminal: &Terminal) -> Result<u8, Error> {
+fn show(
+    mut result: ScanResult,
+    arguments: &ScanArguments,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<u8, Error> {
+    if let Some(path) = &arguments.findings {
+        let written = std::fs::File::create_new(path).and_then(|file| write_findings(&result.findings, file));
+        let help = "choose another file with --findings".to_owned();
+        written.map_err(|source| Error::File { action: "write", path: path.clone(), source, help })?;
+    }
     env!("CARGO_PKG_VERSION").clone_into(&mut result.denan);
     let text = |format, color| render_scan(&result, format, color, terminal.width);
     put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
@@ -59,7 +73,8 @@ fn state(path: &Path) -> Result<State, Error> {
     })?;
     State::of_bytes(&bytes).map_err(|error| Error::NotSupported {
         what: format!("{}: {error}", path.display()),
-        help: "name what `denan scan --shard I/N --emit STATE` wrote, all with one version of denan".to_owned(),
+        help: "name what `denan scan --shard I/N --emit STATE` wrote, all with one version of denan"
+            .to_owned(),
     })
 }
 
