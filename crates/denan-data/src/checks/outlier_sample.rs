@@ -1,7 +1,7 @@
 //! A finite value that is far from all others of its column.
 
 use super::{Found, TableCheck, Tables};
-use crate::columns::{Column, Placed, Table};
+use crate::columns::{Classes, Column, Placed, Table};
 use denan_finding::number::float;
 use denan_finding::scan::Value;
 
@@ -27,6 +27,10 @@ impl TableCheck for OutlierSample {
         let mut total = 0;
         for table in set.of_data() {
             for (number, column) in table.numeric() {
+                // Labels are names: one that does not count may well be -100 or 255.
+                if matches!(column.classes, Some(Classes::Counts(_))) {
+                    continue;
+                }
                 let Some([low, high]) = fences(column) else { continue };
                 for (fence, placed) in [(low, &column.extremes.lowest), (high, &column.extremes.highest)] {
                     total += fence.count(column);
