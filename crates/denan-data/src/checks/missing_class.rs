@@ -37,6 +37,8 @@ fn joined(mut own: Classes, other: Classes) -> Classes {
 
 /// How many classes are missing, and which.
 fn missing(classes: &Classes, options: &Options) -> (u64, String) {
+    /// Labels for each class, of fewer of which nothing is said unless the classes are known.
+    const FEWEST: u64 = 10;
     /// Ranges that are named.
     const MOST: usize = 8;
     let Classes::Counts(counts) = classes else { return (0, String::new()) };
@@ -45,6 +47,10 @@ fn missing(classes: &Classes, options: &Options) -> (u64, String) {
     let (Some(first), Some(last)) = (labels.first(), labels.last()) else { return (0, String::new()) };
     let (first, end) = match options.classes {
         Some(classes) => (0, i64::try_from(classes).unwrap_or(i64::MAX)),
+        // Whole numbers that are to be predicted as numbers have gaps among them.
+        None if counts.values().sum::<u64>() < FEWEST * (last.abs_diff(*first) + 1) => {
+            return (0, String::new());
+        }
         None => (*first, *last),
     };
     let mut ranges: Vec<(i64, i64)> = Vec::new();
