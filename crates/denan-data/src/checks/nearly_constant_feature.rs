@@ -2,7 +2,6 @@
 
 use super::constant_feature::is_constant;
 use super::{Found, TableCheck, Tables};
-use crate::columns::Precision;
 use denan_finding::number::float;
 
 check!(
@@ -19,11 +18,7 @@ const STEPS: f64 = 16.0;
 impl TableCheck for NearlyConstantFeature {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
         let precision = set.options.precision;
-        let epsilon = match precision {
-            Precision::Float16 => half::f16::EPSILON.to_f64(),
-            Precision::Bfloat16 => half::bf16::EPSILON.to_f64(),
-            Precision::Float32 => f32::EPSILON.into(),
-        };
+        let epsilon = precision.epsilon();
         set.columns(tell, |column| {
             let summary = &column.figures.summary;
             let step = epsilon * summary.abs_max();

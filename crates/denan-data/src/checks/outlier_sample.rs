@@ -41,8 +41,8 @@ impl TableCheck for OutlierSample {
 
 /// Values beyond it are far. It stands at the edge of a bin of the histogram, so that they can be counted.
 #[derive(Clone, Copy)]
-struct Fence {
-    at: f64,
+pub(crate) struct Fence {
+    pub(crate) at: f64,
     is_upper: bool,
 }
 
@@ -60,7 +60,7 @@ impl Fence {
     }
 
     /// Bins hold their lower edge by magnitude, and so do the values beyond a fence that magnitudes grow away from.
-    fn is_beyond(self, value: f64) -> bool {
+    pub(crate) fn is_beyond(self, value: f64) -> bool {
         match (self.is_upper, self.at > 0.0) {
             (true, true) => value >= self.at,
             (true, false) => value > self.at,
@@ -78,7 +78,7 @@ impl Fence {
 }
 
 /// Beyond these, values are far; nothing where that cannot be said.
-fn fences(column: &Column) -> Option<[Fence; 2]> {
+pub(crate) fn fences(column: &Column) -> Option<[Fence; 2]> {
     let histogram = &column.figures.histogram;
     let finite = histogram.finite();
     if finite < FEWEST {

@@ -31,6 +31,10 @@ impl Dtype {
         }
     }
 
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
+    }
+
     /// By a `descr` of NumPy such as `<f4`, and whether the most significant byte comes first.
     pub(crate) fn from_numpy(descr: &str) -> Option<(Self, bool)> {
         let (is_big, kind) = match descr.split_at_checked(1)? {
