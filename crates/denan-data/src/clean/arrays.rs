@@ -18,10 +18,14 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
         let Some(going) = Going::new(array, file, repairs)? else { return Ok(()) };
         going.rows(from, &mut |row, values, _| {
             for (position, value) in values.iter().enumerate() {
-                if let Fate::DropRow(check) = going.repair.fate(going.column(position), Cell::Number(*value)) {
+                if let Fate::DropRow(check) = going.repair.fate(going.column(position), Cell::Number(*value))
+                {
                     drops.add(going.geometry.rows, row, check);
-                    break;
+                    return Ok(());
                 }
+            }
+            if going.repair.is_without_target(values) {
+                drops.add(going.geometry.rows, row, "no-valid-target");
             }
             Ok(())
         })
@@ -40,7 +44,16 @@ pub(super) fn write(
         Format::Npy => {
             let mut out = to.map(create).transpose()?;
             each(file, &mut |array, from| {
-                one(file, array, from, repairs, drops, true, out.as_mut().map(|out| out as &mut dyn Write), audit)
+                one(
+                    file,
+                    array,
+                    from,
+                    repairs,
+                    drops,
+                    true,
+                    out.as_mut().map(|out| out as &mut dyn Write),
+                    audit,
+                )
             })?;
             out.map_or(Ok(()), |mut out| out.flush()).map_err(|error| error.to_string())
         }
@@ -50,10 +63,21 @@ pub(super) fn write(
             let method = npy::compression(&file.path)?;
             each(file, &mut |array, from| {
                 if let Some(out) = &mut out {
-                    let options = zip::write::SimpleFileOptions::default().compression_method(method).large_file(true);
-                    out.start_file(format!("{}.npy", array.name), options).map_err(|error| error.to_string())?;
+                    let options =
+                        zip::write::SimpleFileOptions::default().compression_method(method).large_file(true);
+                    out.start_file(format!("{}.npy", array.name), options)
+                        .map_err(|error| error.to_string())?;
                 }
-                one(file, array, from, repairs, drops, true, out.as_mut().map(|out| out as &mut dyn Write), audit)
+                one(
+                    file,
+                    array,
+                    from,
+                    repairs,
+                    drops,
+                    true,
+                    out.as_mut().map(|out| out as &mut dyn Write),
+                    audit,
+                )
             })?;
             if let Some(out) = out {
                 out.finish().and_then(|mut out| Ok(out.flush()?)).map_err(|error| error.to_string())?;
@@ -127,6 +151,42 @@ impl<'a> Going<'a> {
     }
 }
 
+/// The column of each value of an array that is part of a sample, by its position.
+pub(super) fn columns_of(
+    array: &Array,
+    file: &DataFile,
+    repairs: &Repairs,
+) -> Result<impl Fn(usize) -> Option<usize>, String> {
+    let of_sample = DataFile { alike: u64::MAX, ..file.clone() };
+    let geometry = Geometry::of(&array.shape, &of_sample, repairs.axis())?;
+    Ok(move |position: usize| {
+        (!geometry.is_empty()).then(|| geometry.column(position % geometry.row as usize))
+    })
+}
+
+/// Hands on each value of an array with its position.
+pub(super) fn values(
+    array: &Array,
+    from: &mut dyn Read,
+    take: &mut dyn FnMut(usize, f64),
+) -> Result<(), String> {
+    let size = array.dtype.size() as usize;
+    let count = array
+        .shape
+        .iter()
+        .try_fold(1u64, |all, size| all.checked_mul(*size))
+        .ok_or("its shape is too large")?;
+    let mut bytes = vec![0; size];
+    for position in 0..count {
+        from.read_exact(&mut bytes).map_err(|_| "it ends before all of its values".to_owned())?;
+        if array.is_big_endian {
+            bytes.reverse();
+        }
+        take(position as usize, read(array.dtype, &bytes));
+    }
+    Ok(())
+}
+
 /// An array as it becomes: its shape and type.
 fn becomes(going: &Going<'_>, drops: &RowSet) -> (Dtype, Vec<u64>) {
     let mut shape = going.array.shape.clone();
@@ -151,7 +211,8 @@ fn one(
     let Some(going) = Going::new(array, file, repairs)? else {
         if let Some(to) = to {
             if has_header {
-                to.write_all(&npy::header_of(array.dtype, &array.shape)).map_err(|error| error.to_string())?;
+                to.write_all(&npy::header_of(array.dtype, &array.shape))
+                    .map_err(|error| error.to_string())?;
             }
             let count = array.shape.iter().product::<u64>() * array.dtype.size();
             let mut bytes = from.take(count);

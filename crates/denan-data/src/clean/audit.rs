@@ -1,51 +1,12 @@
 //! The list of all changes.
 
 use crate::scan::Error;
-use denan_finding::scan::Normalization;
-use serde::{Serialize, Serializer};
+use denan_finding::clean::{CleanResult, RuleChanges};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-/// What was done to a data set.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct CleanResult {
-    /// Version of denan.
-    pub denan: String,
-    /// The folder of the copy; nothing where none was written.
-    pub into: Option<String>,
-    /// The list of all changes.
-    pub audit: Option<String>,
-    /// Files of the copy.
-    pub files: u64,
-    /// What was done on behalf of each check.
-    pub changes: Vec<RuleChanges>,
-    /// With what each table was normalised.
-    #[serde(serialize_with = "by_table")]
-    pub normalization: Vec<(String, Normalization)>,
-    /// Files that were copied as they are although they may hold findings, and why.
-    pub not_cleaned: Vec<String>,
-}
-
-fn by_table<S: Serializer>(all: &[(String, Normalization)], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(all.iter().map(|(table, normalization)| (table, normalization)))
-}
-
-/// What was done on behalf of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RuleChanges {
-    /// Its id.
-    pub rule: String,
-    /// Rows that were left out.
-    pub rows: u64,
-    /// Values that were replaced.
-    pub values: u64,
-    /// Boxes that were left out, and that were repaired.
-    pub boxes: u64,
-    /// Files that were left out.
-    pub files: u64,
-}
 
 /// A change: a row, box or file that is left out, or a value that is replaced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -90,7 +51,8 @@ fn partial(audit: &Path) -> PathBuf {
 
 /// Gives the list its name.
 pub(super) fn settle(audit: &Path) -> Result<(), Error> {
-    std::fs::rename(partial(audit), audit).map_err(|error| Error::Place(format!("{}: {error}", audit.display())))
+    std::fs::rename(partial(audit), audit)
+        .map_err(|error| Error::Place(format!("{}: {error}", audit.display())))
 }
 
 impl Audit {
@@ -126,7 +88,12 @@ impl Audit {
     /// A file is left out.
     pub(super) fn leave_out(&mut self, file: &Path, rule: &str) {
         let file = file.display().to_string();
-        self.tell(&Change { file, rule: rule.to_owned(), action: "drop-file".to_owned(), ..Change::default() });
+        self.tell(&Change {
+            file,
+            rule: rule.to_owned(),
+            action: "drop-file".to_owned(),
+            ..Change::default()
+        });
     }
 
     pub(super) fn summary(&self, result: &mut CleanResult) {
@@ -135,6 +102,8 @@ impl Audit {
 
     pub(super) fn close(self) -> Result<(), Error> {
         let flushed = self.to.map_or(Ok(()), |mut to| to.flush()).map_err(|error| error.to_string());
-        self.failed.map_or(flushed, Err).map_err(|error| Error::Place(format!("the list of changes: {error}")))
+        self.failed
+            .map_or(flushed, Err)
+            .map_err(|error| Error::Place(format!("the list of changes: {error}")))
     }
 }

@@ -4,6 +4,7 @@
 //! length belong together; then each file is written anew, in its own format. Normalising is a second round, with the figures of what the first one
 //! wrote. Nothing is there before all of it is: the copy is written beside its place and moved there in the end.
 
+mod archive;
 mod arrays;
 mod audit;
 mod batches;
@@ -12,14 +13,15 @@ mod repair;
 mod rows;
 mod text;
 
-pub use audit::{Change, CleanResult, RuleChanges};
+pub use audit::Change;
 pub use repair::{Action, Actions, Normalise};
 
-use crate::columns::{Options, Part, Shape};
+use crate::columns::{Options, Part};
 use crate::gone_through::Shard;
 use crate::listing::{self, DataFile, Format};
 use crate::scan::{self, Error, Examined, Task};
 use audit::Audit;
+use denan_finding::clean::CleanResult;
 use repair::Repairs;
 use rows::{Drops, RowSet};
 use std::collections::BTreeSet;
@@ -52,7 +54,8 @@ pub struct CleanTask<'a> {
 /// Where the source cannot be read, the copy not be written, or would lie in the source or over anything.
 pub fn clean(task: &CleanTask<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<CleanResult, Error> {
     let place = Place::new(task)?;
-    let first = Round { task, paths: task.paths, normalise: None, is_dry: task.is_dry && task.normalise.is_none() };
+    let first =
+        Round { task, paths: task.paths, normalise: None, is_dry: task.is_dry && task.normalise.is_none() };
     let Some(normalise) = task.normalise else {
         let mut audit = Audit::new(&place.audit, task.is_dry)?;
         let mut result = first.go(&place.partial, &mut audit, progress)?;
@@ -66,7 +69,6 @@ pub fn clean(task: &CleanTask<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
     let second = Round { task, paths: &between, normalise: Some(normalise), is_dry: task.is_dry };
     let normalised = second.go(&place.partial, &mut audit, &|_, _| ())?;
     result.normalization = normalised.normalization;
-    result.not_cleaned.extend(normalised.not_cleaned);
     place.settle(task.is_dry, audit, &mut result)?;
     Ok(result)
 }
@@ -96,7 +98,8 @@ impl Place {
         }
         // As far as the path is there, without links; what is not there yet lies in that.
         let above = into.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
-        let above = above.canonicalize().map_err(|error| Error::Place(format!("{}: {error}", above.display())))?;
+        let above =
+            above.canonicalize().map_err(|error| Error::Place(format!("{}: {error}", above.display())))?;
         for path in task.paths {
             let source = path.canonicalize().map_err(|source| labels_io(path, source))?;
             if source.is_dir() && above.starts_with(&source) {
@@ -159,7 +162,7 @@ impl Round<'_> {
         let repairs = Repairs::new(&part.tables, &self.task.options, &self.task.actions, self.normalise);
         let mut result = CleanResult::default();
         if self.normalise.is_some() {
-            result.normalization = normalization(&part, self.normalise);
+            result.normalization = normalization(&files, &part, self.normalise);
         }
         let left_out = self.left_out(&files, &part);
         let mut drops = Drops::new(&files);
@@ -169,18 +172,36 @@ impl Round<'_> {
             }
         }
         drops.join();
-        let boxes = labels.as_ref().map(|labels| boxes::Repaired::new(labels, &self.task.actions));
+        let boxes = labels.as_ref().map(|(labels, _)| boxes::Repaired::new(labels, &self.task.actions));
+        // A label goes with its image, where it has a file of its own.
+        let images_out: BTreeSet<&Path> = left_out.iter().map(|number| &*files[*number].path).collect();
+        let labels_out: BTreeSet<&Path> = labels
+            .iter()
+            .flat_map(|(labels, images)| labels.images.iter().map(move |label| (label, images.of(label))))
+            .filter(|(label, image)| {
+                let is_out = image.is_some_and(|image| images_out.contains(&*image.path));
+                is_out && crate::image_file::extension(&label.file) != "json"
+            })
+            .map(|(label, _)| &*label.file)
+            .collect();
         for path in others(self.paths) {
             let target = into.join(relative(self.paths, &path));
             let number = files.iter().position(|file| file.path == path);
             match number {
                 Some(number) if left_out.contains(&number) => {
-                    audit.leave_out(&path, if part.is_unreadable(number as u32) { "unreadable-image" } else { "duplicate-sample" });
+                    audit.leave_out(
+                        &path,
+                        if part.is_unreadable(number as u32) {
+                            "unreadable-image"
+                        } else {
+                            "duplicate-sample"
+                        },
+                    );
                 }
                 Some(number) => {
                     let own = drops.rows_of(number);
                     let file = &files[number];
-                    if file.is_sample() && own.drops_any() {
+                    if file.format == Format::Npy && file.is_sample() && own.drops_any() {
                         audit.leave_out(&path, own.first_check());
                         continue;
                     }
@@ -189,6 +210,7 @@ impl Round<'_> {
                         .map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
                     result.files += 1;
                 }
+                None if labels_out.contains(&*path) => audit.leave_out(&path, "missing-image"),
                 None => {
                     let target = (!self.is_dry).then_some(&*target);
                     let is_label = boxes.as_ref().is_some_and(|boxes| boxes.has(&path));
@@ -227,11 +249,17 @@ fn collect(file: &DataFile, repairs: &Repairs, drops: &mut rows::OfFile<'_>) -> 
         Format::Npy | Format::Npz | Format::Safetensors => arrays::collect(file, repairs, drops),
         Format::Csv | Format::Tsv | Format::JsonLines => text::collect(file, repairs, drops),
         Format::Parquet | Format::Arrow => batches::collect(file, repairs, drops),
+        Format::Tar => archive::collect(file, repairs, drops),
         Format::Image => Ok(()),
-        Format::Torch | Format::Hdf5 | Format::Tar => {
-            Err(format!("it is copied as it is: denan does not write {} yet", file.format.as_str()))
+        Format::Torch | Format::Hdf5 => {
+            Err(format!("it is copied as it is: denan does not write {}", file.format.as_str()))
         }
     }
+}
+
+/// Whether values of this format are written anew, and not only copied or left out.
+fn is_written(format: Format) -> bool {
+    !matches!(format, Format::Torch | Format::Hdf5 | Format::Tar | Format::Image)
 }
 
 /// Writes a file anew, or only says what would change.
@@ -246,7 +274,8 @@ fn write(
         Format::Npy | Format::Npz | Format::Safetensors => arrays::write(file, repairs, drops, to, audit),
         Format::Csv | Format::Tsv | Format::JsonLines => text::write(file, repairs, drops, to, audit),
         Format::Parquet | Format::Arrow => batches::write(file, repairs, drops, to, audit),
-        Format::Image | Format::Torch | Format::Hdf5 | Format::Tar => copy(&file.path, to),
+        Format::Tar => archive::write(file, drops, to, audit),
+        Format::Image | Format::Torch | Format::Hdf5 => copy(&file.path, to),
     }
 }
 
@@ -279,11 +308,18 @@ fn relative(paths: &[PathBuf], file: &Path) -> PathBuf {
         let name = path.file_name().filter(|_| paths.len() > 1);
         Some(name.map_or_else(|| inner.to_owned(), |name| Path::new(name).join(inner)))
     });
-    below.min_by_key(|inner| inner.components().count()).unwrap_or_else(|| file.file_name().unwrap_or_default().into())
+    below
+        .min_by_key(|inner| inner.components().count())
+        .unwrap_or_else(|| file.file_name().unwrap_or_default().into())
 }
 
-fn normalization(part: &Part, normalise: Option<Normalise>) -> Vec<(String, denan_finding::scan::Normalization)> {
-    let tables = part.tables.iter().filter(|table| table.schema.shape != Shape::Image && !table.is_parameter());
+fn normalization(
+    files: &[DataFile],
+    part: &Part,
+    normalise: Option<Normalise>,
+) -> Vec<(String, denan_finding::scan::Normalization)> {
+    let is_written = |file: u32| files.get(file as usize).is_some_and(|file| is_written(file.format));
+    let tables = part.tables.iter().filter(|table| !table.is_parameter() && is_written(table.file));
     let all = tables.map(|table| {
         let own = table.features().map(|(_, column)| repair::mean_and_std(column));
         let (mut mean, mut std): (Vec<f64>, Vec<f64>) = own.map(|[mean, std]| (mean, std)).unzip();

@@ -3,7 +3,7 @@
 use crate::checks::{
     About, Fence, MISSING_VALUE, NEAR_ONE, NEAR_ZERO, TEXT_IN_NUMBERS, VALUE_CHECKS, fences,
 };
-use crate::columns::{Column, Operation, Options, Precision, Schema, Table};
+use crate::columns::{Column, Operation, Options, Precision, Schema, Shape, Table};
 use crate::readers::Dtype;
 use std::collections::{BTreeMap, HashMap};
 
@@ -74,10 +74,15 @@ impl Actions {
     ///
     /// Where there is no such check, or none of whose findings can be repaired.
     pub fn set(&mut self, check: &str, action: Action) -> Result<(), String> {
-        let can = ACTIONS.iter().any(|(own, _)| *own == check) || check == "square-overflow" || check == "tiny-box";
+        let can =
+            ACTIONS.iter().any(|(own, _)| *own == check) || check == "square-overflow" || check == "tiny-box";
         if !can {
-            let all: Vec<&str> = self.0.keys().map(String::as_str).chain(["square-overflow", "tiny-box"]).collect();
-            return Err(format!("`{check}` is no check whose findings denan repairs; there are {}", all.join(", ")));
+            let all: Vec<&str> =
+                self.0.keys().map(String::as_str).chain(["square-overflow", "tiny-box"]).collect();
+            return Err(format!(
+                "`{check}` is no check whose findings denan repairs; there are {}",
+                all.join(", ")
+            ));
         }
         self.0.insert(check.to_owned(), action);
         Ok(())
@@ -107,6 +112,8 @@ pub(super) enum Fate {
 /// What is done to the tables of a data set.
 pub(super) struct Repairs {
     tables: HashMap<(String, String), TableRepair>,
+    axis: Option<usize>,
+    actions: Actions,
 }
 
 /// What is done to a table.
@@ -134,7 +141,12 @@ struct ColumnRepair {
 
 impl Repairs {
     /// Those of what a scan knows.
-    pub(super) fn new(tables: &[Table], options: &Options, actions: &Actions, normalise: Option<Normalise>) -> Self {
+    pub(super) fn new(
+        tables: &[Table],
+        options: &Options,
+        actions: &Actions,
+        normalise: Option<Normalise>,
+    ) -> Self {
         let of = |table: &Table| {
             let schema = &table.schema;
             let whole = normalise.filter(|normalise| *normalise == Normalise::Whole).map(|_| whole(table));
@@ -151,7 +163,18 @@ impl Repairs {
             }
         };
         let key = |table: &Table| (table.schema.group.clone(), table.schema.name.clone());
-        Self { tables: tables.iter().map(|table| (key(table), of(table))).collect() }
+        let tables = tables.iter().map(|table| (key(table), of(table))).collect();
+        Self { tables, axis: options.axis, actions: actions.clone() }
+    }
+
+    /// What is done with what a check finds.
+    pub(super) fn action(&self, check: &str) -> Action {
+        self.actions.of(check)
+    }
+
+    /// The axis along which columns of arrays lie, where it was given.
+    pub(super) fn axis(&self) -> Option<usize> {
+        self.axis
     }
 
     /// What is done to a table of a file.
@@ -169,19 +192,25 @@ pub enum Normalise {
     Whole,
 }
 
-fn mean_and_std(column: &Column) -> [f64; 2] {
+pub(super) fn mean_and_std(column: &Column) -> [f64; 2] {
     let summary = &column.figures.summary;
     // A constant column becomes 0.
     [summary.mean, if crate::checks::is_constant(column) { 1.0 } else { summary.std() }]
 }
 
-fn whole(table: &Table) -> [f64; 2] {
+pub(super) fn whole(table: &Table) -> [f64; 2] {
     let all: denan_numerics::Summary = table.features().map(|(_, column)| column.figures.summary).collect();
     [all.mean, if all.min < all.max { all.std() } else { 1.0 }]
 }
 
 impl ColumnRepair {
-    fn new(schema: &Schema, name: &str, column: &Column, options: &Options, normalise: Option<[f64; 2]>) -> Self {
+    fn new(
+        schema: &Schema,
+        name: &str,
+        column: &Column,
+        options: &Options,
+        normalise: Option<[f64; 2]>,
+    ) -> Self {
         let summary = &column.figures.summary;
         let is_target = column.classes.is_some();
         Self {
@@ -189,12 +218,22 @@ impl ColumnRepair {
             is_target,
             is_of_shares: column.is_of_shares(),
             operations: options.operations_of(schema, name),
-            median: column.quantile(0.5).unwrap_or_default().clamp(summary.min.min(summary.max), summary.max.max(summary.min)),
+            median: column
+                .quantile(0.5)
+                .unwrap_or_default()
+                .clamp(summary.min.min(summary.max), summary.max.max(summary.min)),
             bounds: [summary.min, summary.max],
             fences: fences(column).filter(|_| !is_target),
-            normalise: normalise.filter(|_| !is_target && column.is_numeric()),
+            // What stands within another value is not written anew by itself.
+            normalise: normalise.filter(|_| !is_target && column.is_numeric() && !is_nested(schema, name)),
         }
     }
+}
+
+/// Whether a column of a table is a field of a structure.
+pub(super) fn is_nested(schema: &Schema, name: &str) -> bool {
+    let is_of_text = schema.group.contains(".csv") || schema.group.contains(".tsv");
+    schema.shape == Shape::Table && name.contains('.') && !is_of_text
 }
 
 impl TableRepair {
@@ -203,9 +242,18 @@ impl TableRepair {
         self.by_name.get(name).copied()
     }
 
-    /// Whether the column holds numbers.
-    pub(super) fn is_numeric(&self, column: usize) -> bool {
-        self.columns.get(column).is_some_and(|column| column.is_numeric)
+    /// How many columns there are.
+    pub(super) fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether these targets of a sample are all of those that losses leave out, and the sample is to be as well.
+    pub(super) fn is_without_target(&self, targets: &[f64]) -> bool {
+        let is_of_targets = self.columns.first().is_some_and(|column| column.is_target);
+        is_of_targets
+            && targets.len() > 1
+            && self.actions.of("no-valid-target") == Action::Drop
+            && targets.iter().all(|target| self.options.is_ignored(*target))
     }
 
     /// The element type of what becomes of an array: integers that are normalised become floats.
@@ -233,8 +281,12 @@ impl TableRepair {
             return Fate::Keep;
         };
         let value = match cell {
-            Cell::Missing => return self.act(own, VALUE_CHECKS[usize::from(MISSING_VALUE)].names()[0], f64::NAN),
-            Cell::Text => return self.act(own, VALUE_CHECKS[usize::from(TEXT_IN_NUMBERS)].names()[0], f64::NAN),
+            Cell::Missing => {
+                return self.act(own, VALUE_CHECKS[usize::from(MISSING_VALUE)].names()[0], f64::NAN);
+            }
+            Cell::Text => {
+                return self.act(own, VALUE_CHECKS[usize::from(TEXT_IN_NUMBERS)].names()[0], f64::NAN);
+            }
             Cell::Number(value) => value,
         };
         let about = About { options: &self.options, is_target: own.is_target, operations: &own.operations };

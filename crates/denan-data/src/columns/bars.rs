@@ -16,7 +16,10 @@ pub(super) struct Bars {
 
 impl Bars {
     fn new() -> Self {
-        Self { low: AtomicU64::new(f64::INFINITY.to_bits()), high: AtomicU64::new(f64::NEG_INFINITY.to_bits()) }
+        Self {
+            low: AtomicU64::new(f64::INFINITY.to_bits()),
+            high: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
+        }
     }
 
     /// Values up to the first, and from the second on, may be extreme.

@@ -1,7 +1,7 @@
 //! Takes in the values that a reader finds in a file.
 
-use super::classes::Classes;
 use super::bars::{AllBars, Bars};
+use super::classes::Classes;
 use super::column::Column;
 use super::hits::{Hit, HitList, Hits};
 use super::look::{Look, Number};
@@ -100,7 +100,8 @@ impl<'a> Gather<'a> {
             columns: is_target.iter().map(column).collect(),
             layouts,
         };
-        let operations = schema.columns.iter().map(|column| self.options.operations_of(schema, column)).collect();
+        let operations =
+            schema.columns.iter().map(|column| self.options.operations_of(schema, column)).collect();
         let groups = if schema.shape == Shape::Table { schema.columns.len() } else { 1 };
         let tallies = (0..groups).map(|_| Tallies::None).collect();
         self.open.push(Open {

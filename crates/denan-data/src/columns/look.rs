@@ -91,11 +91,14 @@ impl Look<'_> {
         };
         if may_be_rounded || block.max > near.exp_infinite || block.abs_max() > near.square_infinite {
             let is_near = |value: f64| near.is_rounded(value) | near.is_large(value);
-            lane.each_that(|value| is_near(value) & value.is_finite(), |position, value| {
-                if let Some(check) = near.count(value, precision, column) {
-                    found.push((check, row_of(position), value));
-                }
-            });
+            lane.each_that(
+                |value| is_near(value) & value.is_finite(),
+                |position, value| {
+                    if let Some(check) = near.count(value, precision, column) {
+                        found.push((check, row_of(position), value));
+                    }
+                },
+            );
         }
         let [low, high] = column.extremes.bars(bars.get(), self.most);
         if block.min <= low || block.max >= high {

@@ -6,6 +6,7 @@ use crate::columns::Schema;
 use crate::listing::DataFile;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_schema::SchemaRef;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,24 @@ pub(crate) fn open(path: &Path, file: &DataFile) -> Result<Box<dyn Reader>, Stri
 fn reader(path: &Path) -> Result<FileReader<BufReader<File>>, String> {
     let open = File::open(path).map_err(|error| error.to_string())?;
     FileReader::try_new(BufReader::new(open), None).map_err(|error| error.to_string())
+}
+
+/// The schema and the batches of a file or stream, and whether it is a stream.
+#[allow(clippy::type_complexity)]
+pub(crate) fn batches(
+    path: &Path,
+) -> Result<(SchemaRef, Box<dyn Iterator<Item = Result<RecordBatch, String>>>, bool), String> {
+    let mut start = [0; 6];
+    let mut open = File::open(path).map_err(|error| error.to_string())?;
+    open.read_exact(&mut start).map_err(|_| "it is no Arrow file: it is too short".to_owned())?;
+    let say = |error: arrow_schema::ArrowError| error.to_string();
+    if start == FILE {
+        let reader = reader(path)?;
+        return Ok((reader.schema(), Box::new(reader.map(move |batch| batch.map_err(say))), false));
+    }
+    let open = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
+    let stream = StreamReader::try_new(open, None).map_err(say)?;
+    Ok((stream.schema(), Box::new(stream.map(move |batch| batch.map_err(say))), true))
 }
 
 /// The batches of a file.

@@ -81,6 +81,25 @@ impl Dtype {
         })
     }
 
+    /// What safetensors calls it.
+    pub(crate) fn safetensors(self) -> &'static str {
+        match self {
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::F32 => "F32",
+            Self::F64 => "F64",
+            Self::I8 => "I8",
+            Self::I16 => "I16",
+            Self::I32 => "I32",
+            Self::I64 => "I64",
+            Self::U8 => "U8",
+            Self::U16 => "U16",
+            Self::U32 => "U32",
+            Self::U64 => "U64",
+            Self::Bool => "BOOL",
+        }
+    }
+
     /// By the name of a storage of PyTorch such as `FloatStorage`, or of a dtype such as `float32`.
     pub(crate) fn from_torch(name: &str) -> Option<Self> {
         Some(match name {
