@@ -185,7 +185,10 @@ fn labels_in(paths: &[PathBuf], must_be: bool) -> Result<Option<LabelSet>, Error
     }
     match labels::read(&of_labels) {
         Ok(labels) => Ok(Some(labels)),
-        Err(labels::Error::NoLabels { problems, .. }) if must_be && problems.is_empty() => {
+        // A file that goes by another name is no label that could not be read.
+        Err(labels::Error::NoLabels { problems, .. })
+            if must_be && problems.iter().all(|problem| !labels::may_be_label(&problem.file)) =>
+        {
             Err(Error::NothingThere(labels::Sources(paths.to_vec()).to_string()))
         }
         Err(labels::Error::NoLabels { .. }) if !must_be => Ok(None),
@@ -430,13 +433,11 @@ pub(crate) fn table_name(table: &Table) -> String {
 
 fn table_figures(table: &Table) -> TableFigures {
     let full_scale = table.full_scale();
+    let scale = full_scale.unwrap_or(1.0);
     let features = table.features().map(|(_, column)| {
-        let summary = &column.figures.summary;
-        let is_constant = crate::checks::is_constant(column);
-        (
-            summary.mean / full_scale.unwrap_or(1.0),
-            if is_constant { 1.0 } else { summary.std() / full_scale.unwrap_or(1.0) },
-        )
+        let [mean, std] = column.mean_and_std();
+        // A constant column stays one.
+        (mean / scale, if column.is_constant() { std } else { std / scale })
     });
     let (mean, std) = features.unzip();
     TableFigures {

@@ -1,6 +1,5 @@
 //! Columns of wildly different size.
 
-use super::constant_feature::is_constant;
 use super::{Found, TableCheck, Tables};
 use crate::columns::{Column, Table};
 use denan_finding::number::float;
@@ -52,7 +51,7 @@ fn of_table(set: &Tables<'_>, table: &Table, message: String) -> Found {
 
 /// The median magnitude of a column, or its standard deviation where most values are 0; nothing of a constant one.
 fn size(column: &Column) -> Option<f64> {
-    if is_constant(column) {
+    if column.is_constant() {
         return None;
     }
     let typical = column.typical_magnitude()?;

@@ -1,6 +1,5 @@
 //! A column that varies by so little that its element type hardly shows it.
 
-use super::constant_feature::is_constant;
 use super::{Found, TableCheck, Tables};
 use denan_finding::number::float;
 
@@ -22,7 +21,7 @@ impl TableCheck for NearlyConstantFeature {
         set.columns(tell, |column| {
             let summary = &column.figures.summary;
             let step = epsilon * summary.abs_max();
-            let is_found = summary.finite() > 1 && summary.std() < STEPS * step && !is_constant(column);
+            let is_found = summary.finite() > 1 && summary.std() < STEPS * step && !column.is_constant();
             is_found.then(|| {
                 format!(
                     "has a standard deviation of {} around {}, where {} has steps of {}",

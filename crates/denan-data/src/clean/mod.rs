@@ -321,7 +321,7 @@ fn normalization(
     let is_written = |file: u32| files.get(file as usize).is_some_and(|file| is_written(file.format));
     let tables = part.tables.iter().filter(|table| !table.is_parameter() && is_written(table.file));
     let all = tables.map(|table| {
-        let own = table.features().map(|(_, column)| repair::mean_and_std(column));
+        let own = table.features().map(|(_, column)| column.mean_and_std());
         let (mut mean, mut std): (Vec<f64>, Vec<f64>) = own.map(|[mean, std]| (mean, std)).unzip();
         if normalise == Some(Normalise::Whole) {
             let [one, other] = repair::whole(table);

@@ -151,7 +151,7 @@ impl Repairs {
             let schema = &table.schema;
             let whole = normalise.filter(|normalise| *normalise == Normalise::Whole).map(|_| whole(table));
             let columns = schema.columns.iter().zip(&table.columns).map(|(name, column)| {
-                let own = normalise.map(|_| whole.unwrap_or_else(|| mean_and_std(column)));
+                let own = normalise.map(|_| whole.unwrap_or_else(|| column.mean_and_std()));
                 ColumnRepair::new(schema, name, column, options, own.filter(|_| !table.is_parameter()))
             });
             TableRepair {
@@ -190,12 +190,6 @@ pub enum Normalise {
     Columns,
     /// All columns of a table together.
     Whole,
-}
-
-pub(super) fn mean_and_std(column: &Column) -> [f64; 2] {
-    let summary = &column.figures.summary;
-    // A constant column becomes 0.
-    [summary.mean, if crate::checks::is_constant(column) { 1.0 } else { summary.std() }]
 }
 
 pub(super) fn whole(table: &Table) -> [f64; 2] {
