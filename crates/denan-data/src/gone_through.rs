@@ -135,6 +135,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is said where a reader panics.
+fn failed() -> String {
+    "its reader failed; that is a fault of denan".to_owned()
+}
+
 /// What a piece holds; nothing where there was none.
 fn gather(options: &Options, bars: &AllBars, file: u32, piece: Option<Piece>) -> Option<Part> {
     let piece = piece?;
@@ -148,7 +153,7 @@ fn gather(options: &Options, bars: &AllBars, file: u32, piece: Option<Piece>) ->
     }));
     Some(gone.unwrap_or_else(|_| {
         let mut to = Gather::new(options, bars, file);
-        to.note("unreadable-file", "its reader failed; that is a fault of denan");
+        to.note("unreadable-file", failed());
         to.finish()
     }))
 }
@@ -196,7 +201,9 @@ impl Queue<'_> {
                     continue;
                 }
                 let each = count.map_or(0, |count| bytes / count.max(1));
-                match open.reader.next() {
+                // Those that decode as they cut may panic as well.
+                let next = catch_unwind(AssertUnwindSafe(|| open.reader.next()));
+                match next.unwrap_or_else(|_| Err(failed())) {
                     Ok(Some(piece)) => {
                         open.number += 1;
                         return Some(Work { file, number, piece: Some(piece), bytes: each, last: count });
@@ -243,7 +250,7 @@ impl Queue<'_> {
         }
         let reader = match catch_unwind(AssertUnwindSafe(|| readers::open(file, self.options.axis))) {
             Ok(reader) => reader,
-            Err(_) => Err("its reader failed; that is a fault of denan".to_owned()),
+            Err(_) => Err(failed()),
         };
         let mut reader = match reader {
             Ok(reader) => reader,

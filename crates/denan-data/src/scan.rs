@@ -402,7 +402,9 @@ fn of_values(result: &mut ScanResult, part: &Part, options: &Options, name: &dyn
                     None => Some(Value::Number(hit.value)),
                 };
                 let found = Found::of_column(name(file), table, column, message);
-                Found { index: Some(row), rows: Some(hit.rows), value, ..found }.by(*check)
+                // A sample without a target is one in all of its columns.
+                let column = found.column.filter(|_| crate::checks::NO_VALID_TARGET != number);
+                Found { index: Some(row), rows: Some(hit.rows), value, column, ..found }.by(*check)
             })
         });
         let listed = listed.collect();

@@ -49,11 +49,7 @@ fn of_table(set: &Tables<'_>, table: &Table, message: String) -> Found {
     Found { column: None, ..Found::of_column(set.place(table), table, 0, message) }
 }
 
-/// The median magnitude of a column, or its standard deviation where most values are 0; nothing of a constant one.
+/// The median magnitude of a column but for its zeros, which may be many; nothing of a constant one.
 fn size(column: &Column) -> Option<f64> {
-    if column.is_constant() {
-        return None;
-    }
-    let typical = column.typical_magnitude()?;
-    Some(if typical > 0.0 { typical } else { column.figures.summary.std() }).filter(|size| *size > 0.0)
+    if column.is_constant() { None } else { column.typical_magnitude() }
 }

@@ -1,7 +1,7 @@
 //! A finite value that is far from all others of its column.
 
 use super::{Found, TableCheck, Tables};
-use crate::columns::{Column, Placed, Table};
+use crate::columns::{Classes, Column, Placed, Table};
 use denan_finding::number::float;
 use denan_finding::scan::Value;
 
@@ -27,11 +27,18 @@ impl TableCheck for OutlierSample {
         let mut total = 0;
         for table in set.of_data() {
             for (number, column) in table.numeric() {
-                let Some([low, high]) = fences(column) else { continue };
+                // Labels are names: one that does not count may well be -100 or 255.
+                if matches!(column.classes, Some(Classes::Counts(_))) {
+                    continue;
+                }
+                let usual = Usual::of(column);
+                let Some([low, high]) = usual.fences() else { continue };
                 for (fence, placed) in [(low, &column.extremes.lowest), (high, &column.extremes.highest)] {
-                    total += fence.count(column);
+                    total += fence.count(&usual);
                     let beyond = placed.iter().take_while(|placed| fence.is_beyond(placed.value));
-                    beyond.for_each(|placed| tell(far(set, table, number, placed, fence)));
+                    beyond
+                        .filter(|placed| placed.value != 0.0 || !usual.is_sparse)
+                        .for_each(|placed| tell(far(set, table, number, placed, &usual, fence)));
                 }
             }
         }
@@ -69,35 +76,74 @@ impl Fence {
         }
     }
 
-    fn count(self, column: &Column) -> u64 {
-        let histogram = &column.figures.histogram;
+    fn count(self, usual: &Usual<'_>) -> u64 {
         let edge = |bin: &denan_numerics::Bin| if bin.negative { -bin.lower } else { bin.lower };
-        let beyond = histogram.bins().filter(|bin| self.is_beyond(edge(bin)));
-        beyond.map(|bin| bin.count).sum::<u64>() + if self.is_beyond(0.0) { histogram.zeros() } else { 0 }
+        let beyond = usual.histogram.bins().filter(|bin| self.is_beyond(edge(bin)));
+        let has_zeros = self.is_beyond(0.0) && !usual.is_sparse;
+        beyond.map(|bin| bin.count).sum::<u64>() + if has_zeros { usual.histogram.zeros() } else { 0 }
     }
 }
 
 /// Beyond these, values are far; nothing where that cannot be said.
 pub(crate) fn fences(column: &Column) -> Option<[Fence; 2]> {
-    let histogram = &column.figures.histogram;
-    let finite = histogram.finite();
-    if finite < FEWEST {
-        return None;
-    }
-    let tail = TAILS[usize::from(finite < MANY)];
-    let median = histogram.quantile(0.5)?;
-    let [low, high] = [histogram.quantile(tail)?, histogram.quantile(1.0 - tail)?];
-    // A side on which nearly all values are the median says nothing by itself.
-    let wider = (median - low).max(high - median);
-    let room = |side: f64| FACTOR * if side > 0.0 { side.max(wider / FACTOR) } else { wider };
-    (wider > 0.0).then(|| {
-        [Fence::new(median - room(median - low), false), Fence::new(median + room(high - median), true)]
-    })
+    Usual::of(column).fences()
 }
 
-fn far(set: &Tables<'_>, table: &Table, column: usize, placed: &Placed, fence: Fence) -> Found {
-    let quantiles = &table.columns[column].figures.histogram;
-    let median = quantiles.quantile(0.5).unwrap_or_default();
+/// What the values of a column are compared with.
+struct Usual<'a> {
+    histogram: &'a denan_numerics::ExponentHistogram,
+    /// Most of its values are 0: these say nothing of how far apart the others are, and are themselves far from nothing.
+    is_sparse: bool,
+}
+
+impl<'a> Usual<'a> {
+    fn of(column: &'a Column) -> Self {
+        let histogram = &column.figures.histogram;
+        Self { histogram, is_sparse: histogram.zeros() > histogram.finite() / 2 }
+    }
+
+    /// How many values there are to compare with.
+    fn count(&self) -> u64 {
+        self.histogram.finite() - if self.is_sparse { self.histogram.zeros() } else { 0 }
+    }
+
+    fn quantile(&self, share: f64) -> Option<f64> {
+        if !self.is_sparse {
+            return self.histogram.quantile(share);
+        }
+        let rank = (share * self.count() as f64).ceil().max(1.0);
+        let negative = self.histogram.bins().filter(|bin| bin.negative).map(|bin| bin.count).sum::<u64>();
+        let zeros = if rank > negative as f64 { self.histogram.zeros() as f64 } else { 0.0 };
+        self.histogram.quantile((rank + zeros - 0.5) / self.histogram.finite() as f64)
+    }
+
+    /// Beyond these, values are far; nothing where that cannot be said.
+    fn fences(&self) -> Option<[Fence; 2]> {
+        let count = self.count();
+        if count < FEWEST {
+            return None;
+        }
+        let tail = TAILS[usize::from(count < MANY)];
+        let median = self.quantile(0.5)?;
+        let [low, high] = [self.quantile(tail)?, self.quantile(1.0 - tail)?];
+        // A side on which nearly all values are the median says nothing by itself.
+        let wider = (median - low).max(high - median);
+        let room = |side: f64| FACTOR * if side > 0.0 { side.max(wider / FACTOR) } else { wider };
+        (wider > 0.0).then(|| {
+            [Fence::new(median - room(median - low), false), Fence::new(median + room(high - median), true)]
+        })
+    }
+}
+
+fn far(
+    set: &Tables<'_>,
+    table: &Table,
+    column: usize,
+    placed: &Placed,
+    usual: &Usual<'_>,
+    fence: Fence,
+) -> Found {
+    let median = usual.quantile(0.5).unwrap_or_default();
     let message = format!(
         "is {}, {} from the median {}; nearly all others are within {}",
         float(placed.value),

@@ -149,20 +149,13 @@ impl Column {
         precision.round(summary.mean * summary.finite() as f64).is_infinite()
     }
 
-    /// The median of the magnitudes of the finite values, within 6.25 %; nothing without any.
+    /// The median of the magnitudes of the finite values other than 0, within 6.25 %; nothing without any.
     pub(crate) fn typical_magnitude(&self) -> Option<f64> {
         let histogram = &self.figures.histogram;
-        let finite = histogram.finite();
-        if finite == 0 {
-            return None;
-        }
-        let rank = finite.div_ceil(2);
+        let rank = (histogram.finite() - histogram.zeros()).div_ceil(2);
         let mut bins: Vec<(f64, u64)> = histogram.bins().map(|bin| (bin.lower, bin.count)).collect();
         bins.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut seen = histogram.zeros();
-        if seen >= rank {
-            return Some(0.0);
-        }
+        let mut seen = 0;
         // The middle of a bin, an eighth of a power of two wide.
         bins.into_iter().find_map(|(lower, count)| {
             seen += count;

@@ -292,8 +292,10 @@ impl Block<'_> {
             let is_target = own.classes.is_some();
             let about = About { options: self.options, is_target, operations };
             let mut found = look.at(&summary, &lane, own, &bars[column], &about, &row_of);
-            if is_target && row > 1 {
-                found.extend(without_target(&lane, start, row, targets, self.options));
+            if is_target && row > 1 && position == 0 {
+                // A sample has places in all columns.
+                let all = Lane { values, phase: 0, inner: 1, column: 0, columns: 1 };
+                found.extend(without_target(&all, start, row, targets, self.options));
             }
             for (check, row, value) in found {
                 let hit = Hit { check, column: column as u32, row, rows: 1, values: 1, value, text: None };

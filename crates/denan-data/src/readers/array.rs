@@ -59,7 +59,8 @@ impl Geometry {
             file.is_sample() && (shape.len() == 3 || (shape.len() == 1 && shape[0] <= MOST_COLUMNS));
         let first = usize::from(!is_sample && !shape.is_empty());
         let (rows, sample) = (product(&shape[..first])?, &shape[first..]);
-        let axis = axis.filter(|axis| (first..shape.len()).contains(axis)).map(|axis| axis - first);
+        let is_axis = |axis: &usize| (first..shape.len()).contains(axis) && shape[*axis] <= MOST_COLUMNS;
+        let axis = axis.filter(is_axis).map(|axis| axis - first);
         let is_channel = |size: Option<&u64>| size.is_some_and(|size| *size <= MOST_CHANNELS);
         let axis = axis.or(match sample.len() {
             1 if sample[0] <= MOST_COLUMNS => Some(0),

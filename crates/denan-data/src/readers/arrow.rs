@@ -34,7 +34,7 @@ pub(crate) fn open(path: &Path, file: &DataFile) -> Result<Box<dyn Reader>, Stri
     let stream =
         StreamReader::try_new(open, None).map_err(|error| format!("it is no Arrow file: {error}"))?;
     let (schema, layout) = batch::schema(stream.schema().fields(), file);
-    Ok(Box::new(Stream { stream, schema, layout }))
+    Ok(Box::new(Stream { stream, schema, layout, is_empty: true }))
 }
 
 fn reader(path: &Path) -> Result<FileReader<BufReader<File>>, String> {
@@ -97,6 +97,9 @@ impl Reader for Batches {
                 .next()
                 .ok_or("it has fewer batches than it says")?
                 .map_err(|error| error.to_string())?;
+            if count == 1 && batch.num_rows() == 0 {
+                to.note("empty-array", "it has no rows");
+            }
             batch::gather(to, id, &batch, 0);
             to.rows(id, batch.num_rows() as u64);
             Ok(())
@@ -109,13 +112,24 @@ struct Stream {
     stream: StreamReader<BufReader<File>>,
     schema: Arc<Schema>,
     layout: String,
+    is_empty: bool,
 }
 
 impl Reader for Stream {
     fn next(&mut self) -> Result<Option<Piece>, String> {
-        let Some(batch) = self.stream.next() else { return Ok(None) };
-        let batch: RecordBatch = batch.map_err(|error| error.to_string())?;
         let (schema, layout) = (self.schema.clone(), self.layout.clone());
+        let Some(batch) = self.stream.next() else {
+            let is_empty = std::mem::take(&mut self.is_empty);
+            return Ok(is_empty.then(|| -> Piece {
+                Box::new(move |to| {
+                    to.table(&schema, Some(layout));
+                    to.note("empty-array", "it has no rows");
+                    Ok(())
+                })
+            }));
+        };
+        let batch: RecordBatch = batch.map_err(|error| error.to_string())?;
+        self.is_empty &= batch.num_rows() == 0;
         Ok(Some(Box::new(move |to| {
             let id = to.table(&schema, Some(layout));
             batch::gather(to, id, &batch, 0);

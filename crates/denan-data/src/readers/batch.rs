@@ -57,9 +57,9 @@ fn is_number(kind: &DataType) -> bool {
 /// Hands on the numbers of a batch, whose rows come after `row` others.
 pub(super) fn gather(to: &mut Gather<'_>, id: TableId, batch: &RecordBatch, row: u64) {
     let mut column = 0;
-    let rows: Vec<u32> = Vec::new();
+    let items = Items { rows: &[], has_left_out: false, nulls: &[] };
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-        go(&mut Going { to, id, column: &mut column, row }, field.data_type(), array, &rows);
+        go(&mut Going { to, id, column: &mut column, row }, field.data_type(), array, items);
     }
 }
 
@@ -71,44 +71,72 @@ struct Going<'a, 'b> {
     row: u64,
 }
 
-/// `rows`: that of each item of a list; empty where each item is a row.
-fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, rows: &[u32]) {
-    let row_of = |item: usize| if rows.is_empty() { item as u32 } else { rows[item] };
+/// The row of an item of a list that is null: what lies there is nothing.
+const LEFT_OUT: u32 = u32::MAX;
+
+/// The items of a column.
+#[derive(Clone, Copy)]
+struct Items<'a> {
+    /// The row of each item of a list; empty where each item is a row.
+    rows: &'a [u32],
+    /// Whether some of them are left out.
+    has_left_out: bool,
+    /// Whether each is in a structure that is null; empty where none is.
+    nulls: &'a [bool],
+}
+
+impl Items<'_> {
+    fn row(self, item: usize) -> u32 {
+        if self.rows.is_empty() { item as u32 } else { self.rows[item] }
+    }
+
+    /// Whether an item of this array is null, or what it is in.
+    fn is_null(self, array: &ArrayRef, item: usize) -> bool {
+        array.is_null(item) || self.nulls.get(item).is_some_and(|is_null| *is_null)
+    }
+}
+
+fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, own: Items<'_>) {
     match kind {
         DataType::Struct(fields) => {
+            let mut nulls = Vec::new();
+            if array.null_count() > 0 {
+                nulls.extend((0..array.len()).map(|item| own.is_null(array, item)));
+            }
+            let own = if nulls.is_empty() { own } else { Items { nulls: &nulls, ..own } };
             let fields = fields.iter().zip(array.as_struct().columns());
-            fields.for_each(|(field, array)| go(going, field.data_type(), array, rows));
+            fields.for_each(|(field, array)| go(going, field.data_type(), array, own));
         }
         DataType::List(item) => {
             let list = array.as_list::<i32>();
             let offsets: Vec<usize> = list.offsets().iter().map(|offset| *offset as usize).collect();
-            items(going, item.data_type(), list.values(), &offsets, row_of);
+            items(going, item.data_type(), array, list.values(), &offsets, own);
         }
         DataType::LargeList(item) => {
             let list = array.as_list::<i64>();
             let offsets: Vec<usize> = list.offsets().iter().map(|offset| *offset as usize).collect();
-            items(going, item.data_type(), list.values(), &offsets, row_of);
+            items(going, item.data_type(), array, list.values(), &offsets, own);
         }
         DataType::FixedSizeList(item, size) => {
             let list = array.as_fixed_size_list();
             let offsets: Vec<usize> = (0..=list.len()).map(|row| row * *size as usize).collect();
-            items(going, item.data_type(), list.values(), &offsets, row_of);
+            items(going, item.data_type(), array, list.values(), &offsets, own);
         }
-        DataType::Float16 => numbers::<Float16Type>(going, array, rows, |values| Values::F16(values)),
-        DataType::Float32 => numbers::<Float32Type>(going, array, rows, |values| Values::F32(values)),
-        DataType::Float64 => numbers::<Float64Type>(going, array, rows, |values| Values::F64(values)),
-        DataType::Int8 => numbers::<Int8Type>(going, array, rows, |values| Values::I8(values)),
-        DataType::Int16 => numbers::<Int16Type>(going, array, rows, |values| Values::I16(values)),
-        DataType::Int32 => numbers::<Int32Type>(going, array, rows, |values| Values::I32(values)),
-        DataType::Int64 => numbers::<Int64Type>(going, array, rows, |values| Values::I64(values)),
-        DataType::UInt8 => numbers::<UInt8Type>(going, array, rows, |values| Values::U8(values)),
-        DataType::UInt16 => numbers::<UInt16Type>(going, array, rows, |values| Values::U16(values)),
-        DataType::UInt32 => numbers::<UInt32Type>(going, array, rows, |values| Values::U32(values)),
-        DataType::UInt64 => numbers::<UInt64Type>(going, array, rows, |values| Values::U64(values)),
+        DataType::Float16 => numbers::<Float16Type>(going, array, own, |values| Values::F16(values)),
+        DataType::Float32 => numbers::<Float32Type>(going, array, own, |values| Values::F32(values)),
+        DataType::Float64 => numbers::<Float64Type>(going, array, own, |values| Values::F64(values)),
+        DataType::Int8 => numbers::<Int8Type>(going, array, own, |values| Values::I8(values)),
+        DataType::Int16 => numbers::<Int16Type>(going, array, own, |values| Values::I16(values)),
+        DataType::Int32 => numbers::<Int32Type>(going, array, own, |values| Values::I32(values)),
+        DataType::Int64 => numbers::<Int64Type>(going, array, own, |values| Values::I64(values)),
+        DataType::UInt8 => numbers::<UInt8Type>(going, array, own, |values| Values::U8(values)),
+        DataType::UInt16 => numbers::<UInt16Type>(going, array, own, |values| Values::U16(values)),
+        DataType::UInt32 => numbers::<UInt32Type>(going, array, own, |values| Values::U32(values)),
+        DataType::UInt64 => numbers::<UInt64Type>(going, array, own, |values| Values::U64(values)),
         DataType::Boolean => {
             let bits = array.as_boolean();
             let values: Vec<u8> = bits.values().iter().map(u8::from).collect();
-            cells(going, array, &values, rows, |values| Values::U8(values));
+            cells(going, array, &values, own, |values| Values::U8(values));
         }
         DataType::Decimal128(_, scale) => {
             let unit = 10f64.powi(-i32::from(*scale));
@@ -118,68 +146,88 @@ fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, rows: &[u32]
                 .iter()
                 .map(|value| *value as f64 * unit)
                 .collect();
-            cells(going, array, &values, rows, |values| Values::F64(values));
+            cells(going, array, &values, own, |values| Values::F64(values));
         }
         _ => {}
     }
 }
 
-/// The items of lists, each of which is of the row of its list.
+/// The items of lists, each of which is of the row of its list; a list that is null is a missing value.
 fn items(
     going: &mut Going<'_, '_>,
     kind: &DataType,
+    lists: &ArrayRef,
     values: &ArrayRef,
     offsets: &[usize],
-    row_of: impl Fn(usize) -> u32,
+    own: Items<'_>,
 ) {
     let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return };
+    let mut columns = 0;
+    leaves("", kind, &mut |_, _| columns += 1);
     let mut rows = Vec::with_capacity(last - first);
+    let mut missing = Vec::new();
+    let mut has_left_out = own.has_left_out;
     for (list, ends) in offsets.windows(2).enumerate() {
-        rows.resize(ends[1] - first, row_of(list));
+        let mut row = own.row(list);
+        if own.is_null(lists, list) && row != LEFT_OUT {
+            missing.push(row);
+            has_left_out = true;
+            row = LEFT_OUT;
+        }
+        rows.resize(ends[1] - first, row);
+    }
+    for column in 0..columns {
+        for row in &missing {
+            going.to.missing(going.id, *going.column + column, going.row + u64::from(*row));
+        }
     }
     if rows.is_empty() {
-        leaves("", kind, &mut |_, _| *going.column += 1);
+        *going.column += columns;
         return;
     }
-    go(going, kind, &values.slice(*first, last - first), &rows);
+    let items = Items { rows: &rows, has_left_out, nulls: &[] };
+    go(going, kind, &values.slice(*first, last - first), items);
 }
 
 fn numbers<T: ArrowPrimitiveType>(
     going: &mut Going<'_, '_>,
     array: &ArrayRef,
-    rows: &[u32],
+    own: Items<'_>,
     wrap: impl for<'v> Fn(&'v [T::Native]) -> Values<'v>,
 ) {
-    cells(going, array, array.as_primitive::<T>().values(), rows, wrap);
+    cells(going, array, array.as_primitive::<T>().values(), own, wrap);
 }
 
 fn cells<T: Copy>(
     going: &mut Going<'_, '_>,
     array: &ArrayRef,
     values: &[T],
-    rows: &[u32],
+    own: Items<'_>,
     wrap: impl for<'v> Fn(&'v [T]) -> Values<'v>,
 ) {
     let Going { to, id, column, row } = going;
-    let own = **column;
+    let number = **column;
     **column += 1;
-    let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) else {
-        let rows = if rows.is_empty() { Rows::From(*row) } else { Rows::Listed(*row, rows) };
-        to.cells(*id, own, wrap(values), rows);
+    if array.null_count() == 0 && own.nulls.is_empty() && !own.has_left_out {
+        let rows = if own.rows.is_empty() { Rows::From(*row) } else { Rows::Listed(*row, own.rows) };
+        to.cells(*id, number, wrap(values), rows);
         return;
-    };
+    }
     let mut there = Vec::with_capacity(values.len());
     let mut places = Vec::with_capacity(values.len());
     for (item, value) in values.iter().enumerate() {
-        let place = if rows.is_empty() { item as u32 } else { rows[item] };
-        if nulls.is_valid(item) {
+        let place = own.row(item);
+        if place == LEFT_OUT {
+            continue;
+        }
+        if own.is_null(array, item) {
+            to.missing(*id, number, *row + u64::from(place));
+        } else {
             there.push(*value);
             places.push(place);
-        } else {
-            to.missing(*id, own, *row + u64::from(place));
         }
     }
     if !there.is_empty() {
-        to.cells(*id, own, wrap(&there), Rows::Listed(*row, &places));
+        to.cells(*id, number, wrap(&there), Rows::Listed(*row, &places));
     }
 }

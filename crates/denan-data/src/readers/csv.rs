@@ -73,16 +73,23 @@ impl Csv {
 
 impl Reader for Csv {
     fn next(&mut self) -> Result<Option<Piece>, String> {
-        let chunk = match self.first.take() {
-            Some(first) => Some(first),
-            None => self.chunks.next()?,
+        let (mut chunk, is_first) = match self.first.take() {
+            Some(first) => (Some(first), true),
+            None => (self.chunks.next()?, false),
         };
+        if is_first && chunk.as_ref().is_some_and(Vec::is_empty) {
+            // All of it were the names.
+            chunk = Some(self.chunks.next()?.unwrap_or_default());
+        }
         let Some(chunk) = chunk else { return Ok(None) };
         let (schema, separator) = (self.schema.clone(), self.separator);
         Ok(Some(Box::new(move |to| {
             let layout = format!("text ({} columns)", schema.columns.len());
             let id = to.table(&schema, Some(layout));
             rows(to, id, &chunk, separator, schema.columns.len());
+            if is_first && chunk.trim_ascii().is_empty() {
+                to.note("empty-array", "it has no rows");
+            }
             Ok(())
         })))
     }

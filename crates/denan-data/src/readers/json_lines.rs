@@ -57,15 +57,18 @@ fn lines(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl Reader for JsonLines {
     fn next(&mut self) -> Result<Option<Piece>, String> {
-        let chunk = match self.first.take() {
-            Some(first) => Some(first),
-            None => self.chunks.next()?,
+        let (chunk, is_first) = match self.first.take() {
+            Some(first) => (Some(first), true),
+            None => (self.chunks.next()?, false),
         };
         let Some(chunk) = chunk else { return Ok(None) };
         let columns = self.columns.clone();
         Ok(Some(Box::new(move |to| {
             let id = to.table(&columns.schema, None);
             rows(to, id, &chunk, &columns);
+            if is_first && chunk.trim_ascii().is_empty() {
+                to.note("empty-array", "it has no rows");
+            }
             Ok(())
         })))
     }

@@ -12,6 +12,8 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// More columns than these are no columns.
+const MOST_COLUMNS: u64 = 1 << 16;
 /// A header is a line of text.
 const MOST_HEADER: u32 = 1 << 20;
 
@@ -159,6 +161,9 @@ fn column_major(
                 .to_owned(),
         );
     };
+    if columns > MOST_COLUMNS {
+        return Err(format!("it is stored column by column (Fortran order) and has {columns} columns"));
+    }
     let names = (0..columns).map(|number| number.to_string()).collect();
     let schema = Arc::new(Schema {
         group: file.group.clone(),
