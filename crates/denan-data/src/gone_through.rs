@@ -1,6 +1,6 @@
 //! Goes through the files of a data set on all cores, and joins what is known of their pieces.
 
-use crate::columns::{Gather, Options, Part, Tree};
+use crate::columns::{AllBars, Gather, Options, Part, Tree};
 use crate::listing::DataFile;
 use crate::readers::{self, Piece, Reader};
 use serde::{Deserialize, Serialize};
@@ -59,10 +59,14 @@ impl GoneThrough {
             open: None,
         });
         let gone = Mutex::new(Self::default());
+        let bars = AllBars::default();
         let work = || {
             while let Some(Work { file, number, piece, bytes, last }) = locked(&queue).pull() {
-                let part = gather(options, file, piece);
-                locked(&gone).put(file, number, part, last, options.most_listed);
+                let part = gather(options, &bars, file, piece);
+                if let Some(part) = &part {
+                    bars.raise(part);
+                }
+                locked(&gone).put(file, number, part, last, options.most_listed, &bars);
                 progress(bytes);
             }
         };
@@ -75,11 +79,22 @@ impl GoneThrough {
         gone.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&mut self, file: u32, number: u64, part: Option<Part>, count: Option<u64>, most_listed: u64) {
+    fn put(
+        &mut self,
+        file: u32,
+        number: u64,
+        part: Option<Part>,
+        count: Option<u64>,
+        most_listed: u64,
+        bars: &AllBars,
+    ) {
         let begun = self.begun.entry(file).or_default();
         if let Some(part) = part {
             begun.done += 1;
-            begun.pieces.put(number, part, &mut |left, right| left.join(right, true, most_listed));
+            begun.pieces.put(number, part, &mut |left, right| {
+                left.join(right, true, most_listed);
+                bars.raise(left);
+            });
         }
         begun.count = begun.count.or(count);
         self.close(file, most_listed);
@@ -126,18 +141,18 @@ fn failed() -> String {
 }
 
 /// What a piece holds; nothing where there was none.
-fn gather(options: &Options, file: u32, piece: Option<Piece>) -> Option<Part> {
+fn gather(options: &Options, bars: &AllBars, file: u32, piece: Option<Piece>) -> Option<Part> {
     let piece = piece?;
     // A decoder that panics on some bytes ends the reading of these, and of nothing else.
     let gone = catch_unwind(AssertUnwindSafe(|| {
-        let mut to = Gather::new(options, file);
+        let mut to = Gather::new(options, bars, file);
         if let Err(message) = piece(&mut to) {
             to.note("unreadable-file", message);
         }
         to.finish()
     }));
     Some(gone.unwrap_or_else(|_| {
-        let mut to = Gather::new(options, file);
+        let mut to = Gather::new(options, bars, file);
         to.note("unreadable-file", failed());
         to.finish()
     }))

@@ -23,6 +23,7 @@
 #![deny(missing_docs)]
 
 mod checks;
+pub mod clean;
 mod columns;
 mod findings;
 mod gone_through;

@@ -21,6 +21,16 @@ pub(crate) struct DataFile {
     pub(crate) alike: u64,
 }
 
+/// A file is one sample where there are as many of its kind.
+const SAMPLES: u64 = 4;
+
+impl DataFile {
+    /// Whether there are so many of its kind that each is a sample, if its shape lets it be one.
+    pub(crate) fn is_sample(&self) -> bool {
+        self.alike >= SAMPLES && matches!(self.format, Format::Npy | Format::Tar | Format::Image)
+    }
+}
+
 /// Formats of data files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Format {
@@ -159,6 +169,24 @@ fn stem(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default();
     let stem = if is_compressed(path) { Path::new(stem).file_stem().unwrap_or(stem) } else { stem };
     stem.to_string_lossy().into_owned()
+}
+
+/// All files in these files and folders, whatever they hold, sorted; of those with a leading dot as well.
+pub(crate) fn all_files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut left: Vec<(PathBuf, usize)> = paths.iter().map(|path| (path.clone(), 0)).collect();
+    let mut entered = BTreeSet::new();
+    while let Some((path, depth)) = left.pop() {
+        let Ok(metadata) = path.metadata() else { continue };
+        if metadata.is_file() {
+            found.insert(path);
+        } else if metadata.is_dir() && depth <= MOST_FOLDERS_DEEP {
+            let is_new = path.canonicalize().is_ok_and(|real| entered.insert(real));
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            left.extend(entries.filter(|_| is_new).map(|entry| (entry.path(), depth + 1)));
+        }
+    }
+    found.into_iter().collect()
 }
 
 fn walk(path: &Path, depth: usize, entered: &mut BTreeSet<PathBuf>, found: &mut BTreeSet<PathBuf>) {

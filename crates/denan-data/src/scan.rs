@@ -29,6 +29,9 @@ pub enum Error {
          (npy, npz, safetensors, HDF5, pt) or tables (CSV, TSV, JSON lines, Parquet, Arrow, tar)"
     )]
     NothingThere(String),
+    /// A place that cannot be written to, or must not be.
+    #[error("{0}")]
+    Place(String),
     /// States that do not make one scan.
     #[error("{0}")]
     States(String),
@@ -110,10 +113,31 @@ pub fn scan(task: &Task<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Sca
 ///
 /// As of [`scan`].
 pub fn scan_shard(task: &Task<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<State, Error> {
+    let Gone { files, gone, labels } = go_through(task, progress)?;
+    let labels = labels.filter(|_| task.shard.number == 0);
+    Ok(State {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        options: task.options.clone(),
+        shards: task.shard.count,
+        done: [task.shard.number].into(),
+        files: files.iter().map(listed).collect(),
+        gone,
+        labels: labels.map(|(labels, images)| of_labels(&labels, &images)),
+    })
+}
+
+/// What has been gone through of a data set.
+struct Gone {
+    files: Vec<DataFile>,
+    gone: GoneThrough,
+    labels: Option<(LabelSet, Images)>,
+}
+
+fn go_through(task: &Task<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Gone, Error> {
     let mut files = listing::list(task.paths);
     let labels = labels_in(task.paths, files.is_empty())?;
-    let images = labels.as_ref().map(|_| Images::of_labels(task.paths));
-    if let Some(images) = &images {
+    let labels = labels.map(|labels| (labels, Images::of_labels(task.paths)));
+    if let Some((_, images)) = &labels {
         let beside: Vec<PathBuf> = images.all().iter().map(|image| image.path.clone()).collect();
         let all: Vec<PathBuf> = task.paths.iter().cloned().chain(beside).collect();
         files = listing::list(&all);
@@ -124,16 +148,24 @@ pub fn scan_shard(task: &Task<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
         progress(done.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed) + bytes, total);
     };
     let gone = GoneThrough::of(&files, &task.options, task.shard, task.threads, &tell);
-    let labels = labels.zip(images).filter(|_| task.shard.number == 0);
-    Ok(State {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        options: task.options.clone(),
-        shards: task.shard.count,
-        done: [task.shard.number].into(),
-        files: files.iter().map(listed).collect(),
-        gone,
-        labels: labels.map(|(labels, images)| of_labels(&labels, &images)),
-    })
+    Ok(Gone { files, gone, labels })
+}
+
+/// What is known of a data set, for who goes on with it.
+pub(crate) struct Examined {
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) part: Part,
+    pub(crate) labels: Option<(LabelSet, Images)>,
+}
+
+/// Goes through all of a data set.
+pub(crate) fn examine(task: &Task<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Examined, Error> {
+    let Gone { files, gone, labels } = go_through(task, progress)?;
+    let mut part = gone.whole(files.len(), task.options.most_listed).map_err(|missing| {
+        Error::States(format!("{} was not gone through", files[missing].path.display()))
+    })?;
+    part.close();
+    Ok(Examined { files, part, labels })
 }
 
 fn listed(file: &DataFile) -> Listed {
@@ -153,7 +185,10 @@ fn labels_in(paths: &[PathBuf], must_be: bool) -> Result<Option<LabelSet>, Error
     }
     match labels::read(&of_labels) {
         Ok(labels) => Ok(Some(labels)),
-        Err(labels::Error::NoLabels { problems, .. }) if must_be && problems.is_empty() => {
+        // A file that goes by another name is no label that could not be read.
+        Err(labels::Error::NoLabels { problems, .. })
+            if must_be && problems.iter().all(|problem| !labels::may_be_label(&problem.file)) =>
+        {
             Err(Error::NothingThere(labels::Sources(paths.to_vec()).to_string()))
         }
         Err(labels::Error::NoLabels { .. }) if !must_be => Ok(None),
@@ -217,7 +252,7 @@ impl State {
         let mut part = self.gone.whole(self.files.len(), self.options.most_listed).map_err(|missing| {
             Error::States(format!("{} was not gone through by any shard", name(missing as u32)))
         })?;
-        part.tables.iter_mut().flat_map(|table| &mut table.columns).for_each(Column::close);
+        part.close();
         Ok(result(&part, &self.options, self.labels.unwrap_or_default(), &self.files, &name))
     }
 }
@@ -385,7 +420,7 @@ fn said(hit: &Hit, table: &Table, message: &str) -> String {
     }
 }
 
-fn table_name(table: &Table) -> String {
+pub(crate) fn table_name(table: &Table) -> String {
     let schema = &table.schema;
     match (schema.shape, &*schema.name) {
         (_, "") => schema.group.clone(),
@@ -396,13 +431,11 @@ fn table_name(table: &Table) -> String {
 
 fn table_figures(table: &Table) -> TableFigures {
     let full_scale = table.full_scale();
+    let scale = full_scale.unwrap_or(1.0);
     let features = table.features().map(|(_, column)| {
-        let summary = &column.figures.summary;
-        let is_constant = crate::checks::is_constant(column);
-        (
-            summary.mean / full_scale.unwrap_or(1.0),
-            if is_constant { 1.0 } else { summary.std() / full_scale.unwrap_or(1.0) },
-        )
+        let [mean, std] = column.mean_and_std();
+        // A constant column stays one.
+        (mean / scale, if column.is_constant() { std } else { std / scale })
     });
     let (mean, std) = features.unzip();
     TableFigures {

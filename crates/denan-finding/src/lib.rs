@@ -25,6 +25,7 @@
 
 mod act;
 pub mod anchors;
+pub mod clean;
 mod escape;
 pub mod finding;
 pub mod number;

@@ -1,10 +1,12 @@
 //! The command line.
 
 mod anchors;
+mod clean;
 mod replay;
 mod scan;
 
 pub use anchors::{AnchorUpdate, AnchorsArguments, Ignored, Resize, Size};
+pub use clean::{CleanArguments, Over};
 pub use replay::{Operation, ReplayArguments, Setting};
 pub use scan::{ScanArguments, ScanCommand};
 
@@ -79,6 +81,8 @@ pub enum Command {
     Anchors(AnchorsArguments),
     /// What is wrong with a data set: labels, images, arrays, tables; and what to normalise it with.
     Scan(ScanArguments),
+    /// Writes a copy of a data set without what is wrong with it, and normalised on request; the source stays as it is.
+    Clean(CleanArguments),
     /// Prints completions for a shell.
     Completions {
         /// Which shell.

@@ -51,7 +51,11 @@ pub fn main(command_line: impl IntoIterator<Item = OsString>, host: &Host) -> u8
     };
     // Only where no training runs is standard output free.
     let stream = match arguments.command {
-        Command::Show { .. } | Command::Replay(_) | Command::Anchors(_) | Command::Scan(_) => Stream::Output,
+        Command::Show { .. }
+        | Command::Replay(_)
+        | Command::Anchors(_)
+        | Command::Scan(_)
+        | Command::Clean(_) => Stream::Output,
         _ => Stream::Error,
     };
     let terminal = Terminal::new(&arguments.common, stream);
@@ -73,6 +77,7 @@ fn execute(arguments: &Arguments, host: &Host, terminal: &Terminal) -> Result<u8
         Command::Replay(arguments) => commands::replay::replay(arguments, common, host, terminal),
         Command::Anchors(arguments) => commands::anchors::anchors(arguments, common, terminal),
         Command::Scan(arguments) => commands::scan::scan(arguments, common, terminal),
+        Command::Clean(arguments) => commands::clean::clean(arguments, common, terminal),
         Command::Explain { id } => commands::explain::explain(id.as_deref()).map(|()| 0),
         Command::Completions { shell } => {
             commands::completions::completions(*shell);

@@ -1,6 +1,5 @@
 //! Columns of wildly different size.
 
-use super::constant_feature::is_constant;
 use super::{Found, TableCheck, Tables};
 use crate::columns::{Column, Table};
 use denan_finding::number::float;
@@ -52,5 +51,5 @@ fn of_table(set: &Tables<'_>, table: &Table, message: String) -> Found {
 
 /// The median magnitude of a column but for its zeros, which may be many; nothing of a constant one.
 fn size(column: &Column) -> Option<f64> {
-    if is_constant(column) { None } else { column.typical_magnitude() }
+    if column.is_constant() { None } else { column.typical_magnitude() }
 }

@@ -130,7 +130,7 @@ pub(crate) static FILE_CHECKS: [&(dyn Identity + Sync); 4] = [
     &incomplete_sample::IncompleteSample,
 ];
 
-pub(crate) use constant_feature::is_constant;
+pub(crate) use outlier_sample::{Fence, fences};
 
 /// What a check is called; written by `check!`.
 pub(crate) trait Identity {

@@ -48,8 +48,8 @@ impl TableCheck for OutlierSample {
 
 /// Values beyond it are far. It stands at the edge of a bin of the histogram, so that they can be counted.
 #[derive(Clone, Copy)]
-struct Fence {
-    at: f64,
+pub(crate) struct Fence {
+    pub(crate) at: f64,
     is_upper: bool,
 }
 
@@ -67,7 +67,7 @@ impl Fence {
     }
 
     /// Bins hold their lower edge by magnitude, and so do the values beyond a fence that magnitudes grow away from.
-    fn is_beyond(self, value: f64) -> bool {
+    pub(crate) fn is_beyond(self, value: f64) -> bool {
         match (self.is_upper, self.at > 0.0) {
             (true, true) => value >= self.at,
             (true, false) => value > self.at,
@@ -82,6 +82,11 @@ impl Fence {
         let has_zeros = self.is_beyond(0.0) && !usual.is_sparse;
         beyond.map(|bin| bin.count).sum::<u64>() + if has_zeros { usual.histogram.zeros() } else { 0 }
     }
+}
+
+/// Beyond these, values are far; nothing where that cannot be said.
+pub(crate) fn fences(column: &Column) -> Option<[Fence; 2]> {
+    Usual::of(column).fences()
 }
 
 /// What the values of a column are compared with.

@@ -60,6 +60,22 @@ impl Column {
         numbers > 0 && self.texts <= numbers / 10
     }
 
+    /// Whether all finite values are the same, but for rounding.
+    pub(crate) fn is_constant(&self) -> bool {
+        /// Units of a `float32`'s last place by which a rounded constant may vary.
+        const UNITS: f64 = 8.0;
+        let summary = &self.figures.summary;
+        let apart = summary.max - summary.min;
+        summary.finite() > 1 && apart <= UNITS * f64::from(f32::EPSILON) * summary.abs_max()
+    }
+
+    /// With what it is normalised: a standard deviation of 1 where it does not vary, so that it becomes 0.
+    pub(crate) fn mean_and_std(&self) -> [f64; 2] {
+        let summary = &self.figures.summary;
+        let std = summary.std();
+        [summary.mean, if self.is_constant() || std == 0.0 { 1.0 } else { std }]
+    }
+
     /// Whether it may hold shares or probabilities: all of its values are from 0 to 1.
     pub(crate) fn is_of_shares(&self) -> bool {
         let summary = &self.figures.summary;

@@ -38,10 +38,14 @@ fn from_highest(a: &Placed, b: &Placed) -> Ordering {
 }
 
 impl Extremes {
-    /// Whether values between these may belong to the `most` lowest or highest.
-    pub(crate) fn may_take(&self, min: f64, max: f64, most: usize) -> bool {
+    /// Values up to the first, and from the second on, may be among the `most` lowest or highest, if they reach these `bars`.
+    pub(crate) fn bars(&self, [low, high]: [f64; 2], most: usize) -> [f64; 2] {
         let last = |list: &[Placed]| (list.len() >= most).then(|| list[most - 1].value);
-        last(&self.lowest).is_none_or(|last| min < last) || last(&self.highest).is_none_or(|last| max > last)
+        [
+            // Of equal values the first is here already.
+            last(&self.lowest).map_or(low, |last| low.min(last.next_down())),
+            last(&self.highest).map_or(high, |last| high.max(last.next_up())),
+        ]
     }
 
     /// Takes a finite value in, if it is among the `most` lowest or highest.
@@ -106,8 +110,11 @@ mod tests {
 
     #[test]
     fn what_cannot_enter_is_not_looked_for() {
+        let all = [f64::INFINITY, f64::NEG_INFINITY];
         let extremes = of(&[(1.0, 0), (2.0, 1), (3.0, 2), (4.0, 3), (5.0, 4), (6.0, 5)]);
-        assert!(!extremes.may_take(3.5, 3.5, 3));
-        assert!(extremes.may_take(0.5, 3.5, 3) && extremes.may_take(3.5, 4.5, 3));
+        let [low, high] = extremes.bars(all, 3);
+        assert!((2.9..3.0).contains(&low) && high > 4.0 && high < 4.1);
+        assert_eq!(extremes.bars([2.0, 5.0], 3), [2.0, 5.0]);
+        assert_eq!(of(&[(1.0, 0)]).bars(all, 3), all);
     }
 }

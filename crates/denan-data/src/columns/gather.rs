@@ -1,5 +1,6 @@
 //! Takes in the values that a reader finds in a file.
 
+use super::bars::{AllBars, Bars};
 use super::classes::Classes;
 use super::column::Column;
 use super::hits::{Hit, HitList, Hits};
@@ -17,9 +18,13 @@ use std::sync::Arc;
 /// Values that are gone through at once: where they are looked at again, they lie in a near cache still.
 const BLOCK: usize = 1 << 16;
 
+/// Values that are gone through without a way out in between.
+const CHUNK: usize = 256;
+
 /// Takes in what a reader finds in one file, or in a piece of one; makes a [`Part`] of it.
 pub(crate) struct Gather<'a> {
     options: &'a Options,
+    bars: &'a AllBars,
     file: u32,
     open: Vec<Open>,
     part: Part,
@@ -35,6 +40,7 @@ pub(crate) struct TableId(usize);
 struct Open {
     table: Table,
     tallies: Vec<Tallies>,
+    bars: Arc<[Bars]>,
     hits: Hits,
     /// Of each column what the training does to it.
     operations: Vec<Vec<Operation>>,
@@ -73,14 +79,9 @@ impl Rows<'_> {
 
 impl<'a> Gather<'a> {
     /// For the file at this position of the listing.
-    pub(crate) fn new(options: &'a Options, file: u32) -> Self {
-        Self {
-            options,
-            file,
-            open: Vec::new(),
-            part: Part { files: 1, ..Part::default() },
-            noted: BTreeMap::new(),
-        }
+    pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32) -> Self {
+        let part = Part { files: 1, ..Part::default() };
+        Self { options, bars, file, open: Vec::new(), part, noted: BTreeMap::new() }
     }
 
     /// A table or array of the file, new or the one that it goes on with. `layout` says of what type and shape it is in words, where files of one group should agree.
@@ -103,18 +104,14 @@ impl<'a> Gather<'a> {
             columns: is_target.iter().map(column).collect(),
             layouts,
         };
-        let applied = |column: &String| {
-            let to_it = self.options.operations.iter().filter(|applied| {
-                applied.column.as_ref().is_none_or(|name| name == column || name == &schema.name)
-            });
-            to_it.map(|applied| applied.operation).collect()
-        };
-        let operations = schema.columns.iter().map(applied).collect();
+        let operations =
+            schema.columns.iter().map(|column| self.options.operations_of(schema, column)).collect();
         let groups = if schema.shape == Shape::Table { schema.columns.len() } else { 1 };
         let tallies = (0..groups).map(|_| Tallies::None).collect();
         self.open.push(Open {
             table,
             tallies,
+            bars: self.bars.of(schema),
             hits: Hits::default(),
             operations,
             values: 0,
@@ -289,7 +286,7 @@ impl Block<'_> {
 
     /// `done`: how many of the values that came in have been gone through.
     fn block<T: Number>(&mut self, values: &[T], done: usize) {
-        let Open { table, tallies, hits, operations, values: so_far, targets } = &mut *self.open;
+        let Open { table, tallies, bars, hits, operations, values: so_far, targets } = &mut *self.open;
         let count = self.columns.len();
         let (inner, row) = match table.schema.shape {
             Shape::Array { inner, row, .. } => (inner, row),
@@ -315,7 +312,7 @@ impl Block<'_> {
             let own = &mut table.columns[column];
             let is_target = own.classes.is_some();
             let about = About { options: self.options, is_target, operations };
-            let mut found = look.at(&summary, &lane, own, &about, &row_of);
+            let mut found = look.at(&summary, &lane, own, &bars[column], &about, &row_of);
             if is_target && row > 1 && position == 0 {
                 // A sample has places in all columns.
                 let all = Lane { values, phase: 0, inner: 1, column: 0, columns: 1 };
@@ -343,7 +340,7 @@ fn without_target<T: Number>(
     options: &Options,
 ) -> Vec<(u8, u64, f64)> {
     let mut found = Vec::new();
-    for (position, value) in lane.iter() {
+    lane.each(|position, value| {
         so_far[usize::from(options.is_ignored(value))] += 1;
         if so_far[0] + so_far[1] == row as u64 {
             if so_far[0] == 0 {
@@ -351,7 +348,7 @@ fn without_target<T: Number>(
             }
             *so_far = [0; 2];
         }
-    }
+    });
     found
 }
 
@@ -365,23 +362,66 @@ pub(super) struct Lane<'a, T> {
 }
 
 impl<T: Number> Lane<'_, T> {
-    /// Each value with its position in the block.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
-        let period = self.columns * self.inner;
-        let begin = self.column * self.inner;
-        // Runs of the column, the first of which may have begun before the block.
-        let first = if self.columns == 1 { 0 } else { begin as isize - self.phase as isize };
-        let inner = if self.columns == 1 { self.values.len().max(1) } else { self.inner };
-        let period = if self.columns == 1 { inner } else { period };
-        let end = self.values.len() as isize;
-        let skip = if self.columns > 1 && first + (inner as isize) <= 0 { period as isize } else { 0 };
-        (0..).map(move |run| first + skip + run * period as isize).take_while(move |run| *run < end).flat_map(
-            move |run| {
-                let from = run.max(0) as usize;
-                let to = (run + inner as isize).clamp(0, end) as usize;
-                (from..to).map(|position| (position, self.values[position].value()))
-            },
-        )
+    /// Hands on each value with its position in the block.
+    pub(super) fn each(&self, mut take: impl FnMut(usize, f64)) {
+        for (from, to) in self.runs() {
+            (from..to).for_each(|position| take(position, self.values[position].value()));
+        }
+    }
+
+    /// Whether any value is so; quick where it is not.
+    pub(super) fn any(&self, is_so: impl Fn(f64) -> bool + Copy) -> bool {
+        // Without a way out in between, the loop over a few hundred values takes several at once.
+        let in_run = |(from, to): (usize, usize)| {
+            let mut chunks = self.values[from..to].chunks(CHUNK);
+            chunks.any(|chunk| chunk.iter().fold(false, |any, value| any | is_so(value.value())))
+        };
+        self.runs().any(in_run)
+    }
+
+    /// Hands on each value that is so, with its position; quick where few are.
+    pub(super) fn each_that(&self, is_so: impl Fn(f64) -> bool + Copy, mut take: impl FnMut(usize, f64)) {
+        if self.inner == 1 && self.columns > 1 {
+            let first = (self.column + self.columns - self.phase) % self.columns;
+            for position in (first..self.values.len()).step_by(self.columns) {
+                let value = self.values[position].value();
+                if is_so(value) {
+                    take(position, value);
+                }
+            }
+            return;
+        }
+        for (from, to) in self.runs() {
+            for (number, chunk) in self.values[from..to].chunks(CHUNK).enumerate() {
+                if !chunk.iter().fold(false, |any, value| any | is_so(value.value())) {
+                    continue;
+                }
+                for (position, value) in chunk.iter().enumerate() {
+                    if is_so(value.value()) {
+                        take(from + number * CHUNK + position, value.value());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the column's values follow each other, from the first to before the last.
+    fn runs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let end = self.values.len();
+        let (inner, period, begin) = if self.columns == 1 {
+            (end.max(1), end.max(1), 0)
+        } else {
+            let period = self.columns * self.inner;
+            (self.inner, period, self.column * self.inner)
+        };
+        // The first run may have begun before the block.
+        let phase = if self.columns == 1 { 0 } else { self.phase };
+        let first = begin as isize - phase as isize;
+        let first = if first + inner as isize <= 0 { first + period as isize } else { first };
+        (0..)
+            .map(move |run: isize| first + run * period as isize)
+            .take_while(move |run| *run < end as isize)
+            .map(move |run| (run.max(0) as usize, ((run + inner as isize) as usize).min(end)))
     }
 }
 

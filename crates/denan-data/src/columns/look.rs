@@ -1,5 +1,6 @@
 //! Looks at values one by one, where the summary of their block says that there is something to see.
 
+use super::bars::Bars;
 use super::column::Column;
 use super::extremes::Placed;
 use super::gather::{InTallies, Lane};
@@ -72,6 +73,7 @@ impl Look<'_> {
         block: &Summary,
         lane: &Lane<'_, T>,
         column: &mut Column,
+        bars: &Bars,
         about: &About<'_>,
         row_of: &dyn Fn(usize) -> u64,
     ) -> Vec<(u8, u64, f64)> {
@@ -85,31 +87,40 @@ impl Look<'_> {
             // Only subnormals have infinite reciprocals there.
             block.subnormals > 0
         } else {
-            lane.iter().any(|(_, value)| near.is_rounded(value))
+            lane.any(|value| near.is_rounded(value))
         };
         if may_be_rounded || block.max > near.exp_infinite || block.abs_max() > near.square_infinite {
-            for (position, value) in lane.iter().filter(|(_, value)| value.is_finite()) {
-                if let Some(check) = near.count(value, precision, column) {
-                    found.push((check, row_of(position), value));
-                }
-            }
+            let is_near = |value: f64| near.is_rounded(value) | near.is_large(value);
+            lane.each_that(
+                |value| is_near(value) & value.is_finite(),
+                |position, value| {
+                    if let Some(check) = near.count(value, precision, column) {
+                        found.push((check, row_of(position), value));
+                    }
+                },
+            );
         }
-        if block.min <= block.max && column.extremes.may_take(block.min, block.max, self.most) {
-            for (position, value) in lane.iter().filter(|(_, value)| value.is_finite()) {
-                let placed = Placed { value, file: self.file, row: row_of(position) };
-                column.extremes.take(placed, self.most);
-            }
+        let [low, high] = column.extremes.bars(bars.get(), self.most);
+        if block.min <= low || block.max >= high {
+            let is_extreme = |value: f64| ((value <= low) | (value >= high)) & value.is_finite();
+            lane.each_that(is_extreme, |position, value| {
+                column.extremes.take(Placed { value, file: self.file, row: row_of(position) }, self.most);
+            });
         }
         if let Some(classes) = &mut column.classes {
-            lane.iter()
-                .map(|(_, value)| value)
-                .filter(|value| value.is_finite())
-                .for_each(|value| classes.take(value));
+            lane.each(|_, value| {
+                if value.is_finite() {
+                    classes.take(value);
+                }
+            });
         }
         for (number, check) in VALUE_CHECKS.iter().enumerate() {
             if check.applies(about) && check.may_fail(block, self.options) {
-                let fails = lane.iter().filter(|(_, value)| check.fails(*value, self.options));
-                found.extend(fails.map(|(position, value)| (number as u8, row_of(position), value)));
+                lane.each(|position, value| {
+                    if check.fails(value, self.options) {
+                        found.push((number as u8, row_of(position), value));
+                    }
+                });
             }
         }
         found
@@ -140,7 +151,14 @@ impl Near {
     /// Whether rounding may make 0, 1 or an infinity of it, or its reciprocal may be infinite.
     fn is_rounded(&self, value: f64) -> bool {
         let magnitude = value.abs();
-        (magnitude < self.small && magnitude > 0.0) || (0.99..1.0).contains(&value) || magnitude > self.huge
+        ((magnitude < self.small) & (magnitude > 0.0))
+            | ((value >= 0.99) & (value < 1.0))
+            | (magnitude > self.huge)
+    }
+
+    /// Whether its exponential or its square may be infinite.
+    fn is_large(&self, value: f64) -> bool {
+        (value > self.exp_infinite) | (value.abs() > self.square_infinite)
     }
 
     /// Counts what becomes of a value; the check that has something to say of it, should the column hold shares.

@@ -3,6 +3,7 @@
 //! A reader hands the values of a file to a [`Part`], block by block. Parts of neighbours are joined into one
 //! ([`Part::join`]), with rows and places that go on counting; what is known of all files in the end is one part as well.
 
+mod bars;
 mod classes;
 mod column;
 mod extremes;
@@ -13,6 +14,7 @@ mod part;
 mod precision;
 mod tree;
 
+pub(crate) use bars::AllBars;
 pub(crate) use classes::Classes;
 pub(crate) use column::Column;
 pub(crate) use extremes::Placed;
@@ -53,6 +55,14 @@ pub struct Applied {
 }
 
 impl Options {
+    /// What the training does to a column of a table.
+    pub(crate) fn operations_of(&self, schema: &Schema, column: &str) -> Vec<Operation> {
+        let of_it = self.operations.iter().filter(|applied| {
+            applied.column.as_ref().is_none_or(|name| name == column || name == &schema.name)
+        });
+        of_it.map(|applied| applied.operation).collect()
+    }
+
     /// Whether a target does not count: by what was given, or as PyTorch's losses have it.
     pub(crate) fn is_ignored(&self, label: f64) -> bool {
         /// `ignore_index` of `torch.nn.functional.cross_entropy`.

@@ -113,6 +113,16 @@ impl Schema {
 }
 
 impl Part {
+    /// What follows from all that is known, once that is all.
+    pub(crate) fn close(&mut self) {
+        self.tables.iter_mut().flat_map(|table| &mut table.columns).for_each(Column::close);
+    }
+
+    /// Whether the file at this position is an image that could not be decoded.
+    pub(crate) fn is_unreadable(&self, file: u32) -> bool {
+        self.notes.iter().any(|note| note.file == file && note.check == "unreadable-image")
+    }
+
     /// Joins what follows: another piece of the same file, whose rows go on counting, or other files.
     pub(crate) fn join(&mut self, other: Self, is_same_file: bool, most_listed: u64) {
         let mut positions = Vec::with_capacity(other.tables.len());

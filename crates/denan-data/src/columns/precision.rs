@@ -42,6 +42,15 @@ impl Precision {
         }
     }
 
+    /// The distance from 1 to the next value above.
+    pub(crate) fn epsilon(self) -> f64 {
+        match self {
+            Self::Float16 => f16::EPSILON.to_f64(),
+            Self::Bfloat16 => bf16::EPSILON.to_f64(),
+            Self::Float32 => f32::EPSILON.into(),
+        }
+    }
+
     /// Below this magnitude, which is above that of its least normal value, rounding to zero and infinite reciprocals begin.
     pub(crate) fn small(self) -> f64 {
         match self {

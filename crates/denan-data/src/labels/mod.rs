@@ -101,6 +101,11 @@ impl fmt::Display for Format {
     }
 }
 
+/// Whether a file goes by the name of a label.
+pub(crate) fn may_be_label(file: &Path) -> bool {
+    ["xml", "json", "txt"].contains(&&*crate::image_file::extension(file))
+}
+
 /// Reads the labels in these files and folders, with all folders below; names with a leading dot are left out.
 ///
 /// A file that is reached twice is read once. Symbolic links are followed, loops are not.

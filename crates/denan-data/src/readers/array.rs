@@ -19,8 +19,6 @@ const CHUNK: usize = 1 << 20;
 const MOST_COLUMNS: u64 = 1 << 14;
 /// … and one of channels is no longer than this.
 const MOST_CHANNELS: u64 = 4;
-/// A file is one sample where there are as many of its kind.
-const SAMPLES: u64 = 4;
 
 /// An array.
 #[derive(Clone, Debug)]
@@ -58,7 +56,7 @@ impl Geometry {
             return Err(too_large());
         }
         let is_sample =
-            file.alike >= SAMPLES && (shape.len() == 3 || (shape.len() == 1 && shape[0] <= MOST_COLUMNS));
+            file.is_sample() && (shape.len() == 3 || (shape.len() == 1 && shape[0] <= MOST_COLUMNS));
         let first = usize::from(!is_sample && !shape.is_empty());
         let (rows, sample) = (product(&shape[..first])?, &shape[first..]);
         let is_axis = |axis: &usize| (first..shape.len()).contains(axis) && shape[*axis] <= MOST_COLUMNS;
@@ -77,6 +75,11 @@ impl Geometry {
             None => (1, 1),
         };
         Ok(Self { rows, row, columns, inner, has_channels: sample.len() > 1 })
+    }
+
+    /// The column of a value by its position in its row.
+    pub(crate) fn column(&self, position: usize) -> usize {
+        position / self.inner as usize % self.columns as usize
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::columns::Schema;
 use crate::listing::DataFile;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader, read_footer_length};
+use arrow_schema::SchemaRef;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -137,6 +138,26 @@ fn check_batch(file: &File, message: &[u8], body: u64) -> Result<(), String> {
 fn reader(path: &Path) -> Result<FileReader<BufReader<File>>, String> {
     let open = File::open(path).map_err(|error| error.to_string())?;
     FileReader::try_new(BufReader::new(open), None).map_err(|error| error.to_string())
+}
+
+/// The schema and the batches of a file or stream, and whether it is a stream.
+#[allow(clippy::type_complexity)]
+pub(crate) fn batches(
+    path: &Path,
+) -> Result<(SchemaRef, Box<dyn Iterator<Item = Result<RecordBatch, String>>>, bool), String> {
+    let mut start = [0; 6];
+    let mut open = File::open(path).map_err(|error| error.to_string())?;
+    open.read_exact(&mut start).map_err(|_| "it is no Arrow file: it is too short".to_owned())?;
+    let say = |error: arrow_schema::ArrowError| error.to_string();
+    if start == FILE {
+        check_file(&open)?;
+        let reader = reader(path)?;
+        return Ok((reader.schema(), Box::new(reader.map(move |batch| batch.map_err(say))), false));
+    }
+    check_stream(&open)?;
+    let open = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
+    let stream = StreamReader::try_new(open, None).map_err(say)?;
+    Ok((stream.schema(), Box::new(stream.map(move |batch| batch.map_err(say))), true))
 }
 
 /// The batches of a file.

@@ -3,7 +3,7 @@
 use super::lines::Chunks;
 use super::{Piece, Reader, Values};
 use crate::columns::{Gather, Rows, Schema, Shape, TableId};
-use crate::listing::DataFile;
+use crate::listing::{DataFile, Format};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,34 +22,51 @@ pub(crate) struct Csv {
     separator: u8,
 }
 
-impl Csv {
-    /// `separator`: between fields; of `.csv` files a semicolon or tab as well, where the first line has more of them.
-    pub(crate) fn open(path: &Path, file: &DataFile, separator: u8) -> Result<Self, String> {
-        let mut chunks = Chunks::new(path, Some(separator))?;
-        let mut first = chunks.next()?.unwrap_or_default();
+/// How a table begins.
+pub(crate) struct Head {
+    pub(crate) names: Vec<String>,
+    /// Between fields.
+    pub(crate) separator: u8,
+    /// Where the first row begins.
+    pub(crate) begin: usize,
+}
+
+impl Head {
+    /// By the first chunk of a file. `separator`: between fields; of `.csv` files a semicolon or tab as well, where the
+    /// first line has more of them.
+    fn of(first: &[u8], separator: u8) -> Result<Self, String> {
         if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
             return Err("it is UTF-16; save it as UTF-8".to_owned());
         }
-        if first.starts_with(&[0xef, 0xbb, 0xbf]) {
-            first.drain(..3);
-        }
-        let line = &first[..memchr::memchr(b'\n', &first).unwrap_or(first.len())];
+        let mark = if first.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
+        let text = &first[mark..];
+        let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
+        let count = |separator: u8| memchr::memchr_iter(separator, line).count();
         let separator = match separator {
-            b',' => {
-                let count = |separator: u8| memchr::memchr_iter(separator, line).count();
-                [b',', b';', b'\t']
-                    .into_iter()
-                    .rev()
-                    .max_by_key(|separator| count(*separator))
-                    .unwrap_or(b',')
-            }
+            b',' => [b',', b';', b'\t'].into_iter().rev().max_by_key(|one| count(*one)).unwrap_or(b','),
             separator => separator,
         };
-        chunks = chunks.of_fields(separator);
-        let (names, end) = names(&first, separator)?;
-        first.drain(..end);
+        let (names, end) = names(text, separator)?;
+        Ok(Self { names, separator, begin: mark + end })
+    }
+}
+
+/// How a table in a file begins.
+pub(crate) fn head(path: &Path, format: Format) -> Result<Head, String> {
+    let separator = if format == Format::Tsv { b'\t' } else { b',' };
+    let first = Chunks::new(path, Some(separator))?.next()?.unwrap_or_default();
+    Head::of(&first, separator)
+}
+
+impl Csv {
+    pub(crate) fn open(path: &Path, file: &DataFile, separator: u8) -> Result<Self, String> {
+        let mut chunks = Chunks::new(path, Some(separator))?;
+        let mut first = chunks.next()?.unwrap_or_default();
+        let Head { names, separator, begin } = Head::of(&first, separator)?;
+        first.drain(..begin);
         let schema =
             Schema { group: file.group.clone(), name: String::new(), columns: names, shape: Shape::Table };
+        let chunks = chunks.of_fields(separator);
         Ok(Self { chunks, first: Some(first), schema: Arc::new(schema), separator })
     }
 }
@@ -93,7 +110,10 @@ fn names(chunk: &[u8], separator: u8) -> Result<(Vec<String>, usize), String> {
         for (number, name) in names.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
             *name = number.to_string();
         }
-        return Ok((names, reader.position().byte() as usize));
+        let end = reader.position().byte() as usize;
+        // A line may end in two characters, the second of which is not read yet.
+        let is_within = end > 0 && chunk[end - 1] == b'\r' && chunk.get(end) == Some(&b'\n');
+        return Ok((names, end + usize::from(is_within)));
     }
     Ok(((0..record.len()).map(|number| number.to_string()).collect(), 0))
 }
@@ -180,8 +200,25 @@ fn rows(to: &mut Gather<'_>, id: TableId, chunk: &[u8], separator: u8, columns: 
     }
 }
 
+/// What stands in a field.
+pub(crate) enum Field {
+    Number(f64),
+    Nothing,
+    Text,
+}
+
+/// What stands in a field, as data frames read it.
+pub(crate) fn cell(field: &[u8]) -> Field {
+    let field = field.trim_ascii();
+    match number(field) {
+        Some(value) => Field::Number(value),
+        None if field.is_empty() || NOTHING.contains(&field) => Field::Nothing,
+        None => Field::Text,
+    }
+}
+
 /// The number that a field holds.
-fn number(field: &[u8]) -> Option<f64> {
+pub(crate) fn number(field: &[u8]) -> Option<f64> {
     match field.first()? {
         b'0'..=b'9' | b'-' | b'+' | b'.' | b'n' | b'N' | b'i' | b'I' => fast_float2::parse(field).ok(),
         b't' | b'T' if field.eq_ignore_ascii_case(b"true") => Some(1.0),

@@ -31,6 +31,10 @@ impl Dtype {
         }
     }
 
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
+    }
+
     /// By a `descr` of NumPy such as `<f4`, and whether the most significant byte comes first.
     pub(crate) fn from_numpy(descr: &str) -> Option<(Self, bool)> {
         let (is_big, kind) = match descr.split_at_checked(1)? {
@@ -75,6 +79,25 @@ impl Dtype {
             "BOOL" => Self::Bool,
             _ => return None,
         })
+    }
+
+    /// What safetensors calls it.
+    pub(crate) fn safetensors(self) -> &'static str {
+        match self {
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::F32 => "F32",
+            Self::F64 => "F64",
+            Self::I8 => "I8",
+            Self::I16 => "I16",
+            Self::I32 => "I32",
+            Self::I64 => "I64",
+            Self::U8 => "U8",
+            Self::U16 => "U16",
+            Self::U32 => "U32",
+            Self::U64 => "U64",
+            Self::Bool => "BOOL",
+        }
     }
 
     /// By the name of a storage of PyTorch such as `FloatStorage`, or of a dtype such as `float32`.

@@ -6,6 +6,7 @@ use crate::columns::{Gather, Rows, Schema, Shape, TableId};
 use crate::labels::PythonJson;
 use crate::listing::DataFile;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -152,14 +153,14 @@ impl Bad {
 }
 
 /// What stands under a key.
-enum Cell<'a> {
+pub(crate) enum Cell<'a> {
     Number(f64),
     Text(&'a str),
     Nothing,
 }
 
 /// Reads a line as Python's `json` writes it, and gives what stands at each path.
-fn read(line: &[u8], tell: &mut dyn FnMut(&str, Cell<'_>)) -> Result<(), String> {
+pub(crate) fn read(line: &[u8], tell: &mut dyn FnMut(&str, Cell<'_>)) -> Result<(), String> {
     let needs_quotes = memchr::memchr2(b'N', b'I', line).is_some();
     let mut walk = Walk { path: String::new(), deep: 0, tell };
     if needs_quotes {
@@ -170,6 +171,53 @@ fn read(line: &[u8], tell: &mut dyn FnMut(&str, Cell<'_>)) -> Result<(), String>
         let mut json = serde_json::Deserializer::from_slice(line);
         walk.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| error.to_string())
     }
+}
+
+/// A line with other values under some of its own keys, everything else as it is written.
+pub(crate) fn with(line: &[u8], changes: &[(String, f64)]) -> Result<Vec<u8>, String> {
+    struct Entries(Vec<(String, Box<RawValue>)>);
+    impl<'de> serde::Deserialize<'de> for Entries {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct InOrder;
+            impl<'de> Visitor<'de> for InOrder {
+                type Value = Entries;
+                fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    to.write_str("an object")
+                }
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                    let mut entries = Vec::new();
+                    while let Some(entry) = map.next_entry()? {
+                        entries.push(entry);
+                    }
+                    Ok(Entries(entries))
+                }
+            }
+            from.deserialize_map(InOrder)
+        }
+    }
+    let mut plain = String::new();
+    std::io::Read::read_to_string(&mut PythonJson::new(line), &mut plain)
+        .map_err(|error| error.to_string())?;
+    let Entries(entries) = serde_json::from_str(&plain).map_err(|error| error.to_string())?;
+    let mut text = String::from("{");
+    for (number, (key, value)) in entries.iter().enumerate() {
+        if number > 0 {
+            text.push_str(", ");
+        }
+        let key_text = serde_json::to_string(key).map_err(|error| error.to_string())?;
+        let changed = changes.iter().find(|(path, _)| path == key);
+        // What is neither finite nor repaired stays as Python writes it.
+        let value = match (changed, value.get()) {
+            (Some((_, value)), _) => value.to_string(),
+            (None, "\"NaN\"") => "NaN".to_owned(),
+            (None, "\"Infinity\"") => "Infinity".to_owned(),
+            (None, "\"-Infinity\"") => "-Infinity".to_owned(),
+            (None, other) => other.to_owned(),
+        };
+        text.push_str(&format!("{key_text}: {value}"));
+    }
+    text.push('}');
+    Ok(text.into_bytes())
 }
 
 /// Goes through a value and all values in it.

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Bytes of a chunk.
 const CHUNK: usize = 4 << 20;
 /// A record longer than this is none.
-const MOST_RECORD: usize = 64 << 20;
+pub(crate) const MOST_RECORD: usize = 64 << 20;
 
 /// A file, decompressed as its name says: `.gz` or `.zst`.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Read + Send>, String> {

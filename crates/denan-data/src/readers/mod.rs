@@ -2,21 +2,21 @@
 //!
 //! A [`Reader`] cuts a file into pieces that can be gone through apart, as [`Piece`]s, at places that depend on nothing but the file.
 
-mod array;
-mod arrow;
+pub(crate) mod array;
+pub(crate) mod arrow;
 mod batch;
-mod csv;
+pub(crate) mod csv;
 mod dtype;
 mod hdf5;
 mod hdf5_arrays;
 mod image;
-mod json_lines;
-mod lines;
-mod npy;
+pub(crate) mod json_lines;
+pub(crate) mod lines;
+pub(crate) mod npy;
 mod parquet;
 mod pickle;
-mod safetensors;
-mod tar;
+pub(crate) mod safetensors;
+pub(crate) mod tar;
 mod torch;
 mod torch_file;
 mod values;

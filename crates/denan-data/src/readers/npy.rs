@@ -19,14 +19,14 @@ const MOST_COLUMNS: u64 = 1 << 16;
 const MOST_HEADER: u32 = 1 << 20;
 
 /// An array's header, read from its beginning.
-pub(super) struct Header {
-    pub(super) array: Array,
-    pub(super) is_column_major: bool,
+pub(crate) struct Header {
+    pub(crate) array: Array,
+    pub(crate) is_column_major: bool,
     /// Bytes of it.
     bytes: u64,
 }
 
-pub(super) fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> {
+pub(crate) fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> {
     let mut start = [0; 12];
     let not_npy = || "it is no numpy array: it does not begin with \\x93NUMPY".to_owned();
     from.read_exact(&mut start[..10]).map_err(|_| not_npy())?;
@@ -76,6 +76,67 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     }
     let stored = vec![Stored { array, offset: bytes }];
     Ok(Box::new(StoredArrays::new(path, stored, Vec::new(), file, axis)?))
+}
+
+/// Each array of a `.npy` or `.npz` file with its bytes, row by row.
+pub(crate) fn each(
+    path: &Path,
+    take: &mut dyn FnMut(&Array, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut one = |name: &str, from: &mut dyn Read| {
+        let Header { array, is_column_major, .. } = header(name, from)?;
+        if is_column_major {
+            return Err("it is stored column by column (Fortran order)".to_owned());
+        }
+        take(&array, from)
+    };
+    if crate::image_file::extension(path) == "npy" {
+        return one("", &mut BufReader::new(File::open(path).map_err(|error| error.to_string())?));
+    }
+    let mut archive = archive(path)?;
+    for number in 0..archive.len() {
+        let mut entry = archive.by_index(number).map_err(|error| error.to_string())?;
+        let name = entry.name().map_err(|error| error.to_string())?.into_owned();
+        let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
+        one(&name, &mut entry).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// How the arrays of a `.npz` are compressed.
+pub(crate) fn compression(path: &Path) -> Result<zip::CompressionMethod, String> {
+    let mut archive = archive(path)?;
+    if archive.is_empty() {
+        return Ok(zip::CompressionMethod::Stored);
+    }
+    archive.by_index_raw(0).map(|entry| entry.compression()).map_err(|error| error.to_string())
+}
+
+/// The header of an array of this type and shape, row by row, least significant bytes first.
+pub(crate) fn header_of(dtype: Dtype, shape: &[u64]) -> Vec<u8> {
+    /// Values begin at a multiple of this (NEP 1).
+    const ALIGNMENT: usize = 64;
+    let kind = match dtype {
+        Dtype::F16 | Dtype::F32 | Dtype::F64 => 'f',
+        Dtype::I8 | Dtype::I16 | Dtype::I32 | Dtype::I64 => 'i',
+        Dtype::Bool => 'b',
+        // numpy has no bfloat16; what is read is never one.
+        Dtype::BF16 | Dtype::U8 | Dtype::U16 | Dtype::U32 | Dtype::U64 => 'u',
+    };
+    let order = if dtype.size() == 1 { '|' } else { '<' };
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let sizes =
+        if shape.len() == 1 { sizes.trim_end().to_owned() } else { sizes.trim_end_matches(", ").to_owned() };
+    let mut text =
+        format!("{{'descr': '{order}{kind}{}', 'fortran_order': False, 'shape': ({sizes}), }}", dtype.size());
+    let before = 10;
+    let end = (before + text.len() + 1).next_multiple_of(ALIGNMENT);
+    text.push_str(&" ".repeat(end - before - text.len() - 1));
+    text.push('\n');
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+    header.extend(text.into_bytes());
+    header
 }
 
 /// A file that is one piece.

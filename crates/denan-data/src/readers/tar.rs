@@ -51,6 +51,13 @@ fn pax_path(records: &[u8]) -> Option<&[u8]> {
     records.filter(|record| record.key_bytes() == b"path").last().map(|record| record.value_bytes())
 }
 
+/// The key of a member's sample, which ends at the first dot of the file's own name, and its kind; nothing of a hidden file and one without a dot.
+pub(crate) fn key_of(name: &str) -> Option<(&str, &str)> {
+    let base = name.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = base + name[base..].find('.')?;
+    (dot > base).then(|| (&name[..dot], &name[dot + 1..]))
+}
+
 /// What the members of an archive are handed to.
 struct Members<'a, 'b> {
     to: &'a mut Gather<'b>,
@@ -87,13 +94,8 @@ impl Members<'_, '_> {
                 continue;
             }
             let name = String::from_utf8_lossy(&name).into_owned();
-            // The key ends at the first dot of the file's own name.
-            let base = name.rfind('/').map_or(0, |slash| slash + 1);
-            let Some(dot) = name[base..].find('.').map(|dot| base + dot) else { continue };
-            let (key, kind) = (&name[..dot], name[dot + 1..].to_ascii_lowercase());
-            if key.rsplit('/').next().is_some_and(str::is_empty) {
-                continue;
-            }
+            let Some((key, kind)) = key_of(&name) else { continue };
+            let kind = kind.to_ascii_lowercase();
             if self.samples == 0 || key != self.key {
                 self.end_sample();
                 self.samples += 1;

@@ -2,6 +2,7 @@
 
 mod anchor_plot;
 mod anchors;
+mod clean;
 mod concise;
 mod full;
 mod json;
@@ -13,6 +14,7 @@ mod words;
 use crate::finding::RunResult;
 pub use anchor_plot::anchors_svg;
 pub use anchors::render_anchors;
+pub use clean::render_clean;
 pub(crate) use json::{number, number_list, numbers};
 pub use scan::render_scan;
 

@@ -90,8 +90,15 @@ fn full(result: &ScanResult, color: bool, width: usize) -> String {
                 );
             }
             if own.len() > MOST_FINDINGS {
-                let more = "and more; --format json lists all of them";
-                page.paragraph((Ink::Plain, INDENT), &text(Ink::Faint, more));
+                // A finding may be of several values.
+                let more = match own.len() as u64 == rule.count {
+                    true => format!("and {} more", count(rule.count - MOST_FINDINGS as u64)),
+                    false => "and more".to_owned(),
+                };
+                page.paragraph(
+                    (Ink::Plain, INDENT),
+                    &text(Ink::Faint, &format!("{more}; --format json lists all")),
+                );
             }
             page.blank();
         }

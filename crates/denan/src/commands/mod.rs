@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod anchors;
+pub mod clean;
 pub mod completions;
 mod cures;
 pub mod demo;

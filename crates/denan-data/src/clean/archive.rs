@@ -1,0 +1,139 @@
+//! tar files of samples: those with a part that cannot be read, or a value that is to go, are left out.
+
+use super::audit::{Audit, Change};
+use super::create;
+use super::repair::{Action, Cell, Fate, Repairs};
+use super::rows::{OfFile, RowSet};
+use crate::image_file::is_image;
+use crate::listing::DataFile;
+use crate::picture;
+use crate::readers::{lines, npy, tar::key_of};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// Samples of an archive belong to no other file's rows.
+const ALL: u64 = u64::MAX;
+
+/// Finds the samples that are left out, by their number in the archive.
+pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
+    let mut dropped = BTreeMap::new();
+    each(file, &mut |sample, name, member| {
+        if let Some(sample) = sample
+            && let Some(check) = wrong(file, repairs, name, member)?
+        {
+            dropped.entry(sample).or_insert(check);
+        }
+        Ok(())
+    })?;
+    drops.add_all(ALL, dropped);
+    Ok(())
+}
+
+/// Writes an archive without some samples, all other members as they are.
+pub(super) fn write(
+    file: &DataFile,
+    drops: &RowSet,
+    to: Option<&Path>,
+    audit: &mut Audit,
+) -> Result<(), String> {
+    let say = |error: std::io::Error| error.to_string();
+    let mut out = match to {
+        Some(to) => {
+            let plain: Box<dyn Write> = Box::new(create(to)?);
+            let is_gzip = matches!(&*crate::image_file::extension(&file.path), "gz" | "tgz");
+            let inner: Box<dyn Write> = if is_gzip {
+                Box::new(flate2::write::GzEncoder::new(plain, flate2::Compression::default()))
+            } else if crate::image_file::extension(&file.path) == "zst" {
+                Box::new(zstd::Encoder::new(plain, 0).map_err(say)?.auto_finish())
+            } else {
+                plain
+            };
+            Some(::tar::Builder::new(inner))
+        }
+        None => None,
+    };
+    let mut told = None;
+    each(file, &mut |sample, name, member| {
+        if let Some(check) = sample.and_then(|sample| drops.of(ALL, sample)) {
+            if told != sample {
+                audit.tell(&Change {
+                    file: file.path.display().to_string(),
+                    row: sample,
+                    rule: check.to_owned(),
+                    action: "drop-row".to_owned(),
+                    before: Some(name.to_owned()),
+                    ..Change::default()
+                });
+                told = sample;
+            }
+            return Ok(());
+        }
+        if let Some(out) = &mut out {
+            let header = member.header().clone();
+            out.append(&header, member).map_err(say)?;
+        }
+        Ok(())
+    })?;
+    out.map_or(Ok(()), |out| out.into_inner().and_then(|mut to| to.flush())).map_err(say)
+}
+
+/// A member of an archive.
+type Member<'a> = ::tar::Entry<'a, Box<dyn Read + Send>>;
+
+/// Each member, with the number of its sample if it is part of one, and its name.
+fn each(
+    file: &DataFile,
+    take: &mut dyn FnMut(Option<u64>, &str, &mut Member<'_>) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut archive = ::tar::Archive::new(lines::open(&file.path)?);
+    let mut latest: Option<(String, u64)> = None;
+    for entry in archive.entries().map_err(|error| error.to_string())? {
+        let mut entry = entry.map_err(|error| error.to_string())?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let key =
+            key_of(&name).filter(|_| entry.header().entry_type().is_file()).map(|(key, _)| key.to_owned());
+        let sample = key.map(|key| match &latest {
+            Some((own, number)) if *own == key => *number,
+            _ => {
+                let number = latest.as_ref().map_or(0, |(_, number)| number + 1);
+                latest = Some((key, number));
+                number
+            }
+        });
+        take(sample, &name, &mut entry)?;
+    }
+    Ok(())
+}
+
+/// The check that a member fails.
+fn wrong(
+    file: &DataFile,
+    repairs: &Repairs,
+    name: &str,
+    member: &mut Member<'_>,
+) -> Result<Option<&'static str>, String> {
+    if is_image(Path::new(name)) {
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        let is_dropped = repairs.action("unreadable-image") == Action::Drop;
+        return Ok((is_dropped && picture::decode(&bytes).is_err()).then_some("unreadable-image"));
+    }
+    if !name.to_ascii_lowercase().ends_with(".npy") {
+        return Ok(None);
+    }
+    // Values within a sample are not written anew: one that is to go takes its sample with it.
+    let Ok(header) = npy::header("npy", member) else { return Ok(None) };
+    let Some(repair) = repairs.table(&file.group, "npy") else { return Ok(None) };
+    let going = super::arrays::columns_of(&header.array, file, repairs)?;
+    let mut found = None;
+    super::arrays::values(&header.array, member, &mut |position, value| {
+        if let (None, Some(column)) = (found, going(position)) {
+            found = match repair.fate(column, Cell::Number(value)) {
+                Fate::DropRow(check) | Fate::Set(_, check) => Some(check),
+                Fate::Keep => None,
+            };
+        }
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,109 @@
+//! The list of all changes.
+
+use crate::scan::Error;
+use denan_finding::clean::{CleanResult, RuleChanges};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A change: a row, box or file that is left out, or a value that is replaced.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Change {
+    /// File of the source.
+    pub file: String,
+    /// Table or array in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Row in the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// Name of the column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Number of the box.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    pub labelled_box: Option<u64>,
+    /// The check.
+    pub rule: String,
+    /// What was done: `drop-row`, `drop-file`, `drop-box`, `replace`, `clamp-box`.
+    pub action: String,
+    /// What stood there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What stands there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Takes changes in and writes them down, a line of JSON each.
+pub(super) struct Audit {
+    to: Option<BufWriter<File>>,
+    changes: BTreeMap<String, RuleChanges>,
+    failed: Option<String>,
+}
+
+/// The name of the list until all is done.
+fn partial(audit: &Path) -> PathBuf {
+    audit.with_extension("jsonl.partial")
+}
+
+/// Gives the list its name.
+pub(super) fn settle(audit: &Path) -> Result<(), Error> {
+    std::fs::rename(partial(audit), audit)
+        .map_err(|error| Error::Place(format!("{}: {error}", audit.display())))
+}
+
+impl Audit {
+    pub(super) fn new(path: &Path, is_dry: bool) -> Result<Self, Error> {
+        let to = (!is_dry).then(|| File::create(partial(path)).map(BufWriter::new)).transpose();
+        let to = to.map_err(|error| Error::Place(format!("{}: {error}", path.display())))?;
+        Ok(Self { to, changes: BTreeMap::new(), failed: None })
+    }
+
+    pub(super) fn tell(&mut self, change: &Change) {
+        let own = self.changes.entry(change.rule.clone()).or_insert_with(|| RuleChanges {
+            rule: change.rule.clone(),
+            rows: 0,
+            values: 0,
+            boxes: 0,
+            files: 0,
+        });
+        let count = match &*change.action {
+            "drop-row" => &mut own.rows,
+            "drop-file" => &mut own.files,
+            "replace" => &mut own.values,
+            _ => &mut own.boxes,
+        };
+        *count += 1;
+        if let Some(to) = &mut self.to {
+            let line = serde_json::to_string(change).expect("its keys are strings");
+            if let Err(error) = writeln!(to, "{line}") {
+                self.failed.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+
+    /// A file is left out.
+    pub(super) fn leave_out(&mut self, file: &Path, rule: &str) {
+        let file = file.display().to_string();
+        self.tell(&Change {
+            file,
+            rule: rule.to_owned(),
+            action: "drop-file".to_owned(),
+            ..Change::default()
+        });
+    }
+
+    pub(super) fn summary(&self, result: &mut CleanResult) {
+        result.changes = self.changes.values().cloned().collect();
+    }
+
+    pub(super) fn close(self) -> Result<(), Error> {
+        let flushed = self.to.map_or(Ok(()), |mut to| to.flush()).map_err(|error| error.to_string());
+        self.failed
+            .map_or(flushed, Err)
+            .map_err(|error| Error::Place(format!("the list of changes: {error}")))
+    }
+}

@@ -1,0 +1,292 @@
+//! Parquet and Arrow files, written anew batch by batch.
+
+use super::audit::{Audit, Change};
+use super::create;
+use super::repair::{Cell, Fate, Repairs, TableRepair};
+use super::rows::{OfFile, RowSet};
+use crate::listing::{DataFile, Format};
+use crate::readers::arrow;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, PrimitiveArray, RecordBatch};
+use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows of these files belong to no other file's.
+const ALL: u64 = u64::MAX;
+
+/// Batches of a file.
+struct Batches {
+    schema: SchemaRef,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
+    /// Of Parquet.
+    properties: Option<WriterProperties>,
+    is_stream: bool,
+}
+
+fn open(file: &DataFile) -> Result<Batches, String> {
+    if file.format == Format::Arrow {
+        let (schema, batches, is_stream) = arrow::batches(&file.path)?;
+        return Ok(Batches { schema, batches, properties: None, is_stream });
+    }
+    let open = File::open(&file.path).map_err(|error| error.to_string())?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(open).map_err(|error| error.to_string())?;
+    let metadata = builder.metadata();
+    let compression =
+        metadata.row_groups().first().and_then(|group| Some(group.columns().first()?.compression()));
+    let rows = metadata.row_groups().iter().map(|group| group.num_rows()).max().unwrap_or(0);
+    let properties = WriterProperties::builder()
+        .set_compression(compression.unwrap_or(parquet::basic::Compression::SNAPPY))
+        .set_max_row_group_row_count(usize::try_from(rows).ok().filter(|rows| *rows > 0))
+        .build();
+    let schema = builder.schema().clone();
+    let batches = builder.build().map_err(|error| error.to_string())?;
+    let batches = Box::new(batches.map(|batch| batch.map_err(|error| error.to_string())));
+    Ok(Batches { schema, batches, properties: Some(properties), is_stream: false })
+}
+
+/// Finds the rows that are left out.
+pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
+    let Some(repair) = repairs.table(&file.group, "") else { return Ok(()) };
+    let mut dropped = BTreeMap::new();
+    let mut before = 0;
+    for batch in open(file)?.batches {
+        let batch = batch?;
+        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+            leaves(field.name(), array, None, &mut |name, is_nested, row, cell| {
+                let Some(column) = repair.position(name) else { return };
+                match repair.fate(column, cell) {
+                    Fate::DropRow(check) => {
+                        dropped.entry(before + row).or_insert(check);
+                    }
+                    // What stands within another value is not written anew by itself.
+                    Fate::Set(_, check) if is_nested => {
+                        dropped.entry(before + row).or_insert(check);
+                    }
+                    _ => {}
+                }
+            });
+        }
+        before += batch.num_rows() as u64;
+    }
+    drops.add_all(ALL, dropped);
+    Ok(())
+}
+
+/// Hands on each number of a column, down to fields of structures and items of lists; `rows` are those of the items.
+fn leaves(name: &str, array: &ArrayRef, rows: Option<&[u64]>, take: &mut dyn FnMut(&str, bool, u64, Cell)) {
+    let row_of = |item: usize| rows.map_or(item as u64, |rows| rows[item]);
+    let is_nested = rows.is_some() || name.contains('.');
+    match array.data_type() {
+        DataType::Struct(fields) => {
+            let fields = fields.iter().zip(array.as_struct().columns());
+            fields.for_each(|(field, array)| leaves(&format!("{name}.{}", field.name()), array, rows, take));
+        }
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            (0..list.len()).filter(|row| list.is_valid(*row)).for_each(|row| {
+                let items = list.value(row);
+                leaves(name, &items, Some(&vec![row_of(row); items.len()]), take);
+            });
+        }
+        DataType::FixedSizeList(..) => {
+            let list = array.as_fixed_size_list();
+            (0..list.len()).filter(|row| list.is_valid(*row)).for_each(|row| {
+                let items = list.value(row);
+                leaves(name, &items, Some(&vec![row_of(row); items.len()]), take);
+            });
+        }
+        _ => {
+            let Some(values) = numbers(array) else { return };
+            for (item, value) in values.iter().enumerate() {
+                take(name, is_nested, row_of(item), value.map_or(Cell::Missing, Cell::Number));
+            }
+        }
+    }
+}
+
+/// The numbers of a column; nothing of another kind.
+fn numbers(array: &ArrayRef) -> Option<Vec<Option<f64>>> {
+    macro_rules! of {
+        ($type:ty, $to:expr) => {
+            array.as_primitive::<$type>().iter().map(|value| value.map($to)).collect()
+        };
+    }
+    Some(match array.data_type() {
+        DataType::Float16 => of!(Float16Type, half::f16::to_f64),
+        DataType::Float32 => of!(Float32Type, f64::from),
+        DataType::Float64 => of!(Float64Type, |value| value),
+        DataType::Int8 => of!(Int8Type, f64::from),
+        DataType::Int16 => of!(Int16Type, f64::from),
+        DataType::Int32 => of!(Int32Type, f64::from),
+        DataType::Int64 => of!(Int64Type, |value| value as f64),
+        DataType::UInt8 => of!(UInt8Type, f64::from),
+        DataType::UInt16 => of!(UInt16Type, f64::from),
+        DataType::UInt32 => of!(UInt32Type, f64::from),
+        DataType::UInt64 => of!(UInt64Type, |value| value as f64),
+        _ => return None,
+    })
+}
+
+/// A column of this type with these numbers.
+fn array_of(kind: &DataType, numbers: Vec<Option<f64>>) -> ArrayRef {
+    macro_rules! of {
+        ($type:ty, $from:expr) => {
+            Arc::new(numbers.into_iter().map(|value| value.map($from)).collect::<PrimitiveArray<$type>>())
+        };
+    }
+    match kind {
+        DataType::Float16 => of!(Float16Type, half::f16::from_f64),
+        DataType::Float32 => of!(Float32Type, |value| value as f32),
+        DataType::Int8 => of!(Int8Type, |value| value.round() as i8),
+        DataType::Int16 => of!(Int16Type, |value| value.round() as i16),
+        DataType::Int32 => of!(Int32Type, |value| value.round() as i32),
+        DataType::Int64 => of!(Int64Type, |value| value.round() as i64),
+        DataType::UInt8 => of!(UInt8Type, |value| value.round() as u8),
+        DataType::UInt16 => of!(UInt16Type, |value| value.round() as u16),
+        DataType::UInt32 => of!(UInt32Type, |value| value.round() as u32),
+        DataType::UInt64 => of!(UInt64Type, |value| value.round() as u64),
+        _ => Arc::new(numbers.into_iter().collect::<Float64Array>()),
+    }
+}
+
+/// Where batches are written.
+enum Out {
+    None,
+    Parquet(Box<ArrowWriter<std::io::BufWriter<File>>>),
+    File(FileWriter<std::io::BufWriter<File>>),
+    Stream(StreamWriter<std::io::BufWriter<File>>),
+}
+
+/// Writes a file anew.
+pub(super) fn write(
+    file: &DataFile,
+    repairs: &Repairs,
+    drops: &RowSet,
+    to: Option<&Path>,
+    audit: &mut Audit,
+) -> Result<(), String> {
+    let Some(repair) = repairs.table(&file.group, "") else { return super::copy(&file.path, to) };
+    let Batches { schema, batches, properties, is_stream } = open(file)?;
+    let schema = becomes(&schema, repair);
+    let say = |error: arrow_schema::ArrowError| error.to_string();
+    let mut out = match (to, properties) {
+        (None, _) => Out::None,
+        (Some(to), Some(properties)) => {
+            let writer = ArrowWriter::try_new(create(to)?, schema.clone(), Some(properties));
+            Out::Parquet(Box::new(writer.map_err(|error| error.to_string())?))
+        }
+        (Some(to), None) if is_stream => {
+            Out::Stream(StreamWriter::try_new(create(to)?, &schema).map_err(say)?)
+        }
+        (Some(to), None) => Out::File(FileWriter::try_new(create(to)?, &schema).map_err(say)?),
+    };
+    let mut before = 0;
+    for batch in batches {
+        let batch = batch?;
+        let rows = batch.num_rows() as u64;
+        let keep: Vec<bool> = (0..rows).map(|row| drops.of(ALL, before + row).is_none()).collect();
+        for (row, keep) in keep.iter().enumerate() {
+            if let (false, Some(check)) = (keep, drops.of(ALL, before + row as u64)) {
+                audit.tell(&Change {
+                    file: file.path.display().to_string(),
+                    row: Some(before + row as u64),
+                    rule: check.to_owned(),
+                    action: "drop-row".to_owned(),
+                    ..Change::default()
+                });
+            }
+        }
+        let source = batch.schema();
+        let pairs = source.fields().iter().zip(batch.columns()).zip(schema.fields());
+        let columns = pairs.map(|((field, array), becomes)| {
+            repaired(
+                field.name(),
+                array,
+                becomes.data_type(),
+                repair,
+                &keep,
+                &mut |row, check, from, after| {
+                    audit.tell(&Change {
+                        file: file.path.display().to_string(),
+                        row: Some(before + row),
+                        column: Some(field.name().clone()),
+                        rule: check.to_owned(),
+                        action: "replace".to_owned(),
+                        before: Some(from),
+                        after: Some(after),
+                        ..Change::default()
+                    });
+                },
+            )
+        });
+        let columns: Vec<ArrayRef> = columns.collect();
+        let whole = RecordBatch::try_new(schema.clone(), columns).map_err(say)?;
+        let left = filter_record_batch(&whole, &BooleanArray::from(keep)).map_err(say)?;
+        match &mut out {
+            Out::None => {}
+            Out::Parquet(writer) => writer.write(&left).map_err(|error| error.to_string())?,
+            Out::File(writer) => writer.write(&left).map_err(say)?,
+            Out::Stream(writer) => writer.write(&left).map_err(say)?,
+        }
+        before += rows;
+    }
+    match out {
+        Out::None => Ok(()),
+        Out::Parquet(writer) => writer.close().map(|_| ()).map_err(|error| error.to_string()),
+        Out::File(mut writer) => writer.finish().map_err(say),
+        Out::Stream(mut writer) => writer.finish().map_err(say),
+    }
+}
+
+/// The schema of what is written: integers that are normalised become floats.
+fn becomes(schema: &SchemaRef, repair: &TableRepair) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let is_normalised = repair.position(field.name()).is_some_and(|column| repair.is_normalised(column));
+        if is_normalised && field.data_type().is_integer() {
+            Arc::new(Field::new(field.name(), DataType::Float64, field.is_nullable()))
+        } else {
+            field.clone()
+        }
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// A column with its numbers repaired and normalised; one of another kind as it is.
+fn repaired(
+    name: &str,
+    array: &ArrayRef,
+    becomes: &DataType,
+    repair: &TableRepair,
+    keep: &[bool],
+    tell: &mut dyn FnMut(u64, &'static str, String, String),
+) -> ArrayRef {
+    let Some(column) = repair.position(name) else { return array.clone() };
+    let Some(mut values) = numbers(array) else { return array.clone() };
+    let mut is_changed = false;
+    for (row, value) in values.iter_mut().enumerate().filter(|(row, _)| keep[*row]) {
+        let cell = value.map_or(Cell::Missing, Cell::Number);
+        if let Fate::Set(after, check) = repair.fate(column, cell) {
+            let before = value.map_or_else(|| "null".to_owned(), |value| value.to_string());
+            tell(row as u64, check, before, after.to_string());
+            *value = Some(after);
+            is_changed = true;
+        }
+        if repair.is_normalised(column) {
+            *value = value.map(|value| repair.normalised(column, value));
+            is_changed = true;
+        }
+    }
+    if is_changed { array_of(becomes, values) } else { array.clone() }
+}

@@ -1,0 +1,316 @@
+//! Tables as text, written anew record by record: what is not repaired stays as it is written.
+
+use super::audit::{Audit, Change};
+use super::create;
+use super::repair::{Cell, Fate, Repairs, TableRepair};
+use super::rows::{OfFile, RowSet};
+use crate::listing::{DataFile, Format};
+use crate::readers::{csv as table, json_lines, lines};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+/// Finds the rows that are left out.
+pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
+    let Some(repair) = repairs.table(&file.group, "") else { return Ok(()) };
+    let mut dropped = BTreeMap::new();
+    if file.format == Format::JsonLines {
+        let mut row = 0;
+        each_line(file, &mut |line| {
+            if let Some(check) = json_fate(repair, line) {
+                dropped.insert(row, check);
+            }
+            row += 1;
+            Ok(())
+        })?;
+    } else {
+        let mut own = Table::open(file, repair)?;
+        let mut row = 0;
+        while own.next()? {
+            if let Some(check) = own.cells().find_map(|(_, fate, _)| match fate {
+                Fate::DropRow(check) => Some(check),
+                _ => None,
+            }) {
+                dropped.insert(row, check);
+            }
+            row += 1;
+        }
+    }
+    drops.add_all(ALL, dropped);
+    Ok(())
+}
+
+/// The number of rows of a file of text is not known before it is read; its rows belong to no other file's.
+const ALL: u64 = u64::MAX;
+
+/// Writes a file anew.
+pub(super) fn write(
+    file: &DataFile,
+    repairs: &Repairs,
+    drops: &RowSet,
+    to: Option<&Path>,
+    audit: &mut Audit,
+) -> Result<(), String> {
+    let Some(repair) = repairs.table(&file.group, "") else { return super::copy(&file.path, to) };
+    let mut out = Out::create(&file.path, to)?;
+    let change = |row: u64, rule: &str, action: &str| Change {
+        file: file.path.display().to_string(),
+        row: Some(row),
+        rule: rule.to_owned(),
+        action: action.to_owned(),
+        ..Change::default()
+    };
+    if file.format == Format::JsonLines {
+        let mut row = 0;
+        each_line(file, &mut |line| {
+            match drops.of(ALL, row) {
+                Some(check) => audit.tell(&change(row, check, "drop-row")),
+                None => {
+                    let line = json_repaired(repair, line, &mut |column, check, before, after| {
+                        audit.tell(&Change {
+                            column: Some(column.to_owned()),
+                            before: Some(before),
+                            after: Some(after),
+                            ..change(row, check, "replace")
+                        });
+                    })?;
+                    out.write(&line)?;
+                    out.write(b"\n")?;
+                }
+            }
+            row += 1;
+            Ok(())
+        })?;
+        return out.end();
+    }
+    let mut own = Table::open(file, repair)?;
+    out.write(&own.header)?;
+    let mut row = 0;
+    while own.next()? {
+        if let Some(check) = drops.of(ALL, row) {
+            audit.tell(&change(row, check, "drop-row"));
+            row += 1;
+            continue;
+        }
+        let mut record = csv::ByteRecord::new();
+        for (column, fate, field) in own.cells() {
+            let after = match fate {
+                Fate::Set(after, check) => {
+                    audit.tell(&Change {
+                        column: Some(own.names[column].clone()),
+                        before: Some(String::from_utf8_lossy(field).into_owned()),
+                        after: Some(after.to_string()),
+                        ..change(row, check, "replace")
+                    });
+                    Some(after)
+                }
+                _ => None,
+            };
+            let number = || table::number(field.trim_ascii());
+            let normalised = own.repair_of(column).filter(|column| repair.is_normalised(*column));
+            match (after, normalised) {
+                (after, Some(column)) => match after.or_else(number) {
+                    Some(value) => record.push_field(repair.normalised(column, value).to_string().as_bytes()),
+                    None => record.push_field(field),
+                },
+                (Some(after), None) => record.push_field(after.to_string().as_bytes()),
+                (None, None) => record.push_field(field),
+            }
+        }
+        out.record(&record, own.separator, own.header.ends_with(b"\r\n"))?;
+        row += 1;
+    }
+    out.end()
+}
+
+/// A table of fields, record by record.
+struct Table<'a> {
+    reader: csv::Reader<Box<dyn Read + Send>>,
+    record: csv::ByteRecord,
+    /// What stands before the first row, as it is written.
+    header: Vec<u8>,
+    names: Vec<String>,
+    separator: u8,
+    repair: &'a TableRepair,
+    positions: Vec<Option<usize>>,
+}
+
+impl<'a> Table<'a> {
+    fn open(file: &DataFile, repair: &'a TableRepair) -> Result<Self, String> {
+        let head = table::head(&file.path, file.format)?;
+        let mut from = lines::open(&file.path)?;
+        let mut header = vec![0; head.begin];
+        from.read_exact(&mut header).map_err(|error| error.to_string())?;
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(head.separator)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(from);
+        let positions = head.names.iter().map(|name| repair.position(name)).collect();
+        let record = csv::ByteRecord::new();
+        Ok(Self { reader, record, header, names: head.names, separator: head.separator, repair, positions })
+    }
+
+    fn next(&mut self) -> Result<bool, String> {
+        self.reader.read_byte_record(&mut self.record).map_err(|error| error.to_string())
+    }
+
+    fn repair_of(&self, column: usize) -> Option<usize> {
+        self.positions.get(column).copied().flatten()
+    }
+
+    /// Each field with what becomes of it.
+    fn cells(&self) -> impl Iterator<Item = (usize, Fate, &[u8])> {
+        self.record.iter().enumerate().map(|(column, field)| {
+            let fate = self.repair_of(column).map_or(Fate::Keep, |own| {
+                let cell = match table::cell(field) {
+                    table::Field::Number(value) => Cell::Number(value),
+                    table::Field::Nothing => Cell::Missing,
+                    table::Field::Text => Cell::Text,
+                };
+                self.repair.fate(own, cell)
+            });
+            (column, fate, field)
+        })
+    }
+}
+
+/// A file that is written, compressed as its source is.
+enum Out {
+    None,
+    Plain(Box<dyn Write>),
+    Gzip(flate2::write::GzEncoder<Box<dyn Write>>),
+    Zstd(zstd::Encoder<'static, Box<dyn Write>>),
+}
+
+impl Out {
+    fn create(source: &Path, to: Option<&Path>) -> Result<Self, String> {
+        let Some(to) = to else { return Ok(Self::None) };
+        let plain: Box<dyn Write> = Box::new(create(to)?);
+        Ok(match &*crate::image_file::extension(source) {
+            "gz" => Self::Gzip(flate2::write::GzEncoder::new(plain, flate2::Compression::default())),
+            "zst" => Self::Zstd(zstd::Encoder::new(plain, 0).map_err(|error| error.to_string())?),
+            _ => Self::Plain(plain),
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let written = match self {
+            Self::None => Ok(()),
+            Self::Plain(to) => to.write_all(bytes),
+            Self::Gzip(to) => to.write_all(bytes),
+            Self::Zstd(to) => to.write_all(bytes),
+        };
+        written.map_err(|error| error.to_string())
+    }
+
+    fn record(&mut self, record: &csv::ByteRecord, separator: u8, is_crlf: bool) -> Result<(), String> {
+        let mut line = Vec::new();
+        let end = if is_crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(separator)
+            .terminator(end)
+            .flexible(true)
+            .from_writer(&mut line);
+        writer.write_byte_record(record).map_err(|error| error.to_string())?;
+        writer.flush().map_err(|error| error.to_string())?;
+        drop(writer);
+        self.write(&line)
+    }
+
+    fn end(self) -> Result<(), String> {
+        let ended = match self {
+            Self::None => Ok(()),
+            Self::Plain(mut to) => to.flush(),
+            Self::Gzip(to) => to.finish().and_then(|mut to| to.flush()),
+            Self::Zstd(to) => to.finish().and_then(|mut to| to.flush()),
+        };
+        ended.map_err(|error| error.to_string())
+    }
+}
+
+/// Each line that is not blank, without its end.
+fn each_line(file: &DataFile, take: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
+    let mut from = BufReader::new(lines::open(&file.path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // What never ends is not held.
+        let read = (&mut from).take(lines::MOST_RECORD as u64).read_until(b'\n', &mut line);
+        match read.map_err(|error| error.to_string())? {
+            0 => return Ok(()),
+            lines::MOST_RECORD.. => return Err("a line has more than 64 MiB".to_owned()),
+            _ if line.trim_ascii().is_empty() => {}
+            _ => take(line.trim_ascii())?,
+        }
+    }
+}
+
+/// The check by which a line is left out.
+fn json_fate(repair: &TableRepair, line: &[u8]) -> Option<&'static str> {
+    let mut dropped = None;
+    let mut seen = Vec::new();
+    let read = json_lines::read(line, &mut |path, cell| {
+        let Some(column) = repair.position(path) else { return };
+        seen.push(column);
+        let (cell, is_nested) = match cell {
+            json_lines::Cell::Number(value) => (Cell::Number(value), path.contains('.')),
+            json_lines::Cell::Nothing => (Cell::Missing, path.contains('.')),
+            json_lines::Cell::Text(_) => (Cell::Text, path.contains('.')),
+        };
+        match repair.fate(column, cell) {
+            Fate::DropRow(check) => dropped = dropped.or(Some(check)),
+            // What stands within another value is not written anew by itself.
+            Fate::Set(_, check) if is_nested => dropped = dropped.or(Some(check)),
+            _ => {}
+        }
+    });
+    if read.is_err() {
+        return None;
+    }
+    let absent = (0..repair.columns()).filter(|column| !seen.contains(column));
+    dropped.or_else(|| {
+        absent
+            .filter_map(|column| match repair.fate(column, Cell::Missing) {
+                Fate::DropRow(check) => Some(check),
+                _ => None,
+            })
+            .next()
+    })
+}
+
+/// A line with the values of its own keys repaired and normalised, in their order.
+fn json_repaired(
+    repair: &TableRepair,
+    line: &[u8],
+    tell: &mut dyn FnMut(&str, &'static str, String, String),
+) -> Result<Vec<u8>, String> {
+    let mut changes: Vec<(String, f64)> = Vec::new();
+    let mut seen = Vec::new();
+    let read = json_lines::read(line, &mut |path, cell| {
+        let Some(column) = repair.position(path) else { return };
+        seen.push(column);
+        let (cell, before, number) = match cell {
+            json_lines::Cell::Number(value) => (Cell::Number(value), value.to_string(), Some(value)),
+            json_lines::Cell::Nothing => (Cell::Missing, "null".to_owned(), None),
+            json_lines::Cell::Text(text) => (Cell::Text, text.to_owned(), None),
+        };
+        let after = match repair.fate(column, cell) {
+            Fate::Set(after, check) => {
+                tell(path, check, before, after.to_string());
+                Some(after)
+            }
+            _ => None,
+        };
+        match after.or(number) {
+            Some(value) if repair.is_normalised(column) => {
+                changes.push((path.to_owned(), repair.normalised(column, value)));
+            }
+            _ => changes.extend(after.map(|after| (path.to_owned(), after))),
+        }
+    });
+    if read.is_err() || changes.is_empty() {
+        return Ok(line.to_vec());
+    }
+    json_lines::with(line, &changes)
+}

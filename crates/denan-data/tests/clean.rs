@@ -1,0 +1,250 @@
+//! A cleaned copy has no findings of the kinds that are repaired, the source stays as it is, and every change is on the list.
+
+use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray};
+use denan_data::clean::{Action, Actions, CleanTask, Normalise, clean};
+use denan_data::{Error, Options, Task, scan};
+use denan_finding::clean::CleanResult;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A `.npy` file of float32.
+fn npy(path: &Path, shape: &[usize], values: &[f32]) {
+    let sizes: Vec<String> = shape.iter().map(|size| format!("{size},")).collect();
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", sizes.join(" "));
+    text += &" ".repeat((64 - (11 + text.len()) % 64) % 64);
+    text.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((text.len() as u16).to_le_bytes());
+    bytes.extend(text.bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    fs::write(path, bytes).unwrap();
+}
+
+/// Numbers that look drawn from a normal distribution, the same each time.
+fn drawn(count: usize) -> Vec<f32> {
+    let mut state = 7u64;
+    let mut uniform = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    (0..count).map(|_| (0..12).map(|_| uniform()).sum::<f32>() - 6.0).collect()
+}
+
+/// What is in a folder, file by file.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| (file.strip_prefix(folder).unwrap().to_owned(), fs::read(&file).unwrap())).collect()
+}
+
+fn cleaned(source: &Path, into: &Path, actions: Actions, normalise: Option<Normalise>) -> CleanResult {
+    let before = contents(source);
+    let task = CleanTask {
+        paths: &[source.to_owned()],
+        into,
+        options: Options::default(),
+        actions,
+        normalise,
+        threads: 2,
+        is_dry: false,
+    };
+    let result = clean(&task, &|_, _| ()).unwrap();
+    assert_eq!(contents(source), before, "the source stays as it is");
+    result
+}
+
+/// Ids of the checks that find something.
+fn found(folder: &Path) -> Vec<String> {
+    let result = scan(&Task::new(&[folder.to_owned()]), &|_, _| ()).unwrap();
+    result.rules.into_iter().filter(|rule| rule.count > 0).map(|rule| rule.rule).collect()
+}
+
+fn audit(result: &CleanResult) -> Vec<String> {
+    fs::read_to_string(result.audit.as_ref().unwrap()).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn folders() -> (TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, into) = (folder.path().join("data"), folder.path().join("clean"));
+    fs::create_dir(&source).unwrap();
+    (folder, source, into)
+}
+
+#[test]
+fn a_row_is_left_out_of_all_arrays_of_its_length() {
+    let (_folder, source, into) = folders();
+    let mut x = drawn(400);
+    x[4 * 17 + 3] = f32::NAN;
+    npy(&source.join("x.npy"), &[100, 4], &x);
+    npy(&source.join("y.npy"), &[100], &(0..100).map(|row| (row % 3) as f32).collect::<Vec<_>>());
+    npy(&source.join("other.npy"), &[50], &drawn(50));
+    fs::write(source.join("notes.txt"), "about these data").unwrap();
+    let result = cleaned(&source, &into, Actions::default(), None);
+    assert_eq!(found(&into), [""; 0]);
+    let rows = |name: &str| fs::metadata(into.join(name)).unwrap().len();
+    assert_eq!((rows("x.npy"), rows("y.npy"), rows("other.npy")), (128 + 99 * 16, 128 + 99 * 4, 128 + 200));
+    assert_eq!(fs::read_to_string(into.join("notes.txt")).unwrap(), "about these data");
+    let y = fs::read(into.join("y.npy")).unwrap();
+    assert_eq!(y[128 + 17 * 4..][..4], 0f32.to_le_bytes(), "row 18 has moved up");
+    let audit = audit(&result);
+    assert_eq!(audit.len(), 2);
+    assert!(audit.iter().all(|line| line.contains("\"row\":17") && line.contains("drop-row")), "{audit:?}");
+}
+
+#[test]
+fn values_are_replaced_as_asked() {
+    let (_folder, source, into) = folders();
+    let mut text = String::from("a,b,name\r\n");
+    for row in 0..200 {
+        let a = if row == 5 { String::new() } else { format!("{}", row % 10) };
+        let b = if row == 9 { "inf".to_owned() } else { format!("{}.5", row % 7) };
+        text += &format!("{a},{b},\"x, {row}\"\r\n");
+    }
+    fs::write(source.join("t.csv"), text).unwrap();
+    let mut actions = Actions::default();
+    actions.set("missing-value", Action::Impute).unwrap();
+    actions.set("non-finite-input", Action::Clip).unwrap();
+    assert!(actions.set("no-such-check", Action::Drop).is_err());
+    let result = cleaned(&source, &into, actions, None);
+    assert_eq!(found(&into), [""; 0]);
+    let text = fs::read_to_string(into.join("t.csv")).unwrap();
+    assert_eq!(text.lines().count(), 201);
+    assert_eq!(text.lines().nth(10), Some("9,6.5,\"x, 9\""));
+    let audit = audit(&result);
+    assert!(audit[1].contains("\"column\":\"b\"") && audit[1].contains("\"before\":\"inf\""), "{audit:?}");
+}
+
+#[test]
+fn json_lines_keep_what_is_not_repaired() {
+    let (_folder, source, into) = folders();
+    let line =
+        |row: usize, a: &str| format!("{{\"id\": \"{row}\", \"a\": {a}, \"v\": [1.5, {}]}}\n", row % 5);
+    let lines = (0..60).map(|row| {
+        line(row, if row == 3 { "NaN" } else { "0.25" }.replace("0.25", &format!("{}.25", row % 4)).as_str())
+    });
+    fs::write(source.join("t.jsonl"), lines.collect::<String>()).unwrap();
+    let mut actions = Actions::default();
+    actions.set("non-finite-input", Action::Impute).unwrap();
+    cleaned(&source, &into, actions, None);
+    let text = fs::read_to_string(into.join("t.jsonl")).unwrap();
+    let changed = text.lines().nth(3).unwrap();
+    assert!(
+        changed.starts_with("{\"id\": \"3\", \"a\": ") && changed.ends_with("\"v\": [1.5, 3]}"),
+        "{changed}"
+    );
+    assert_eq!(text.lines().nth(4), Some(&*line(4, "0.25").trim_end()));
+}
+
+#[test]
+fn tables_of_parquet_keep_their_other_columns() {
+    let (_folder, source, into) = folders();
+    let values: Vec<Option<f64>> = (0..500)
+        .map(
+            |row| if row == 20 { None } else { Some(if row == 30 { f64::NAN } else { f64::from(row % 11) }) },
+        )
+        .collect();
+    let batch = RecordBatch::try_from_iter([
+        ("a", Arc::new(Float64Array::from(values)) as _),
+        ("n", Arc::new(Int64Array::from_iter_values((0..500).map(|row| row % 9))) as _),
+        ("name", Arc::new(StringArray::from_iter_values((0..500).map(|row| row.to_string()))) as _),
+    ])
+    .unwrap();
+    let to = fs::File::create(source.join("t.parquet")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(to, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let result = cleaned(&source, &into, Actions::default(), Some(Normalise::Columns));
+    assert_eq!(found(&into), [""; 0]);
+    let open = fs::File::open(into.join("t.parquet")).unwrap();
+    let batches = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(open).unwrap();
+    let batches: Vec<RecordBatch> = batches.build().unwrap().map(Result::unwrap).collect();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 498);
+    let names = batches[0].column(2).as_any().downcast_ref::<StringArray>().unwrap();
+    assert_eq!((names.value(19), names.value(20), names.value(29)), ("19", "21", "31"));
+    let scanned = scan(&Task::new(&[into]), &|_, _| ()).unwrap();
+    for column in &scanned.columns {
+        assert!(column.mean.abs() < 1e-9 && (column.std - 1.0).abs() < 1e-9, "{column:?}");
+    }
+    assert_eq!(result.normalization[0].1.mean.len(), 2);
+}
+
+#[test]
+fn a_constant_column_is_normalised_to_zero() {
+    let (_folder, source, into) = folders();
+    let x: Vec<f32> = drawn(300).chunks(3).flat_map(|row| [row[0] * 50.0 + 7.0, 3.0, row[2]]).collect();
+    npy(&source.join("x.npy"), &[100, 3], &x);
+    cleaned(&source, &into, Actions::default(), Some(Normalise::Columns));
+    let scanned = scan(&Task::new(&[into]), &|_, _| ()).unwrap();
+    let stds: Vec<f64> = scanned.columns.iter().map(|column| (column.std * 1e3).round() / 1e3).collect();
+    assert_eq!(stds, [1.0, 0.0, 1.0]);
+    assert!(scanned.columns.iter().all(|column| column.mean.abs() < 1e-6));
+}
+
+#[test]
+fn nothing_is_written_over_or_into_the_source() {
+    let (folder, source, into) = folders();
+    npy(&source.join("x.npy"), &[100], &drawn(100));
+    let attempt = |into: &Path| {
+        let task = CleanTask {
+            paths: &[source.clone()],
+            into,
+            options: Options::default(),
+            actions: Actions::default(),
+            normalise: None,
+            threads: 1,
+            is_dry: false,
+        };
+        clean(&task, &|_, _| ())
+    };
+    for bad in [source.clone(), source.join("inner"), source.join("a/b"), folder.path().to_owned()] {
+        assert!(matches!(attempt(&bad), Err(Error::Place(_))), "{}", bad.display());
+    }
+    std::os::unix::fs::symlink(&source, folder.path().join("link")).unwrap();
+    assert!(attempt(&folder.path().join("link/inner")).is_err());
+    assert!(attempt(&into).is_ok() && attempt(&into).is_err());
+    let left: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_says_the_same() {
+    let (folder, source, into) = folders();
+    let mut x = drawn(100);
+    x[3] = f32::INFINITY;
+    npy(&source.join("x.npy"), &[100], &x);
+    let task = |is_dry| CleanTask {
+        paths: std::slice::from_ref(&source),
+        into: &into,
+        options: Options::default(),
+        actions: Actions::default(),
+        normalise: None,
+        threads: 1,
+        is_dry,
+    };
+    let dry = clean(&task(true), &|_, _| ()).unwrap();
+    assert!(dry.into.is_none() && fs::read_dir(folder.path()).unwrap().count() == 1);
+    let wet = clean(&task(false), &|_, _| ()).unwrap();
+    assert_eq!((&dry.changes, dry.files), (&wet.changes, wet.files));
+}
+
+#[test]
+fn a_sample_that_is_a_file_is_left_out_as_one() {
+    let (_folder, source, into) = folders();
+    let all = drawn(6 * 48);
+    for (number, values) in all.chunks(48).enumerate() {
+        let mut values = values.to_vec();
+        if number == 2 {
+            values[5] = f32::NAN;
+        }
+        npy(&source.join(format!("sample_{number}.npy")), &[3, 4, 4], &values);
+    }
+    cleaned(&source, &into, Actions::default(), None);
+    let left: Vec<PathBuf> = contents(&into).into_keys().collect();
+    assert_eq!(left.len(), 5);
+    assert!(!left.contains(&PathBuf::from("sample_2.npy")));
+}
