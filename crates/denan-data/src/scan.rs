@@ -346,13 +346,9 @@ fn result(
     result.unread = part.unread.iter().map(|(file, what)| format!("{}: {what}", name(*file))).collect();
     for check in FILE_CHECKS {
         let [id, ..] = check.names();
-        let notes: Vec<ScanFinding> = part
-            .notes
-            .iter()
-            .filter(|note| note.check == id)
-            .map(|note| Found::of_file(name(note.file), note.message.clone()).by(check))
-            .collect();
-        tell(&mut result, check, notes.len() as u64, notes);
+        let notes = || part.notes.iter().filter(|note| note.check == id);
+        let found = notes().map(|note| Found::of_file(name(note.file), note.message.clone()).by(check));
+        tell(&mut result, check, notes().map(|note| note.times).sum(), found.collect());
     }
     if !part.tables.is_empty() {
         of_values(&mut result, part, options, name);

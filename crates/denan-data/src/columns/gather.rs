@@ -12,6 +12,7 @@ use crate::picture::Levels;
 use crate::readers::Values;
 use denan_numerics::{Element, Tally, tally_columns};
 use half::{bf16, f16};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Values that are gone through at once: where they are looked at again, they lie in a near cache still.
@@ -27,6 +28,8 @@ pub(crate) struct Gather<'a> {
     file: u32,
     open: Vec<Open>,
     part: Part,
+    /// Of each check, how often it said something of the file.
+    noted: BTreeMap<String, u64>,
 }
 
 /// Position of a table in a [`Gather`].
@@ -77,7 +80,14 @@ impl Rows<'_> {
 impl<'a> Gather<'a> {
     /// For the file at this position of the listing.
     pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32) -> Self {
-        Self { options, bars, file, open: Vec::new(), part: Part { files: 1, ..Part::default() } }
+        Self {
+            options,
+            bars,
+            file,
+            open: Vec::new(),
+            part: Part { files: 1, ..Part::default() },
+            noted: BTreeMap::new(),
+        }
     }
 
     /// A table or array of the file, new or the one that it goes on with. `layout` says of what type and shape it is in words, where files of one group should agree.
@@ -129,9 +139,17 @@ impl<'a> Gather<'a> {
 
     /// A cell without a value.
     pub(crate) fn missing(&mut self, id: TableId, column: usize, row: u64) {
-        let open = &mut self.open[id.0];
-        open.table.columns[column].missing += 1;
-        open.hit(checks::MISSING_VALUE, column, row, None, self.options.most_listed);
+        self.missing_rows(id, column, row..row + 1);
+    }
+
+    /// A cell without a value in each of these rows.
+    pub(crate) fn missing_rows(&mut self, id: TableId, column: usize, rows: std::ops::Range<u64>) {
+        let count = rows.end.saturating_sub(rows.start);
+        if count > 0 {
+            let open = &mut self.open[id.0];
+            open.table.columns[column].missing += count;
+            open.hit(checks::MISSING_VALUE, column, rows.start, count, None, self.options.most_listed);
+        }
     }
 
     /// A cell with something else than a number.
@@ -141,7 +159,7 @@ impl<'a> Gather<'a> {
         let open = &mut self.open[id.0];
         open.table.columns[column].texts += 1;
         let text: String = text.chars().take(MOST).collect();
-        open.hit(checks::TEXT_IN_NUMBERS, column, row, Some(text.into()), self.options.most_listed);
+        open.hit(checks::TEXT_IN_NUMBERS, column, row, 1, Some(text.into()), self.options.most_listed);
     }
 
     /// An image, with the levels of its channels.
@@ -164,8 +182,17 @@ impl<'a> Gather<'a> {
 
     /// Something a check says of the file.
     pub(crate) fn note(&mut self, check: &str, message: impl Into<String>) {
-        let note = Note { check: check.to_owned(), file: self.file, message: message.into() };
-        self.part.notes.push(note);
+        /// Notes of one check that are kept; one more counts the others.
+        const MOST: u64 = 1000;
+        let noted = self.noted.entry(check.to_owned()).or_default();
+        *noted += 1;
+        let message = if *noted > MOST { "the same of others in it".to_owned() } else { message.into() };
+        if *noted > MOST + 1 {
+            let last = self.part.notes.iter_mut().rev().find(|note| note.check == check);
+            last.into_iter().for_each(|note| note.times += 1);
+        } else {
+            self.part.notes.push(Note { check: check.to_owned(), file: self.file, message, times: 1 });
+        }
     }
 
     /// Something in the file is not read, which is no fault of it.
@@ -221,10 +248,10 @@ impl<'a> Gather<'a> {
 }
 
 impl Open {
-    /// A cell without a number fails a check.
-    fn hit(&mut self, check: u8, column: usize, row: u64, text: Option<Box<str>>, most: u64) {
-        *self.table.columns[column].failed.entry(check).or_default() += 1;
-        let hit = Hit { check, column: column as u32, row, rows: 1, values: 1, value: f64::NAN, text };
+    /// Cells without a number fail a check.
+    fn hit(&mut self, check: u8, column: usize, row: u64, rows: u64, text: Option<Box<str>>, most: u64) {
+        *self.table.columns[column].failed.entry(check).or_default() += rows;
+        let hit = Hit { check, column: column as u32, row, rows, values: rows, value: f64::NAN, text };
         self.hits.add(hit, most);
     }
 }

@@ -96,7 +96,7 @@ impl Hits {
         {
             let ahead = hit.row.wrapping_sub(last.row + last.rows - 1);
             if ahead <= 1 {
-                last.rows += ahead;
+                last.rows += ahead + hit.rows - 1;
                 last.values += hit.values;
                 return;
             }

@@ -66,6 +66,8 @@ pub(crate) struct Note {
     pub(crate) check: String,
     pub(crate) file: u32,
     pub(crate) message: String,
+    /// How many times it says so.
+    pub(crate) times: u64,
 }
 
 /// What is known of a part of a data set.

@@ -127,6 +127,9 @@ fn reader(chunk: &[u8], separator: u8) -> csv::Reader<&[u8]> {
 struct Numbers {
     values: Vec<f64>,
     rows: Vec<u32>,
+    /// The row after the last that has something: cells between are missing, however many, which short rows of many columns
+    /// cost nothing for.
+    next: u32,
 }
 
 /// Goes through the rows of a chunk.
@@ -143,11 +146,11 @@ fn rows(to: &mut Gather<'_>, id: TableId, chunk: &[u8], separator: u8, columns: 
                         own.values.push(value);
                         own.rows.push(row);
                     }
-                    None if field.is_empty() || NOTHING.contains(&field) => {
-                        to.missing(id, column, row.into());
-                    }
+                    None if field.is_empty() || NOTHING.contains(&field) => return,
                     None => to.text(id, column, row.into(), &String::from_utf8_lossy(field)),
                 }
+                to.missing_rows(id, column, own.next.into()..row.into());
+                own.next = row + 1;
             }
         };
         let mut ended = |row: u32, fields: usize| {
@@ -169,7 +172,6 @@ fn rows(to: &mut Gather<'_>, id: TableId, chunk: &[u8], separator: u8, columns: 
                     field(fields, row, text);
                     fields += 1;
                 }
-                (fields..columns).for_each(|column| field(column, row, b""));
                 ended(row, fields);
                 row += 1;
             }
@@ -178,13 +180,16 @@ fn rows(to: &mut Gather<'_>, id: TableId, chunk: &[u8], separator: u8, columns: 
             let mut record = csv::ByteRecord::new();
             while matches!(reader.read_byte_record(&mut record), Ok(true)) {
                 record.iter().enumerate().for_each(|(column, text)| field(column, row, text));
-                (record.len()..columns).for_each(|column| field(column, row, b""));
                 ended(row, record.len());
                 row += 1;
             }
         }
     }
-    for (column, own) in numbers.iter().enumerate().filter(|(_, own)| !own.values.is_empty()) {
+    for (column, own) in numbers.iter().enumerate() {
+        to.missing_rows(id, column, own.next.into()..row.into());
+        if own.values.is_empty() {
+            continue;
+        }
         let is_whole = own.rows.len() == row as usize;
         let rows = if is_whole { Rows::From(0) } else { Rows::Listed(0, &own.rows) };
         to.cells(id, column, Values::F64(&own.values), rows);

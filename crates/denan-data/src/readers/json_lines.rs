@@ -9,11 +9,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 /// More columns than these are no columns: the keys are data.
 const MOST_COLUMNS: usize = 1 << 14;
+/// Lines of a chunk that are no JSON, after which the others are not read.
+const MOST_BAD: usize = 1000;
 /// An object within an object within …
 const MOST_DEEP: usize = 32;
 
@@ -78,44 +81,74 @@ fn rows(to: &mut Gather<'_>, id: TableId, chunk: &[u8], columns: &Columns) {
     let count = columns.schema.columns.len();
     let mut values: Vec<(Vec<f64>, Vec<u32>)> = vec![(Vec::new(), Vec::new()); count];
     let mut row = 0u32;
-    let mut is_there = vec![u32::MAX; count];
-    let mut bad = (0u64, String::new());
+    // Of each column the row after the last that has something: cells between are missing.
+    let mut next = vec![0u32; count];
+    let mut bad = Bad::default();
     for line in lines(chunk) {
+        if bad.rows.len() == MOST_BAD {
+            // It is something else than JSON lines.
+            bad.count += 1;
+            row += 1;
+            continue;
+        }
         let read = read(line, &mut |path, cell| {
             let Some(&column) = columns.positions.get(path) else { return };
-            is_there[column] = row;
+            if matches!(cell, Cell::Nothing) {
+                return;
+            }
+            bad.missing(to, id, column, next[column]..row);
+            next[column] = row + 1;
             match cell {
                 Cell::Number(value) => {
                     values[column].0.push(value);
                     values[column].1.push(row);
                 }
                 Cell::Text(text) => to.text(id, column, row.into(), text),
-                Cell::Nothing => to.missing(id, column, row.into()),
+                Cell::Nothing => {}
             }
         });
-        match read {
-            Ok(()) => {
-                for (column, at) in is_there.iter().enumerate() {
-                    if *at != row {
-                        to.missing(id, column, row.into());
-                    }
-                }
-            }
-            Err(error) => {
-                bad.0 += 1;
-                if bad.0 == 1 {
-                    bad.1 = error;
-                }
+        if let Err(error) = read {
+            bad.count += 1;
+            bad.rows.push(row);
+            if bad.count == 1 {
+                bad.why = error;
             }
         }
         row += 1;
+    }
+    // From there on nothing was read.
+    let end = if bad.rows.len() == MOST_BAD { bad.rows[MOST_BAD - 1] } else { row };
+    for (column, next) in next.into_iter().enumerate() {
+        bad.missing(to, id, column, next..end);
     }
     for (column, (values, rows)) in values.iter().enumerate().filter(|(_, (values, _))| !values.is_empty()) {
         to.cells(id, column, Values::F64(values), Rows::Listed(0, rows));
     }
     to.rows(id, row.into());
-    if bad.0 > 0 {
-        to.note("unreadable-file", format!("{} lines are no JSON: {}", bad.0, bad.1));
+    if bad.count > 0 {
+        to.note("unreadable-file", format!("{} lines are no JSON: {}", bad.count, bad.why));
+    }
+}
+
+/// Lines of a chunk that are no JSON; nothing is missing in them.
+#[derive(Default)]
+struct Bad {
+    count: u64,
+    why: String,
+    /// Their rows.
+    rows: Vec<u32>,
+}
+
+impl Bad {
+    /// Tells of the rows in which a column has nothing.
+    fn missing(&self, to: &mut Gather<'_>, id: TableId, column: usize, rows: Range<u32>) {
+        let first = self.rows.partition_point(|row| *row < rows.start);
+        let mut start = rows.start;
+        for bad in self.rows[first..].iter().copied().take_while(|row| *row < rows.end) {
+            to.missing_rows(id, column, start.into()..bad.into());
+            start = bad + 1;
+        }
+        to.missing_rows(id, column, start.into()..rows.end.into());
     }
 }
 

@@ -9,6 +9,7 @@ use npyz::{DType, NpyHeader, Order, TypeChar};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,8 +45,10 @@ pub(crate) fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> 
     let mut bytes = start[..begin].to_vec();
     bytes.resize(begin + length as usize, 0);
     from.read_exact(&mut bytes[begin..]).map_err(|_| "it ends within its header".to_owned())?;
-    let header =
-        NpyHeader::from_reader(&bytes[..]).map_err(|error| format!("its header cannot be read: {error}"))?;
+    // It multiplies the sizes, which may be any.
+    let header = catch_unwind(|| NpyHeader::from_reader(&bytes[..]))
+        .map_err(|_| "its shape has more values than can be counted".to_owned())?
+        .map_err(|error| format!("its header cannot be read: {error}"))?;
     let unknown = |what: String| format!("it holds {what}, which denan does not read");
     let (dtype, is_big_endian) = match header.dtype() {
         DType::Plain(of) if of.type_char() == TypeChar::Object => {

@@ -15,8 +15,16 @@ use std::sync::Arc;
 
 /// A member larger than this is none that a training loads as part of a sample.
 const MOST_MEMBER: u64 = 1 << 30;
+/// An image larger than this is none either; it is held in memory.
+const MOST_IMAGE: u64 = 128 << 20;
+/// A name longer than this is none.
+pub(crate) const MOST_NAME: u64 = 1 << 16;
 /// Incomplete samples that are named.
 const MOST_NAMED: usize = 1000;
+/// More parts than these a sample does not have, …
+const MOST_PARTS: usize = 1000;
+/// … and samples with more sets of parts than these have none in common.
+const MOST_KINDS: usize = 1000;
 
 /// Reads a tar file, one member after the other.
 pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<Only, String> {
@@ -44,6 +52,12 @@ pub(crate) fn key_of(name: &str) -> Option<(&str, &str)> {
     (dot > base).then(|| (&name[..dot], &name[dot + 1..]))
 }
 
+/// The name in the records of a pax header: `LENGTH path=NAME\n`.
+pub(crate) fn pax_path(records: &[u8]) -> Option<&[u8]> {
+    let records = tar::PaxExtensions::new(records).flatten();
+    records.filter(|record| record.key_bytes() == b"path").last().map(|record| record.value_bytes())
+}
+
 /// What the members of an archive are handed to.
 struct Members<'a, 'b> {
     to: &'a mut Gather<'b>,
@@ -60,12 +74,26 @@ struct Members<'a, 'b> {
 
 impl Members<'_, '_> {
     fn go(&mut self, mut archive: tar::Archive<Box<dyn Read + Send>>) -> Result<(), String> {
-        for entry in archive.entries().map_err(|error| error.to_string())? {
+        let mut long = None;
+        // Raw, as long names are read whole otherwise, however long they claim to be.
+        for entry in archive.entries().map_err(|error| error.to_string())?.raw(true) {
             let mut entry = entry.map_err(|error| format!("it cannot be read on: {error}"))?;
-            if !entry.header().entry_type().is_file() {
+            let kind = entry.header().entry_type();
+            if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
+                if entry.size() > MOST_NAME {
+                    return Err(format!("the name of a member claims {} bytes", entry.size()));
+                }
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).map_err(|error| format!("it cannot be read on: {error}"))?;
+                let name = if kind.is_gnu_longname() { Some(&bytes[..]) } else { pax_path(&bytes) };
+                long = name.map(|name| name.strip_suffix(b"\0").unwrap_or(name).to_vec()).or(long);
                 continue;
             }
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let name = long.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+            if !kind.is_file() {
+                continue;
+            }
+            let name = String::from_utf8_lossy(&name).into_owned();
             let Some((key, kind)) = key_of(&name) else { continue };
             let kind = kind.to_ascii_lowercase();
             if self.samples == 0 || key != self.key {
@@ -73,7 +101,9 @@ impl Members<'_, '_> {
                 self.samples += 1;
                 key.clone_into(&mut self.key);
             }
-            self.parts.push(kind.clone());
+            if self.parts.len() < MOST_PARTS {
+                self.parts.push(kind.clone());
+            }
             if entry.size() > MOST_MEMBER {
                 self.to.note("unreadable-file", format!("{name}: it claims {} bytes", entry.size()));
                 continue;
@@ -92,7 +122,10 @@ impl Members<'_, '_> {
         let row = self.samples - 1;
         if is_image(Path::new(name)) {
             let mut bytes = Vec::new();
-            from.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            from.take(MOST_IMAGE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            if bytes.len() as u64 > MOST_IMAGE {
+                return Err(format!("it has more than {} MiB", MOST_IMAGE >> 20));
+            }
             image::gather(self.to, &self.file.group, &bytes, Some(name));
         } else if kind == "npy" {
             let header = header("npy", from)?;
@@ -128,6 +161,9 @@ impl Members<'_, '_> {
         }
         let mut parts = std::mem::take(&mut self.parts);
         parts.sort();
+        if self.kinds.len() == MOST_KINDS && !self.kinds.contains_key(&parts) {
+            return;
+        }
         let (count, first) = self.kinds.entry(parts).or_default();
         *count += 1;
         if first.len() < MOST_NAMED {
