@@ -251,7 +251,9 @@ fn a_sample_that_is_a_file_is_left_out_as_one() {
 
 /// An image like no other, as PNG.
 fn png(seed: u32) -> Vec<u8> {
-    let image = image::RgbImage::from_fn(20, 16, |x, y| image::Rgb([x, y, x * y].map(|part| (part * seed % 253) as u8)));
+    let image = image::RgbImage::from_fn(20, 16, |x, y| {
+        image::Rgb([x, y, x * y].map(|part| (part * seed % 253) as u8))
+    });
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
@@ -295,6 +297,8 @@ fn samples_of_an_archive_are_left_out_whole_and_long_names_stay() {
     assert_eq!(found(&into), [""; 0]);
     let mut archive = tar::Archive::new(fs::File::open(into.join("s.tar")).unwrap());
     let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
-    let expected = [0, 1, 2, 3, 5].into_iter().flat_map(|number| [format!("{long}{number}.png"), format!("{long}{number}.cls")]);
+    let expected = [0, 1, 2, 3, 5]
+        .into_iter()
+        .flat_map(|number| [format!("{long}{number}.png"), format!("{long}{number}.cls")]);
     assert_eq!(names.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }

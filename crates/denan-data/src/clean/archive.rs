@@ -7,7 +7,10 @@ use super::rows::{OfFile, RowSet};
 use crate::image_file::is_image;
 use crate::listing::DataFile;
 use crate::picture;
-use crate::readers::{lines, npy, tar::{MOST_NAME, key_of, pax_path}};
+use crate::readers::{
+    lines, npy,
+    tar::{MOST_NAME, key_of, pax_path},
+};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;

@@ -21,6 +21,7 @@ mod python_json;
 mod text;
 mod voc;
 mod yolo;
+mod yolo_data;
 mod yolo_names;
 
 pub use error::{Error, Found, Sources};
