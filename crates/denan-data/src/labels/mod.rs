@@ -27,6 +27,8 @@ mod yolo_names;
 pub use error::{Error, Found, Sources};
 pub use problem::{Place, Problem};
 pub(crate) use python_json::PythonJson;
+pub(crate) use voc::places as places_of_objects;
+pub(crate) use yolo::corners as corners_of_line;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
