@@ -43,7 +43,7 @@ struct Chunk {
 impl HitList {
     /// Adds hits of a table that come after all that are here.
     pub(crate) fn push(&mut self, file: u32, table: u32, mut hits: Vec<Hit>, most: u64) {
-        hits.sort_by(|a, b| (a.row, a.column, a.check).cmp(&(b.row, b.column, b.check)));
+        hits.sort_by_key(|hit| (hit.row, hit.column, hit.check));
         self.push_chunk(Chunk { file, table, rows_before: 0, hits }, most);
     }
 

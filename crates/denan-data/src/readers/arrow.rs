@@ -150,9 +150,11 @@ pub(crate) fn batches(
     open.read_exact(&mut start).map_err(|_| "it is no Arrow file: it is too short".to_owned())?;
     let say = |error: arrow_schema::ArrowError| error.to_string();
     if start == FILE {
+        check_file(&open)?;
         let reader = reader(path)?;
         return Ok((reader.schema(), Box::new(reader.map(move |batch| batch.map_err(say))), false));
     }
+    check_stream(&open)?;
     let open = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
     let stream = StreamReader::try_new(open, None).map_err(say)?;
     Ok((stream.schema(), Box::new(stream.map(move |batch| batch.map_err(say))), true))

@@ -228,14 +228,11 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn within<'de, E: Error>(
+    fn within<E: Error>(
         &mut self,
         key: &str,
         step: impl FnOnce(&mut Walk<'_>) -> Result<(), E>,
-    ) -> Result<(), E>
-    where
-        E: Error,
-    {
+    ) -> Result<(), E> {
         if self.deep == MOST_DEEP {
             return Err(E::custom(format!("it is nested more than {MOST_DEEP} deep")));
         }

@@ -176,3 +176,32 @@ fn no_random_bytes_do_harm() {
         std::fs::remove_file(&path).unwrap();
     }
 }
+
+/// Writes the valid files for the targets in `fuzz`.
+#[test]
+#[ignore = "it writes files for fuzzing"]
+fn seeds_for_fuzzing() {
+    let folder = std::env::var_os("DENAN_FUZZ_SEEDS").expect("DENAN_FUZZ_SEEDS says where to");
+    let put =
+        |target: &str, name: &str, bytes: &[u8]| put(Path::new(&folder), &format!("{target}/{name}"), bytes);
+    for (name, bytes) in files() {
+        let target = match name.split('.').next_back() {
+            Some("npy") => "npy",
+            Some("npz") => "npz",
+            Some("safetensors") => "safetensors",
+            Some("pt") => "pt",
+            Some("csv") => "csv",
+            Some("jsonl") => "json_lines",
+            Some("parquet") => "parquet",
+            Some("arrow" | "feather") => "arrow",
+            Some("h5") => "hdf5",
+            Some("tar") => "tar",
+            Some("gz" | "zst") => continue,
+            _ => "image",
+        };
+        put(target, name, &bytes);
+    }
+    put("voc", "a.xml", VOC.as_bytes());
+    put("coco", "a.json", COCO.as_bytes());
+    put("yolo", "a.txt", YOLO.as_bytes());
+}
