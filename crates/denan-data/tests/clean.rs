@@ -134,7 +134,7 @@ fn json_lines_keep_what_is_not_repaired() {
         changed.starts_with("{\"id\": \"3\", \"a\": ") && changed.ends_with("\"v\": [1.5, 3]}"),
         "{changed}"
     );
-    assert_eq!(text.lines().nth(4), Some(&*line(4, "0.25").trim_end()));
+    assert_eq!(text.lines().nth(4), Some(line(4, "0.25").trim_end()));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn nothing_is_written_over_or_into_the_source() {
     npy(&source.join("x.npy"), &[100], &drawn(100));
     let attempt = |into: &Path| {
         let task = CleanTask {
-            paths: &[source.clone()],
+            paths: std::slice::from_ref(&source),
             into,
             options: Options::default(),
             actions: Actions::default(),

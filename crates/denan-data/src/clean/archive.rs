@@ -61,12 +61,8 @@ pub(super) fn write(
         if let Some(check) = sample.and_then(|sample| drops.of(ALL, sample)) {
             if told != sample {
                 audit.tell(&Change {
-                    file: file.path.display().to_string(),
-                    row: sample,
-                    rule: check.to_owned(),
-                    action: "drop-row".to_owned(),
                     before: Some(name.to_owned()),
-                    ..Change::default()
+                    ..Change::of_row(&file.path, sample.unwrap_or_default(), check, "drop-row")
                 });
                 told = sample;
             }
@@ -84,6 +80,9 @@ pub(super) fn write(
     out.map_or(Ok(()), |out| out.into_inner().and_then(|mut to| to.flush())).map_err(say)
 }
 
+/// Takes a member in: the number of its sample, its name, what stands before it, and itself.
+type TakeMember<'a> = dyn FnMut(Option<u64>, &str, &Before, &mut Member<'_>) -> Result<(), String> + 'a;
+
 /// A member of an archive.
 type Member<'a> = ::tar::Entry<'a, Box<dyn Read + Send>>;
 
@@ -91,10 +90,7 @@ type Member<'a> = ::tar::Entry<'a, Box<dyn Read + Send>>;
 type Before = Vec<(::tar::Header, Vec<u8>)>;
 
 /// Each member, with the number of its sample if it is part of one, its name, and what stands before it.
-fn each(
-    file: &DataFile,
-    take: &mut dyn FnMut(Option<u64>, &str, &Before, &mut Member<'_>) -> Result<(), String>,
-) -> Result<(), String> {
+fn each(file: &DataFile, take: &mut TakeMember<'_>) -> Result<(), String> {
     let say = |error: std::io::Error| error.to_string();
     let mut archive = ::tar::Archive::new(lines::open(&file.path)?);
     let mut latest: Option<(String, u64)> = None;
