@@ -15,6 +15,7 @@ Each peer runs in a process of its own, its start left in; that of Python with i
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -91,47 +92,67 @@ def peers(names, path, size, rounds, base):
         row(name, timed([sys.executable, HERE, "--peer", name, path], rounds), size, base)
 
 
-def npy(program, folder, rounds, values):
+def made(what, path, *numbers):
+    """Makes data in a process of its own, since a child's peak memory begins with that of its parent."""
+    subprocess.run([sys.executable, HERE, "--make", what, path, *map(str, numbers)], check=True)
+
+
+def make(what, path, *numbers):
     import numpy
 
+    numbers = [int(number) for number in numbers]
     random = numpy.random.default_rng(0)
+    if what == "npy":
+        numpy.save(path, random.standard_normal(numbers, dtype="f4"))
+    elif what == "jpegs":
+        from PIL import Image
+
+        for number in range(numbers[0]):
+            coarse = random.integers(0, 256, (12, 16, 3), dtype="u1")
+            image = numpy.asarray(Image.fromarray(coarse).resize((500, 375), Image.BICUBIC)).astype("i2")
+            image = (image + random.integers(-8, 9, image.shape)).clip(0, 255).astype("u1")
+            Image.fromarray(image).save(os.path.join(path, f"{number}.jpg"), quality=85)
+    else:
+        import pyarrow
+        import pyarrow.csv
+        import pyarrow.parquet
+
+        rows = numbers[0]
+        columns = {}
+        for number in range(20):
+            values = random.standard_normal(rows) if number % 2 else random.integers(0, 1000, rows).astype("f8")
+            if number == 3:
+                values[rows // 2] = numpy.nan
+            mask = random.random(rows) < 0.01 if number in (6, 7) else None
+            columns[f"c{number}"] = pyarrow.array(values.round(6), mask=mask)
+        table = pyarrow.table(columns)
+        pyarrow.csv.write_csv(table, path) if what == "csv" else pyarrow.parquet.write_table(table, path)
+
+
+def npy(program, folder, rounds, values):
     for name, shape in [("one column", (values,)), ("64 columns", (values // 64, 64))]:
         path = os.path.join(folder, "x.npy")
-        numpy.save(path, random.standard_normal(shape, dtype="f4"))
+        made("npy", path, *shape)
         size = os.path.getsize(path)
         print(f"npy float32, {name}, {size / 1e9:.2f} GB")
         result = timed([program, "scan", path, "--format", "concise", "-q"], rounds)
         row("denan scan", result, size)
-        dd = lambda count: ["sh", "-c", f"dd if={path} of=/dev/null bs=1M & " * (count - 1) + f"dd if={path} of=/dev/null bs=1M; wait"]
-        one = timed(dd(1), rounds)
-        two = timed(dd(2), rounds)
+
+        def dd(count):
+            one = f"dd if={path} of=/dev/null bs=1M"
+            return ["sh", "-c", f"{one} & " * (count - 1) + f"{one}; wait"]
+
+        one, two = timed(dd(1), rounds), timed(dd(2), rounds)
         row("reading alone, one core", one, size)
-        row("reading alone, two cores at once", (two[0], two[1], ""), 2 * size)
+        row("reading alone, two cores at once", two, 2 * size)
         print(f"  share of one core's read bandwidth: {one[0] / result[0]:.0%}")
         os.remove(path)
 
 
 def tables(program, folder, rounds, rows, kinds):
-    import numpy
-    import pyarrow
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    random = numpy.random.default_rng(1)
-    columns = {}
-    for number in range(20):
-        values = random.standard_normal(rows) if number % 2 else random.integers(0, 1000, rows).astype("f8")
-        if number == 3:
-            values[rows // 2] = numpy.nan
-        mask = random.random(rows) < 0.01 if number in (6, 7) else None
-        columns[f"c{number}"] = pyarrow.array(values.round(6), mask=mask)
-    table = pyarrow.table(columns)
     for kind in kinds:
         path = os.path.join(folder, f"t.{kind}")
-        if kind == "csv":
-            pyarrow.csv.write_csv(table, path)
-        else:
-            pyarrow.parquet.write_table(table, path)
+        made(kind, path, rows)
         size = os.path.getsize(path)
         print(f"{kind}, {rows:,} rows of 20 columns, {size / 1e9:.2f} GB")
         result = denan_nan(program, path, rounds)
@@ -141,27 +162,15 @@ def tables(program, folder, rounds, rows, kinds):
 
 
 def images(program, folder, rounds, count, source):
-    import numpy
-    from PIL import Image
-
-    random = numpy.random.default_rng(2)
     inner = os.path.join(folder, "images")
     os.mkdir(inner)
-    found = []
     if source:
-        found = [os.path.join(at, name) for at, _, names in os.walk(source) for name in names if name.lower().endswith(".jpg")]
-    for number in range(count):
-        path = os.path.join(inner, f"{number}.jpg")
-        if found:
-            os.link(found[number % len(found)], path) if os.stat(inner).st_dev == os.stat(found[0]).st_dev else None
-            if not os.path.exists(path):
-                with open(found[number % len(found)], "rb") as one, open(path, "wb") as other:
-                    other.write(one.read())
-            continue
-        coarse = random.integers(0, 256, (12, 16, 3), dtype="u1")
-        image = numpy.asarray(Image.fromarray(coarse).resize((500, 375), Image.BICUBIC)).astype("i2")
-        image = (image + random.integers(-8, 9, image.shape)).clip(0, 255).astype("u1")
-        Image.fromarray(image).save(path, quality=85)
+        names = [os.path.join(at, name) for at, _, names in os.walk(source) for name in names]
+        found = sorted(name for name in names if name.lower().endswith(".jpg"))
+        for number in range(count):
+            shutil.copyfile(found[number % len(found)], os.path.join(inner, f"{number}.jpg"))
+    else:
+        made("jpegs", inner, count)
     size = sum(os.path.getsize(os.path.join(inner, name)) for name in os.listdir(inner))
     print(f"{count:,} JPEGs, {size / 1e9:.2f} GB")
     result = timed([program, "scan", inner, "--format", "concise", "-q"], rounds)
@@ -180,9 +189,13 @@ def main():
     parser.add_argument("--jpegs")
     parser.add_argument("--folder")
     parser.add_argument("--peer", nargs=2)
+    parser.add_argument("--make", nargs="+")
     options = parser.parse_args()
     if options.peer:
         peer(*options.peer)
+        return
+    if options.make:
+        make(*options.make)
         return
     only = options.only.split(",")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

@@ -134,7 +134,7 @@ fn json_lines_keep_what_is_not_repaired() {
         changed.starts_with("{\"id\": \"3\", \"a\": ") && changed.ends_with("\"v\": [1.5, 3]}"),
         "{changed}"
     );
-    assert_eq!(text.lines().nth(4), Some(&*line(4, "0.25").trim_end()));
+    assert_eq!(text.lines().nth(4), Some(line(4, "0.25").trim_end()));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn nothing_is_written_over_or_into_the_source() {
     npy(&source.join("x.npy"), &[100], &drawn(100));
     let attempt = |into: &Path| {
         let task = CleanTask {
-            paths: &[source.clone()],
+            paths: std::slice::from_ref(&source),
             into,
             options: Options::default(),
             actions: Actions::default(),
@@ -247,4 +247,58 @@ fn a_sample_that_is_a_file_is_left_out_as_one() {
     let left: Vec<PathBuf> = contents(&into).into_keys().collect();
     assert_eq!(left.len(), 5);
     assert!(!left.contains(&PathBuf::from("sample_2.npy")));
+}
+
+/// An image like no other, as PNG.
+fn png(seed: u32) -> Vec<u8> {
+    let image = image::RgbImage::from_fn(20, 16, |x, y| {
+        image::Rgb([x, y, x * y].map(|part| (part * seed % 253) as u8))
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn images_that_cannot_be_decoded_and_copies_are_left_out() {
+    let (_folder, source, into) = folders();
+    for number in 0..5 {
+        fs::write(source.join(format!("{number}.png")), png(number + 3)).unwrap();
+    }
+    fs::write(source.join("5.png"), png(3)).unwrap();
+    let cut = png(9);
+    fs::write(source.join("6.png"), &cut[..cut.len() / 2]).unwrap();
+    let result = cleaned(&source, &into, Actions::default(), None);
+    let left: Vec<String> = contents(&into).into_keys().map(|file| file.display().to_string()).collect();
+    assert_eq!(left, ["0.png", "1.png", "2.png", "3.png", "4.png"]);
+    assert_eq!(audit(&result).len(), 2);
+    assert_eq!(found(&into), [""; 0]);
+}
+
+#[test]
+fn samples_of_an_archive_are_left_out_whole_and_long_names_stay() {
+    let (_folder, source, into) = folders();
+    let long = format!("{}/sample", "a".repeat(120));
+    let mut archive = tar::Builder::new(fs::File::create(source.join("s.tar")).unwrap());
+    let mut add = |name: String, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    };
+    for number in 0..6 {
+        let image = png(number + 3);
+        add(format!("{long}{number}.png"), if number == 4 { &image[..50] } else { &image });
+        add(format!("{long}{number}.cls"), format!("{}", number % 2).as_bytes());
+    }
+    archive.finish().unwrap();
+    drop(archive);
+    cleaned(&source, &into, Actions::default(), None);
+    assert_eq!(found(&into), [""; 0]);
+    let mut archive = tar::Archive::new(fs::File::open(into.join("s.tar")).unwrap());
+    let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+    let expected = [0, 1, 2, 3, 5]
+        .into_iter()
+        .flat_map(|number| [format!("{long}{number}.png"), format!("{long}{number}.cls")]);
+    assert_eq!(names.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }

@@ -130,7 +130,13 @@ pub(crate) static FILE_CHECKS: [&(dyn Identity + Sync); 4] = [
     &incomplete_sample::IncompleteSample,
 ];
 
+pub(crate) use box_outside_image::leaves;
+pub(crate) use degenerate_box::is_degenerate;
+pub(crate) use duplicate_box::{SameAs, same_as};
+pub(crate) use inverted_box::is_inverted;
+pub(crate) use non_finite_box::is_non_finite;
 pub(crate) use outlier_sample::{Fence, fences};
+pub(crate) use tiny_box::is_tiny;
 
 /// What a check is called; written by `check!`.
 pub(crate) trait Identity {
@@ -282,21 +288,8 @@ struct Labelled<'a> {
 }
 
 impl Labelled<'_> {
-    /// Whether all corners are numbers.
-    fn is_finite(&self) -> bool {
-        self.found.corners.iter().all(|corner| corner.is_finite())
-    }
-
-    /// Width and height; negative where the corners are exchanged.
-    fn sides(&self) -> [f64; 2] {
-        let [xmin, ymin, xmax, ymax] = self.found.corners;
-        [xmax - xmin, ymax - ymin]
-    }
-
-    /// `x 504 to 504, y 337 to 337`.
     fn in_words(&self) -> String {
-        let [xmin, ymin, xmax, ymax] = self.found.corners.map(float);
-        format!("x {xmin} to {xmax}, y {ymin} to {ymax}")
+        in_words(&self.found.corners)
     }
 
     /// Something is wrong with it.
@@ -309,6 +302,18 @@ impl Labelled<'_> {
             ..Found::default()
         }
     }
+}
+
+/// Width and height, negative where corners are exchanged; `None` if a corner is no number.
+fn sides(corners: &[f64; 4]) -> Option<[f64; 2]> {
+    let [xmin, ymin, xmax, ymax] = *corners;
+    (!is_non_finite(corners)).then_some([xmax - xmin, ymax - ymin])
+}
+
+/// `x 504 to 504, y 337 to 337`.
+pub(crate) fn in_words(corners: &[f64; 4]) -> String {
+    let [xmin, ymin, xmax, ymax] = corners.map(float);
+    format!("x {xmin} to {xmax}, y {ymin} to {ymax}")
 }
 
 /// Something found, before it is said which check has.

@@ -7,7 +7,10 @@ use super::rows::{OfFile, RowSet};
 use crate::image_file::is_image;
 use crate::listing::DataFile;
 use crate::picture;
-use crate::readers::{lines, npy, tar::key_of};
+use crate::readers::{
+    lines, npy,
+    tar::{MOST_NAME, key_of, pax_path},
+};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -18,7 +21,7 @@ const ALL: u64 = u64::MAX;
 /// Finds the samples that are left out, by their number in the archive.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
     let mut dropped = BTreeMap::new();
-    each(file, &mut |sample, name, member| {
+    each(file, &mut |sample, name, _, member| {
         if let Some(sample) = sample
             && let Some(check) = wrong(file, repairs, name, member)?
         {
@@ -54,22 +57,21 @@ pub(super) fn write(
         None => None,
     };
     let mut told = None;
-    each(file, &mut |sample, name, member| {
+    each(file, &mut |sample, name, before, member| {
         if let Some(check) = sample.and_then(|sample| drops.of(ALL, sample)) {
             if told != sample {
                 audit.tell(&Change {
-                    file: file.path.display().to_string(),
-                    row: sample,
-                    rule: check.to_owned(),
-                    action: "drop-row".to_owned(),
                     before: Some(name.to_owned()),
-                    ..Change::default()
+                    ..Change::of_row(&file.path, sample.unwrap_or_default(), check, "drop-row")
                 });
                 told = sample;
             }
             return Ok(());
         }
         if let Some(out) = &mut out {
+            for (header, bytes) in before {
+                out.append(header, &bytes[..]).map_err(say)?;
+            }
             let header = member.header().clone();
             out.append(&header, member).map_err(say)?;
         }
@@ -78,21 +80,44 @@ pub(super) fn write(
     out.map_or(Ok(()), |out| out.into_inner().and_then(|mut to| to.flush())).map_err(say)
 }
 
+/// Takes a member in: the number of its sample, its name, what stands before it, and itself.
+type TakeMember<'a> = dyn FnMut(Option<u64>, &str, &Before, &mut Member<'_>) -> Result<(), String> + 'a;
+
 /// A member of an archive.
 type Member<'a> = ::tar::Entry<'a, Box<dyn Read + Send>>;
 
-/// Each member, with the number of its sample if it is part of one, and its name.
-fn each(
-    file: &DataFile,
-    take: &mut dyn FnMut(Option<u64>, &str, &mut Member<'_>) -> Result<(), String>,
-) -> Result<(), String> {
+/// What stands before a member: its long name, and what else its header has no room for.
+type Before = Vec<(::tar::Header, Vec<u8>)>;
+
+/// Each member, with the number of its sample if it is part of one, its name, and what stands before it.
+fn each(file: &DataFile, take: &mut TakeMember<'_>) -> Result<(), String> {
+    let say = |error: std::io::Error| error.to_string();
     let mut archive = ::tar::Archive::new(lines::open(&file.path)?);
     let mut latest: Option<(String, u64)> = None;
-    for entry in archive.entries().map_err(|error| error.to_string())? {
-        let mut entry = entry.map_err(|error| error.to_string())?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let key =
-            key_of(&name).filter(|_| entry.header().entry_type().is_file()).map(|(key, _)| key.to_owned());
+    let mut before = Before::new();
+    let mut long: Option<Vec<u8>> = None;
+    for entry in archive.entries().map_err(say)?.raw(true) {
+        let mut entry = entry.map_err(say)?;
+        let kind = entry.header().entry_type();
+        let is_before = kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions();
+        if is_before || kind.is_pax_global_extensions() {
+            if entry.size() > MOST_NAME {
+                return Err(format!("the name of a member claims {} bytes", entry.size()));
+            }
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).map_err(say)?;
+            let name = match kind {
+                kind if kind.is_gnu_longname() => Some(&bytes[..]),
+                kind if kind.is_pax_local_extensions() => pax_path(&bytes),
+                _ => None,
+            };
+            long = name.map(|name| name.strip_suffix(b"\0").unwrap_or(name).to_vec()).or(long);
+            before.push((entry.header().clone(), bytes));
+            continue;
+        }
+        let name = long.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let key = key_of(&name).filter(|_| kind.is_file()).map(|(key, _)| key.to_owned());
         let sample = key.map(|key| match &latest {
             Some((own, number)) if *own == key => *number,
             _ => {
@@ -101,7 +126,7 @@ fn each(
                 number
             }
         });
-        take(sample, &name, &mut entry)?;
+        take(sample, &name, &std::mem::take(&mut before), &mut entry)?;
     }
     Ok(())
 }

@@ -107,6 +107,9 @@ fn each(
     }
 }
 
+/// Takes a row in: its number, its values, and its bytes.
+type TakeRow<'a> = dyn FnMut(u64, &[f64], &[u8]) -> Result<(), String> + 'a;
+
 /// An array that is gone through.
 struct Going<'a> {
     array: Array,
@@ -130,11 +133,7 @@ impl<'a> Going<'a> {
     }
 
     /// Hands on each row: its number, its values, and its bytes.
-    fn rows(
-        &self,
-        from: &mut dyn Read,
-        take: &mut dyn FnMut(u64, &[f64], &[u8]) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn rows(&self, from: &mut dyn Read, take: &mut TakeRow<'_>) -> Result<(), String> {
         let size = self.array.dtype.size() as usize;
         let mut bytes = vec![0; self.geometry.row as usize * size];
         let mut values = vec![0.0; self.geometry.row as usize];
@@ -225,12 +224,8 @@ fn one(
         to.write_all(&npy::header_of(dtype, &shape)).map_err(|error| error.to_string())?;
     }
     let change = |row: u64, rule: &str, action: &str| Change {
-        file: file.path.display().to_string(),
         table: Some(array.name.clone()).filter(|name| !name.is_empty()),
-        row: Some(row),
-        rule: rule.to_owned(),
-        action: action.to_owned(),
-        ..Change::default()
+        ..Change::of_row(&file.path, row, rule, action)
     };
     let mut out = Vec::new();
     going.rows(from, &mut |row, values, bytes| {

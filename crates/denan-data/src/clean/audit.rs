@@ -37,6 +37,19 @@ pub struct Change {
     pub after: Option<String>,
 }
 
+impl Change {
+    /// What is done to a row of a file, or in it, on behalf of a check.
+    pub(super) fn of_row(file: &Path, row: u64, rule: &str, action: &str) -> Self {
+        Self {
+            file: file.display().to_string(),
+            row: Some(row),
+            rule: rule.to_owned(),
+            action: action.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Takes changes in and writes them down, a line of JSON each.
 pub(super) struct Audit {
     to: Option<BufWriter<File>>,

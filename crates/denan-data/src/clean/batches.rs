@@ -199,13 +199,7 @@ pub(super) fn write(
         let keep: Vec<bool> = (0..rows).map(|row| drops.of(ALL, before + row).is_none()).collect();
         for (row, keep) in keep.iter().enumerate() {
             if let (false, Some(check)) = (keep, drops.of(ALL, before + row as u64)) {
-                audit.tell(&Change {
-                    file: file.path.display().to_string(),
-                    row: Some(before + row as u64),
-                    rule: check.to_owned(),
-                    action: "drop-row".to_owned(),
-                    ..Change::default()
-                });
+                audit.tell(&Change::of_row(&file.path, before + row as u64, check, "drop-row"));
             }
         }
         let source = batch.schema();
@@ -219,14 +213,10 @@ pub(super) fn write(
                 &keep,
                 &mut |row, check, from, after| {
                     audit.tell(&Change {
-                        file: file.path.display().to_string(),
-                        row: Some(before + row),
                         column: Some(field.name().clone()),
-                        rule: check.to_owned(),
-                        action: "replace".to_owned(),
                         before: Some(from),
                         after: Some(after),
-                        ..Change::default()
+                        ..Change::of_row(&file.path, before + row, check, "replace")
                     });
                 },
             )

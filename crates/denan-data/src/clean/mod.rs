@@ -231,7 +231,9 @@ impl Round<'_> {
     fn left_out(&self, files: &[DataFile], part: &Part) -> BTreeSet<usize> {
         let mut out = BTreeSet::new();
         if self.task.actions.of("unreadable-image") == Action::Drop {
-            out.extend((0..files.len()).filter(|number| part.is_unreadable(*number as u32)));
+            // Of an archive only the sample goes.
+            let images = (0..files.len()).filter(|number| files[*number].format == Format::Image);
+            out.extend(images.filter(|number| part.is_unreadable(*number as u32)));
         }
         if self.task.actions.of("duplicate-sample") == Action::Drop {
             let mut hashes = part.hashes.clone();

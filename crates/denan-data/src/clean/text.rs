@@ -53,13 +53,7 @@ pub(super) fn write(
 ) -> Result<(), String> {
     let Some(repair) = repairs.table(&file.group, "") else { return super::copy(&file.path, to) };
     let mut out = Out::create(&file.path, to)?;
-    let change = |row: u64, rule: &str, action: &str| Change {
-        file: file.path.display().to_string(),
-        row: Some(row),
-        rule: rule.to_owned(),
-        action: action.to_owned(),
-        ..Change::default()
-    };
+    let change = |row: u64, rule: &str, action: &str| Change::of_row(&file.path, row, rule, action);
     if file.format == Format::JsonLines {
         let mut row = 0;
         each_line(file, &mut |line| {

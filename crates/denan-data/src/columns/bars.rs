@@ -43,10 +43,13 @@ impl Bars {
     }
 }
 
+/// A table by its group, its name in the file, and the number of its columns.
+type Key = (String, String, usize);
+
 /// The bars of all tables.
 #[derive(Debug, Default)]
 pub(crate) struct AllBars {
-    tables: Mutex<HashMap<(String, String, usize), Arc<[Bars]>>>,
+    tables: Mutex<HashMap<Key, Arc<[Bars]>>>,
 }
 
 impl AllBars {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Values that are gone through at once: where they are looked at again, they lie in a near cache still.
-const BLOCK: usize = 1 << 16;
+const BLOCK: usize = 1 << 18;
 
 /// Values that are gone through without a way out in between.
 const CHUNK: usize = 256;

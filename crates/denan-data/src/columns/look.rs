@@ -152,7 +152,7 @@ impl Near {
     fn is_rounded(&self, value: f64) -> bool {
         let magnitude = value.abs();
         ((magnitude < self.small) & (magnitude > 0.0))
-            | ((value >= 0.99) & (value < 1.0))
+            | (0.99..1.0).contains(&value)
             | (magnitude > self.huge)
     }
 

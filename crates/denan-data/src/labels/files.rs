@@ -45,6 +45,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Files, Error> {
         } else if kind.is_file() {
             fs::File::open(path).map_err(unreachable)?;
             files.add(path, true, &mut seen);
+            super::yolo_data::folders(path).iter().for_each(|folder| files.walk(folder, &mut seen));
         } else {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a folder");
             return Err(Error::Io { path: path.clone(), source });

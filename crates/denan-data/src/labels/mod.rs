@@ -21,11 +21,14 @@ mod python_json;
 mod text;
 mod voc;
 mod yolo;
+mod yolo_data;
 mod yolo_names;
 
 pub use error::{Error, Found, Sources};
 pub use problem::{Place, Problem};
 pub(crate) use python_json::PythonJson;
+pub(crate) use voc::places as places_of_objects;
+pub(crate) use yolo::corners as corners_of_line;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

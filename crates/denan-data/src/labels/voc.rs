@@ -8,6 +8,7 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 /// Elements within elements beyond this are no annotation.
@@ -28,7 +29,7 @@ pub(super) fn read(candidates: &[Candidate]) -> Part {
                 continue;
             }
         };
-        match parse(file, &text.text) {
+        match parse(file, &text.text, &mut |_| {}) {
             Ok(annotation) => {
                 part.count_file(file);
                 for class in annotation.image.boxes.iter().filter_map(|one| one.class.as_ref()) {
@@ -58,13 +59,31 @@ enum Refused {
     Broken(Problem),
 }
 
-fn parse(file: &Path, xml: &str) -> Result<Annotation, Refused> {
+/// Where in a file an `object` stands, in bytes.
+#[derive(Default)]
+pub(crate) struct Placed {
+    pub(crate) element: Range<usize>,
+    /// Of each side the text that is read as its number.
+    pub(crate) sides: [Range<usize>; 4],
+}
+
+/// Where the objects stand, by their number in the file.
+pub(crate) fn places(xml: &str) -> Vec<Placed> {
+    let mut all = Vec::new();
+    // What cannot be read has been told.
+    let _ = parse(Path::new(""), xml, &mut |placed| all.push(placed));
+    all
+}
+
+fn parse(file: &Path, xml: &str, place: &mut dyn FnMut(Placed)) -> Result<Annotation, Refused> {
     let mut reader = Reader::from_str(xml);
     // So that `<name/>` is a name without text, and an annotation may be empty.
     reader.config_mut().expand_empty_elements = true;
     let mut annotation = Annotation::new(file);
     let mut path: Vec<String> = Vec::new();
     let mut value = String::new();
+    // Where the value begins.
+    let mut from = 0;
     let mut has_root = false;
     let broken = loop {
         let at = reader.buffer_position();
@@ -80,7 +99,8 @@ fn parse(file: &Path, xml: &str) -> Result<Annotation, Refused> {
                 has_root = true;
                 path.push(name.to_owned());
                 value.clear();
-                annotation.start(&path);
+                from = reader.buffer_position();
+                annotation.start(&path, at);
             }
             Ok(Event::Text(text)) => value.push_str(&text),
             Ok(Event::CData(text)) => value.push_str(&text),
@@ -96,7 +116,14 @@ fn parse(file: &Path, xml: &str) -> Result<Annotation, Refused> {
                 Err(error) => break Some((at, error.to_string())),
             },
             Ok(Event::End(_)) => {
-                annotation.end(&path, value.trim());
+                annotation.end(&path, value.trim(), from..at);
+                from = reader.buffer_position();
+                if path.len() == 2
+                    && let Some(mut placed) = annotation.placed.take()
+                {
+                    placed.element.end = from as usize;
+                    place(placed);
+                }
                 path.pop();
                 value.clear();
             }
@@ -137,6 +164,8 @@ struct Annotation {
     /// The `object` that is open.
     object: Option<Object>,
     objects: u64,
+    /// Where the `object` stands that was read last.
+    placed: Option<Placed>,
     tells_entities: bool,
     problems: Vec<Problem>,
 }
@@ -147,6 +176,7 @@ struct Object {
     corners: [Option<f64>; 4],
     is_difficult: bool,
     bndboxes: u64,
+    placed: Placed,
     /// What makes a side unusable, if it is known already.
     reason: Option<String>,
 }
@@ -160,12 +190,23 @@ impl Annotation {
             is_normalised: false,
             boxes: Vec::new(),
         };
-        Self { image, size: [None; 2], object: None, objects: 0, tells_entities: true, problems: Vec::new() }
+        Self {
+            image,
+            size: [None; 2],
+            object: None,
+            objects: 0,
+            placed: None,
+            tells_entities: true,
+            problems: Vec::new(),
+        }
     }
 
-    fn start(&mut self, path: &[String]) {
+    fn start(&mut self, path: &[String], at: u64) {
         match depth_of(path, "object") {
-            Some(0) => self.object = Some(Object::default()),
+            Some(0) => {
+                let placed = Placed { element: at as usize..0, ..Placed::default() };
+                self.object = Some(Object { placed, ..Object::default() });
+            }
             Some(1) if path[2] == "bndbox" => {
                 if let Some(object) = &mut self.object {
                     object.bndboxes += 1;
@@ -175,7 +216,7 @@ impl Annotation {
         }
     }
 
-    fn end(&mut self, path: &[String], value: &str) {
+    fn end(&mut self, path: &[String], value: &str, at: Range<u64>) {
         let names: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
         match (&names[..], &mut self.object) {
             (["filename"], _) if !value.is_empty() => self.image.image = Some(value.to_owned()),
@@ -191,7 +232,7 @@ impl Annotation {
                 object.is_difficult = matches!(value, "1" | "true" | "True")
             }
             (["object", "bndbox", side], Some(object)) if object.bndboxes == 1 => {
-                object.side_read(side, value)
+                object.side_read(side, value, at)
             }
             (["object"], Some(_)) => self.object_read(),
             _ => {}
@@ -211,6 +252,7 @@ impl Annotation {
 
     fn object_read(&mut self) {
         let Some(object) = self.object.take() else { return };
+        self.placed = Some(object.placed);
         let index = self.objects;
         self.objects += 1;
         let mut tell = |message: String| {
@@ -250,11 +292,15 @@ impl Annotation {
 }
 
 impl Object {
-    fn side_read(&mut self, side: &str, value: &str) {
+    fn side_read(&mut self, side: &str, value: &str, at: Range<u64>) {
         let Some(number) = SIDES.iter().position(|name| *name == side) else { return };
         match value.parse() {
             // Of a side that is written twice the first counts.
-            Ok(value) => self.corners[number] = self.corners[number].or(Some(value)),
+            Ok(value) if self.corners[number].is_none() => {
+                self.corners[number] = Some(value);
+                self.placed.sides[number] = at.start as usize..at.end as usize;
+            }
+            Ok(_) => {}
             Err(_) => {
                 let reason = format!("its `<{side}>` is {} and not a number", quoted(value));
                 self.reason.get_or_insert(reason);

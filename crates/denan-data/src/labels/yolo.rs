@@ -137,7 +137,7 @@ impl Part {
 }
 
 /// The corners in sides of the image; `None` if it is neither a box nor a polygon.
-fn corners(numbers: &[f64], with_keypoints: bool) -> Option<[f64; 4]> {
+pub(crate) fn corners(numbers: &[f64], with_keypoints: bool) -> Option<[f64; 4]> {
     match numbers {
         [_, x, y, width, height] => Some(around(*x, *y, *width, *height)),
         [_, x, y, width, height, ..] if with_keypoints => Some(around(*x, *y, *width, *height)),

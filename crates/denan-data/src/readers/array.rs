@@ -1,7 +1,7 @@
 //! Arrays that lie in a file as they lie in memory, read piece by piece.
 
 use super::values::{Values, aligned, swap};
-use super::{Dtype, Piece, Reader};
+use super::{Dtype, Piece, Pieces};
 use crate::columns::{Gather, Schema, Shape};
 use crate::listing::DataFile;
 use std::collections::VecDeque;
@@ -141,89 +141,63 @@ pub(crate) struct Stored {
     pub(crate) offset: u64,
 }
 
-/// Reads arrays that are stored row by row and not compressed.
-pub(crate) struct StoredArrays {
-    left: VecDeque<Piece>,
-}
-
-impl StoredArrays {
-    /// Those of a file; `unread` are what else is in it: name, and why it is not read.
-    pub(crate) fn new(
-        path: &Path,
-        arrays: Vec<Stored>,
-        unread: Vec<(String, String)>,
-        file: &DataFile,
-        axis: Option<usize>,
-    ) -> Result<Self, String> {
-        let open = Arc::new(File::open(path).map_err(|error| error.to_string())?);
-        let bytes = open.metadata().map_err(|error| error.to_string())?.len();
-        let mut left: VecDeque<Piece> = VecDeque::new();
-        if !unread.is_empty() {
+/// The pieces of arrays that are stored row by row and not compressed; `unread` are what else is in the file: name, and why it is not
+/// read.
+pub(crate) fn stored(
+    path: &Path,
+    arrays: Vec<Stored>,
+    unread: Vec<(String, String)>,
+    file: &DataFile,
+    axis: Option<usize>,
+) -> Result<Pieces, String> {
+    let open = Arc::new(File::open(path).map_err(|error| error.to_string())?);
+    let bytes = open.metadata().map_err(|error| error.to_string())?.len();
+    let mut left: VecDeque<Piece> = VecDeque::new();
+    if !unread.is_empty() {
+        left.push_back(Box::new(move |to| {
+            unread.into_iter().for_each(|(name, why)| to.unread(format!("{name}: {why}")));
+            Ok(())
+        }));
+    }
+    for Stored { array, offset } in arrays {
+        let geometry = Geometry::of(&array.shape, file, axis)?;
+        let (schema, layout) = array.schema(&geometry, file);
+        if geometry.is_empty() {
             left.push_back(Box::new(move |to| {
-                unread.into_iter().for_each(|(name, why)| to.unread(format!("{name}: {why}")));
+                empty(to, &array, &schema, layout);
                 Ok(())
             }));
+            continue;
         }
-        for Stored { array, offset } in arrays {
-            let geometry = Geometry::of(&array.shape, file, axis)?;
-            let (schema, layout) = array.schema(&geometry, file);
-            if geometry.is_empty() {
-                left.push_back(Box::new(move |to| {
-                    empty(to, &array, &schema, layout);
+        let row_bytes = geometry.row * array.dtype.size();
+        let there = bytes.saturating_sub(offset) / row_bytes;
+        if there < geometry.rows {
+            let whole = geometry.rows * row_bytes;
+            let message = format!(
+                "{}it ends after {} of {whole} bytes of values",
+                in_file(&array.name),
+                bytes.saturating_sub(offset)
+            );
+            left.push_back(Box::new(move |_| Err(message)));
+        }
+        let rows = geometry.rows.min(there);
+        let each = rows_of_piece(row_bytes);
+        for first in (0..rows).step_by(usize::try_from(each).unwrap_or(usize::MAX)) {
+            let (open, array, schema, layout) = (open.clone(), array.clone(), schema.clone(), layout.clone());
+            let from = offset + first * row_bytes;
+            let count = each.min(rows - first) * row_bytes;
+            left.push_back(Box::new(move |to| {
+                let id = to.table(&schema, Some(layout));
+                let mut at = from;
+                pour(to, id, &array, count, &mut |bytes| {
+                    open.read_exact_at(bytes, at).map_err(|error| error.to_string())?;
+                    at += bytes.len() as u64;
                     Ok(())
-                }));
-                continue;
-            }
-            let row_bytes = geometry.row * array.dtype.size();
-            let there = bytes.saturating_sub(offset) / row_bytes;
-            if there < geometry.rows {
-                let whole = geometry.rows * row_bytes;
-                let message = format!(
-                    "{}it ends after {} of {whole} bytes of values",
-                    in_file(&array.name),
-                    bytes.saturating_sub(offset)
-                );
-                left.push_back(Box::new(move |_| Err(message)));
-            }
-            let rows = geometry.rows.min(there);
-            let each = rows_of_piece(row_bytes);
-            for first in (0..rows).step_by(usize::try_from(each).unwrap_or(usize::MAX)) {
-                let (open, array, schema, layout) =
-                    (open.clone(), array.clone(), schema.clone(), layout.clone());
-                let from = offset + first * row_bytes;
-                let count = each.min(rows - first) * row_bytes;
-                left.push_back(Box::new(move |to| {
-                    let id = to.table(&schema, Some(layout));
-                    let mut at = from;
-                    pour(to, id, &array, count, &mut |bytes| {
-                        open.read_exact_at(bytes, at).map_err(|error| error.to_string())?;
-                        at += bytes.len() as u64;
-                        Ok(())
-                    })
-                }));
-            }
+                })
+            }));
         }
-        Ok(Self { left })
     }
-
-    /// One more piece.
-    pub(crate) fn push(&mut self, piece: Piece) {
-        self.left.push_back(piece);
-    }
-}
-
-impl Reader for StoredArrays {
-    fn pieces(&self) -> Option<u64> {
-        Some(self.left.len() as u64)
-    }
-
-    fn skip(&mut self, pieces: u64) {
-        self.left.drain(..self.left.len().min(pieces as usize));
-    }
-
-    fn next(&mut self) -> Result<Option<Piece>, String> {
-        Ok(self.left.pop_front())
-    }
+    Ok(Pieces(left))
 }
 
 /// Reads an array from a stream to its end, in one go.

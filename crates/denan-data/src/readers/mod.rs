@@ -26,6 +26,7 @@ pub(crate) use values::Values;
 
 use crate::columns::Gather;
 use crate::listing::{DataFile, Format};
+use std::collections::VecDeque;
 
 /// A piece of a file, which hands what it holds to a [`Gather`]; or says why it cannot be read.
 pub(crate) type Piece = Box<dyn FnOnce(&mut Gather<'_>) -> Result<(), String> + Send>;
@@ -44,6 +45,24 @@ pub(crate) trait Reader: Send {
     fn next(&mut self) -> Result<Option<Piece>, String>;
 }
 
+/// Pieces whose number is known.
+#[derive(Default)]
+pub(crate) struct Pieces(pub(crate) VecDeque<Piece>);
+
+impl Reader for Pieces {
+    fn pieces(&self) -> Option<u64> {
+        Some(self.0.len() as u64)
+    }
+
+    fn skip(&mut self, pieces: u64) {
+        self.0.drain(..self.0.len().min(pieces as usize));
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, String> {
+        Ok(self.0.pop_front())
+    }
+}
+
 /// The reader of a file, or why it cannot be read. `axis`: of arrays, the axis along which columns lie, where that was given.
 pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reader>, String> {
     let path = &*file.path;
@@ -55,7 +74,7 @@ pub(crate) fn open(file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reade
         Format::Npz => Box::new(npy::Npz::open(path, file, axis)?),
         Format::Safetensors => safetensors::open(path, file, axis)?,
         Format::Torch => torch::open(path, file, axis)?,
-        Format::Hdf5 => Box::new(hdf5_arrays::Hdf5::open(path, file, axis)?),
+        Format::Hdf5 => Box::new(hdf5_arrays::open(path, file, axis)?),
         Format::Csv => Box::new(csv::Csv::open(path, file, b',')?),
         Format::Tsv => Box::new(csv::Csv::open(path, file, b'\t')?),
         Format::JsonLines => Box::new(json_lines::JsonLines::open(path, file)?),

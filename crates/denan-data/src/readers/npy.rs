@@ -1,6 +1,6 @@
 //! numpy's `.npy`, one array, and `.npz`, a ZIP archive of several.
 
-use super::array::{Array, Stored, StoredArrays, stream};
+use super::array::{Array, Stored, stored, stream};
 use super::values::{Values, aligned, swap};
 use super::{Dtype, Piece, Reader};
 use crate::columns::{Gather, Rows, Schema, Shape};
@@ -74,8 +74,7 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
         let piece: Piece = Box::new(move |to| column_major(to, &array, &file, &mut open));
         return Ok(Box::new(Only(Some(piece))));
     }
-    let stored = vec![Stored { array, offset: bytes }];
-    Ok(Box::new(StoredArrays::new(path, stored, Vec::new(), file, axis)?))
+    Ok(Box::new(stored(path, vec![Stored { array, offset: bytes }], Vec::new(), file, axis)?))
 }
 
 /// Each array of a `.npy` or `.npz` file with its bytes, row by row.

@@ -1,6 +1,6 @@
 //! safetensors: tensors behind a header that names them.
 
-use super::array::{Array, Stored, StoredArrays};
+use super::array::{Array, Stored, stored};
 use super::{Dtype, Reader};
 use crate::listing::DataFile;
 use safetensors::tensor::Metadata;
@@ -82,5 +82,5 @@ pub(crate) fn header_of(
 /// Reads a safetensors file.
 pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<Box<dyn Reader>, String> {
     let found = tensors(path)?;
-    Ok(Box::new(StoredArrays::new(path, found.arrays, found.unread, file, axis)?))
+    Ok(Box::new(stored(path, found.arrays, found.unread, file, axis)?))
 }

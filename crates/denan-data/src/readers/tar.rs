@@ -18,7 +18,7 @@ const MOST_MEMBER: u64 = 1 << 30;
 /// An image larger than this is none either; it is held in memory.
 const MOST_IMAGE: u64 = 128 << 20;
 /// A name longer than this is none.
-const MOST_NAME: u64 = 1 << 16;
+pub(crate) const MOST_NAME: u64 = 1 << 16;
 /// Incomplete samples that are named.
 const MOST_NAMED: usize = 1000;
 /// More parts than these a sample does not have, …
@@ -45,17 +45,17 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     }))))
 }
 
-/// The name in the records of a pax header: `LENGTH path=NAME\n`.
-fn pax_path(records: &[u8]) -> Option<&[u8]> {
-    let records = tar::PaxExtensions::new(records).flatten();
-    records.filter(|record| record.key_bytes() == b"path").last().map(|record| record.value_bytes())
-}
-
 /// The key of a member's sample, which ends at the first dot of the file's own name, and its kind; nothing of a hidden file and one without a dot.
 pub(crate) fn key_of(name: &str) -> Option<(&str, &str)> {
     let base = name.rfind('/').map_or(0, |slash| slash + 1);
     let dot = base + name[base..].find('.')?;
     (dot > base).then(|| (&name[..dot], &name[dot + 1..]))
+}
+
+/// The name in the records of a pax header: `LENGTH path=NAME\n`.
+pub(crate) fn pax_path(records: &[u8]) -> Option<&[u8]> {
+    let records = tar::PaxExtensions::new(records).flatten();
+    records.filter(|record| record.key_bytes() == b"path").last().map(|record| record.value_bytes())
 }
 
 /// What the members of an archive are handed to.

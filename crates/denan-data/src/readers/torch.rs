@@ -1,7 +1,7 @@
 //! PyTorch's `.pt` files: their tensors, read like other arrays.
 
 use super::Reader;
-use super::array::{Array, Stored, StoredArrays};
+use super::array::{Array, Stored, stored};
 use super::torch_file::{StoredTensor, tensors};
 use super::values::{Values, swap};
 use crate::columns::Gather;
@@ -22,11 +22,10 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
         let StoredTensor { path: name, dtype, shape, at, .. } = tensor;
         Stored { array: Array { name, dtype, shape, is_big_endian }, offset: at }
     };
-    let mut reader =
-        StoredArrays::new(path, rows.into_iter().map(array).collect(), found.skipped, file, axis)?;
+    let mut reader = stored(path, rows.into_iter().map(array).collect(), found.skipped, file, axis)?;
     for tensor in scattered {
         let (path, file) = (path.to_owned(), file.clone());
-        reader.push(Box::new(move |to| gather(to, &path, tensor, is_big_endian, &file, axis)));
+        reader.0.push_back(Box::new(move |to| gather(to, &path, tensor, is_big_endian, &file, axis)));
     }
     Ok(Box::new(reader))
 }

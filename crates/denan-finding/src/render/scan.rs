@@ -127,10 +127,11 @@ fn figures(page: &mut Page, result: &ScanResult, table: &TableFigures) {
     } else {
         String::new()
     };
+    let unit = if table.full_scale.is_some() { ("image", "images") } else { ("row", "rows") };
     let kind = if table.has_channels { ("channel", "channels") } else { ("column", "columns") };
     let title = format!(
         ": {}, {}{files}",
-        counted(table.rows, "row", "rows"),
+        counted(table.rows, unit.0, unit.1),
         counted(columns.len() as u64, kind.0, kind.1)
     );
     page.paragraph((Ink::Plain, ""), &Text::new().add(Ink::Bold, &table.name).add(Ink::Plain, &title));

@@ -37,9 +37,8 @@ pub fn scan(arguments: &ScanArguments, common: &Common, terminal: &Terminal) -> 
         progress.end();
         write_new(path, &state.to_bytes(), "choose another file with --emit")?;
         let Shard { number, count } = task.shard;
-        terminal
-            .say(&format!("wrote {}; when all {count} are there: denan scan merge STATE…", path.display()));
-        terminal.say(&format!("share {} of {count} is done", number + 1));
+        let share = format!("share {} of {count} is in {}", number + 1, path.display());
+        terminal.say(&format!("{share}; once all are there: denan scan merge STATE…"));
         return Ok(0);
     }
     let result = denan_data::scan(&task, &tell).map_err(of_data)?;
