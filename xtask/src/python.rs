@@ -72,7 +72,9 @@ fn at_a_time(python: &Path) -> Vec<String> {
     let can = Command::new(python).args(["-c", "import xdist"]).stderr(Stdio::null()).status();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_AT_A_TIME);
     let is_worth_it = cores > 1 && can.is_ok_and(|status| status.success());
-    if is_worth_it { vec!["-n".to_owned(), cores.to_string()] } else { Vec::new() }
+    // Tests that share a cluster stay together.
+    let options = ["-n", &cores.to_string(), "--dist", "loadgroup"].map(ToOwned::to_owned);
+    if is_worth_it { options.into() } else { Vec::new() }
 }
 
 /// The interpreter of an environment that has PyTorch and the package as it is now.

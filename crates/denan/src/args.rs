@@ -8,7 +8,7 @@ mod scan;
 pub use anchors::{AnchorUpdate, AnchorsArguments, Ignored, Resize, Size};
 pub use clean::{CleanArguments, Over};
 pub use replay::{Operation, ReplayArguments, Setting};
-pub use scan::{ScanArguments, ScanCommand};
+pub use scan::{Cluster, ScanArguments, ScanCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -76,7 +76,7 @@ fn execute(arguments: &Arguments, host: &Host, terminal: &Terminal) -> Result<u8
         Command::Show { record } => commands::show::show(record, common, terminal),
         Command::Replay(arguments) => commands::replay::replay(arguments, common, host, terminal),
         Command::Anchors(arguments) => commands::anchors::anchors(arguments, common, terminal),
-        Command::Scan(arguments) => commands::scan::scan(arguments, common, terminal),
+        Command::Scan(arguments) => commands::scan::scan(arguments, common, host, terminal),
         Command::Clean(arguments) => commands::clean::clean(arguments, common, terminal),
         Command::Explain { id } => commands::explain::explain(id.as_deref()).map(|()| 0),
         Command::Completions { shell } => {

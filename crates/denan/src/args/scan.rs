@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use denan_data::{Applied, Operation, Precision, Shard};
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -28,9 +29,27 @@ pub struct ScanArguments {
     /// Where to write what is known of the share, for `denan scan merge`: a file that is not there yet.
     #[arg(long, value_name = "STATE", requires = "shard")]
     pub emit: Option<PathBuf>,
+    /// Where to go through the shares instead.
+    #[command(flatten)]
+    pub cluster: Cluster,
     /// What to do instead.
     #[command(subcommand)]
     pub command: Option<ScanCommand>,
+}
+
+/// A cluster whose workers go through a share each. They need denan as well, and the data at the same path.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Cluster {
+    /// Scan on a Ray cluster: its address, `auto` for the one that this machine belongs to, `local` for this machine alone.
+    #[arg(long, value_name = "ADDRESS", group = "on-cluster", conflicts_with_all = ["shard", "emit"])]
+    pub ray: Option<String>,
+    /// Scan on a Spark cluster: its master, as in `spark://HOST:7077`, `yarn` or `local[4]`.
+    #[arg(long, value_name = "MASTER", group = "on-cluster", conflicts_with_all = ["shard", "emit"])]
+    pub spark: Option<String>,
+    /// Shares for the workers of a cluster (default: four for each of its cores).
+    #[arg(long, value_name = "N", requires = "on-cluster", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub shards: Option<u64>,
 }
 
 /// What a data set is for, as far as its files do not say.
@@ -77,7 +96,9 @@ there; 3: nothing that denan reads.
   denan scan images/ --format json --output scan.json
   denan scan data/ --shard 1/2 --emit 1.state    (on one machine)
   denan scan data/ --shard 2/2 --emit 2.state    (on another)
-  denan scan merge 1.state 2.state";
+  denan scan merge 1.state 2.state
+  denan scan /shared/data --ray auto             (Ray does the same)
+  denan scan /shared/data --spark spark://HOST:7077";
 
 /// An element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,6 +131,14 @@ impl FromStr for Op {
             _ => return Err("there are log, logit, divide, sqrt, exp and square".to_owned()),
         };
         Ok(Self(Applied { operation, column: column.map(str::to_owned) }))
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Applied { operation, column } = &self.0;
+        f.write_str(if *operation == Operation::Divide { "divide" } else { operation.as_str() })?;
+        column.iter().try_for_each(|column| write!(f, ":{column}"))
     }
 }
 
@@ -150,6 +179,20 @@ impl Purpose {
             most_listed,
         }
     }
+
+    /// As it is typed, each option a word.
+    pub fn words(&self) -> Vec<String> {
+        let Self { dtype, op, target, classes, ignore_index, axis } = self;
+        let dtype = dtype.to_possible_value().map(|dtype| format!("--dtype={}", dtype.get_name()));
+        let op = op.iter().map(|op| format!("--op={op}"));
+        let rest = [
+            target.as_ref().map(|target| format!("--target={target}")),
+            classes.map(|classes| format!("--classes={classes}")),
+            ignore_index.map(|label| format!("--ignore-index={label}")),
+            axis.map(|axis| format!("--axis={axis}")),
+        ];
+        dtype.into_iter().chain(op).chain(rest.into_iter().flatten()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -165,5 +208,31 @@ mod tests {
         let op: Op = "log:price".parse().unwrap();
         assert_eq!(op.0, Applied { operation: Operation::Log, column: Some("price".to_owned()) });
         assert!("ln".parse::<Op>().is_err());
+    }
+
+    #[test]
+    fn a_purpose_in_words_is_read_as_the_same() {
+        #[derive(clap::Parser)]
+        struct Of {
+            #[command(flatten)]
+            purpose: Purpose,
+        }
+        let read = |words: &[&str]| {
+            <Of as clap::Parser>::try_parse_from([&["denan"], words].concat()).unwrap().purpose
+        };
+        let typed = [
+            "--dtype=bfloat16",
+            "--op=divide:a b,log",
+            "--target=-y",
+            "--classes=9",
+            "--ignore-index=-1",
+            "--axis=2",
+        ];
+        for words in [&[], &typed[..]] {
+            let purpose = read(words);
+            let words = purpose.words();
+            let again = read(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(again.options(7), purpose.options(7), "{words:?}");
+        }
     }
 }

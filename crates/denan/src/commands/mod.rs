@@ -2,6 +2,7 @@
 
 pub mod anchors;
 pub mod clean;
+mod cluster;
 pub mod completions;
 mod cures;
 pub mod demo;

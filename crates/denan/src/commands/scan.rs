@@ -1,29 +1,44 @@
 //! `denan scan PATH…`: what is wrong with a data set.
 
 use crate::args::{Common, OutputFormat, ScanArguments, ScanCommand};
+use crate::commands::cluster;
 use crate::error::Error;
+use crate::host::Host;
 use crate::progress::Progress;
 use crate::result::{put_out, write_new};
+use crate::temporary::Temporary;
 use crate::terminal::Terminal;
 use denan_data::{Shard, State, Task, labels, write_findings};
 use denan_finding::render::{Format, render_scan};
 use denan_finding::scan::ScanResult;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Findings of a check that are listed where not all are.
 const LISTED: u64 = 1000;
 
 /// Goes through the data set and shows what is found; or joins what shares have found.
-pub fn scan(arguments: &ScanArguments, common: &Common, terminal: &Terminal) -> Result<u8, Error> {
+pub fn scan(
+    arguments: &ScanArguments,
+    common: &Common,
+    host: &Host,
+    terminal: &Terminal,
+) -> Result<u8, Error> {
     if let Some(ScanCommand::Merge { states }) = &arguments.command {
-        let states = states.iter().map(|path| state(path)).collect::<Result<_, _>>()?;
-        return show(denan_data::merge(states).map_err(of_data)?, arguments, common, terminal);
+        return show(merge(states)?, arguments, common, terminal);
     }
     let is_whole =
         common.format == OutputFormat::Json || common.output.is_some() || arguments.findings.is_some();
     // A share does not know yet what will be made of it.
     let is_whole = is_whole || arguments.emit.is_some();
     let most_listed = arguments.list.unwrap_or(if is_whole { u64::MAX } else { LISTED });
+    if cluster::is_asked_for(&arguments.cluster) {
+        let states = Temporary::new("denan-states-")?;
+        let code = cluster::scan(arguments, most_listed, states.path(), host, terminal)?;
+        if code != 0 {
+            return Ok(code);
+        }
+        return show(merge(&files_in(states.path())?)?, arguments, common, terminal);
+    }
     let task = Task {
         paths: &arguments.paths,
         options: arguments.purpose.options(most_listed),
@@ -61,6 +76,16 @@ fn show(
     let text = |format, color| render_scan(&result, format, color, terminal.width);
     put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
     Ok(u8::from(result.rules.iter().any(|rule| rule.count > 0)))
+}
+
+/// Joins states of shares.
+fn merge(states: &[PathBuf]) -> Result<ScanResult, Error> {
+    let states = states.iter().map(|path| state(path)).collect::<Result<_, _>>()?;
+    denan_data::merge(states).map_err(of_data)
+}
+
+fn files_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    folder.read_dir()?.map(|entry| Ok(entry?.path())).collect()
 }
 
 fn state(path: &Path) -> Result<State, Error> {

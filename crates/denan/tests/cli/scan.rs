@@ -198,3 +198,42 @@ fn a_copy_is_cleaned_and_the_source_is_not_touched() {
         assert!(!stderr(&run).is_empty());
     }
 }
+
+#[test]
+fn a_share_is_scanned_here_or_by_one_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    for options in [
+        &["--ray", "auto", "--spark", "local[2]"][..],
+        &["--ray", "auto", "--shard", "1/2", "--emit", "state"],
+        &["--shards", "4"],
+        &["--ray", "auto", "--shards", "0"],
+    ] {
+        let refused = denan(folder.path(), &[&["scan", "."], options].concat());
+        assert_eq!(code(&refused), 2, "{options:?}");
+        assert!(
+            stderr(&refused).contains("Usage: ") || stderr(&refused).contains("--help"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+}
+
+#[test]
+fn a_python_without_denan_is_told_what_a_cluster_needs() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let python = folder.path().join("python3");
+    std::fs::write(&python, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = std::process::Command::new(env!("CARGO_BIN_EXE_denan"))
+        .args(["scan", ".", "--ray", "auto"])
+        .env("PATH", folder.path())
+        .env_remove("VIRTUAL_ENV")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(code(&refused), 2);
+    let said = stderr(&refused);
+    assert!(said.contains("has no `denan.distributed`"), "{said}");
+    assert!(said.contains("-m pip install denan==") && said.trim_end().ends_with(" ray"), "{said}");
+}
