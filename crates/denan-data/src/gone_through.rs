@@ -60,8 +60,10 @@ impl GoneThrough {
         });
         let gone = Mutex::new(Self::default());
         let bars = AllBars::default();
+        // The lock is not held while a piece is gone through.
+        let pull = || locked(&queue).pull();
         let work = || {
-            while let Some(Work { file, number, piece, bytes, last }) = locked(&queue).pull() {
+            while let Some(Work { file, number, piece, bytes, last }) = pull() {
                 let part = gather(options, &bars, file, piece);
                 if let Some(part) = &part {
                     bars.raise(part);
