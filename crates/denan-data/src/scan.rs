@@ -420,7 +420,7 @@ fn said(hit: &Hit, table: &Table, message: &str) -> String {
     }
 }
 
-pub(crate) fn table_name(table: &Table) -> String {
+fn table_name(table: &Table) -> String {
     let schema = &table.schema;
     match (schema.shape, &*schema.name) {
         (_, "") => schema.group.clone(),
@@ -429,7 +429,7 @@ pub(crate) fn table_name(table: &Table) -> String {
     }
 }
 
-fn table_figures(table: &Table) -> TableFigures {
+pub(crate) fn table_figures(table: &Table) -> TableFigures {
     let full_scale = table.full_scale();
     let scale = full_scale.unwrap_or(1.0);
     let features = table.features().map(|(_, column)| {

@@ -3,7 +3,7 @@
 use super::audit::{Audit, Change};
 use super::create;
 use super::repair::{Action, Cell, Fate, Repairs};
-use super::rows::{OfFile, RowSet};
+use super::rows::{ALL, OfFile, RowSet};
 use crate::image_file::is_image;
 use crate::listing::DataFile;
 use crate::picture;
@@ -14,9 +14,6 @@ use crate::readers::{
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
-
-/// Samples of an archive belong to no other file's rows.
-const ALL: u64 = u64::MAX;
 
 /// Finds the samples that are left out, by their number in the archive.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A change: a row, box or file that is left out, or a value that is replaced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -57,20 +57,9 @@ pub(super) struct Audit {
     failed: Option<String>,
 }
 
-/// The name of the list until all is done.
-fn partial(audit: &Path) -> PathBuf {
-    audit.with_extension("jsonl.partial")
-}
-
-/// Gives the list its name.
-pub(super) fn settle(audit: &Path) -> Result<(), Error> {
-    std::fs::rename(partial(audit), audit)
-        .map_err(|error| Error::Place(format!("{}: {error}", audit.display())))
-}
-
 impl Audit {
     pub(super) fn new(path: &Path, is_dry: bool) -> Result<Self, Error> {
-        let to = (!is_dry).then(|| File::create(partial(path)).map(BufWriter::new)).transpose();
+        let to = (!is_dry).then(|| File::create(path).map(BufWriter::new)).transpose();
         let to = to.map_err(|error| Error::Place(format!("{}: {error}", path.display())))?;
         Ok(Self { to, changes: BTreeMap::new(), failed: None })
     }

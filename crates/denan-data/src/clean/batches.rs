@@ -3,7 +3,7 @@
 use super::audit::{Audit, Change};
 use super::create;
 use super::repair::{Cell, Fate, Repairs, TableRepair};
-use super::rows::{OfFile, RowSet};
+use super::rows::{ALL, OfFile, RowSet};
 use crate::listing::{DataFile, Format};
 use crate::readers::arrow;
 use arrow_array::cast::AsArray;
@@ -22,9 +22,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Rows of these files belong to no other file's.
-const ALL: u64 = u64::MAX;
 
 /// Batches of a file.
 struct Batches {

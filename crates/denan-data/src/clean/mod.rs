@@ -22,9 +22,10 @@ use crate::listing::{self, DataFile, Format};
 use crate::scan::{self, Error, Examined, Task};
 use audit::Audit;
 use denan_finding::clean::CleanResult;
+use denan_finding::scan::Normalization;
 use repair::Repairs;
 use rows::{Drops, RowSet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,14 +57,13 @@ pub fn clean(task: &CleanTask<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
     let place = Place::new(task)?;
     let first =
         Round { task, paths: task.paths, normalise: None, is_dry: task.is_dry && task.normalise.is_none() };
+    let mut audit = Audit::new(&place.partial_audit, task.is_dry)?;
     let Some(normalise) = task.normalise else {
-        let mut audit = Audit::new(&place.audit, task.is_dry)?;
         let mut result = first.go(&place.partial, &mut audit, progress)?;
         place.settle(task.is_dry, audit, &mut result)?;
         return Ok(result);
     };
     // The figures to normalise with are those of the clean data.
-    let mut audit = Audit::new(&place.audit, task.is_dry)?;
     let mut result = first.go(&place.between, &mut audit, progress)?;
     let between = vec![place.between.clone()];
     let second = Round { task, paths: &between, normalise: Some(normalise), is_dry: task.is_dry };
@@ -77,6 +77,7 @@ pub fn clean(task: &CleanTask<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
 struct Place {
     into: PathBuf,
     audit: PathBuf,
+    partial_audit: PathBuf,
     partial: PathBuf,
     between: PathBuf,
     _scratch: tempfile::TempDir,
@@ -115,8 +116,9 @@ impl Place {
             .prefix(&format!(".{}.", name.to_string_lossy()))
             .tempdir_in(parent)
             .map_err(|error| Error::Place(format!("{}: {error}", parent.display())))?;
-        let (partial, between) = (scratch.path().join("copy"), scratch.path().join("clean"));
-        Ok(Self { into, audit, partial, between, _scratch: scratch })
+        let [partial_audit, partial, between] =
+            ["audit", "copy", "clean"].map(|name| scratch.path().join(name));
+        Ok(Self { into, audit, partial_audit, partial, between, _scratch: scratch })
     }
 
     /// Moves the copy to its place.
@@ -130,7 +132,7 @@ impl Place {
             return Err(Error::Place(format!("{} has come to be there meanwhile", self.into.display())));
         }
         fs::rename(&self.partial, &self.into).map_err(place)?;
-        audit::settle(&self.audit)?;
+        fs::rename(&self.partial_audit, &self.audit).map_err(place)?;
         result.audit = Some(self.audit.display().to_string());
         result.into = Some(self.into.display().to_string());
         Ok(())
@@ -166,7 +168,7 @@ impl Round<'_> {
         }
         let left_out = self.left_out(&files, &part);
         let mut drops = Drops::new(&files);
-        for (number, file) in files.iter().enumerate().filter(|(number, _)| !left_out.contains(number)) {
+        for (number, file) in files.iter().enumerate().filter(|(number, _)| !left_out.contains_key(number)) {
             if let Err(why) = collect(file, &repairs, &mut drops.of_file(number)) {
                 result.not_cleaned.push(format!("{}: {why}", file.path.display()));
             }
@@ -174,7 +176,7 @@ impl Round<'_> {
         drops.join();
         let boxes = labels.as_ref().map(|(labels, _)| boxes::Repaired::new(labels, &self.task.actions));
         // A label goes with its image, where it has a file of its own.
-        let images_out: BTreeSet<&Path> = left_out.iter().map(|number| &*files[*number].path).collect();
+        let images_out: BTreeSet<&Path> = left_out.keys().map(|number| &*files[*number].path).collect();
         let labels_out: BTreeSet<&Path> = labels
             .iter()
             .flat_map(|(labels, images)| labels.images.iter().map(move |label| (label, images.of(label))))
@@ -184,20 +186,11 @@ impl Round<'_> {
             })
             .map(|(label, _)| &*label.file)
             .collect();
-        for path in others(self.paths) {
+        let numbers: HashMap<&Path, usize> = files.iter().map(|file| &*file.path).zip(0..).collect();
+        for path in listing::all_files(self.paths) {
             let target = into.join(relative(self.paths, &path));
-            let number = files.iter().position(|file| file.path == path);
-            match number {
-                Some(number) if left_out.contains(&number) => {
-                    audit.leave_out(
-                        &path,
-                        if part.is_unreadable(number as u32) {
-                            "unreadable-image"
-                        } else {
-                            "duplicate-sample"
-                        },
-                    );
-                }
+            match numbers.get(&*path).copied() {
+                Some(number) if left_out.contains_key(&number) => audit.leave_out(&path, left_out[&number]),
                 Some(number) => {
                     let own = drops.rows_of(number);
                     let file = &files[number];
@@ -206,7 +199,7 @@ impl Round<'_> {
                         continue;
                     }
                     let target = (!self.is_dry).then_some(&*target);
-                    write(file, &repairs, &own, target, audit)
+                    write(file, &repairs, own, target, audit)
                         .map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
                     result.files += 1;
                 }
@@ -227,19 +220,21 @@ impl Round<'_> {
         Ok(result)
     }
 
-    /// Files that are left out wholly.
-    fn left_out(&self, files: &[DataFile], part: &Part) -> BTreeSet<usize> {
-        let mut out = BTreeSet::new();
-        if self.task.actions.of("unreadable-image") == Action::Drop {
-            // Of an archive only the sample goes.
-            let images = (0..files.len()).filter(|number| files[*number].format == Format::Image);
-            out.extend(images.filter(|number| part.is_unreadable(*number as u32)));
-        }
+    /// Files that are left out wholly, each with the check that says so.
+    fn left_out(&self, files: &[DataFile], part: &Part) -> BTreeMap<usize, &'static str> {
+        let mut out = BTreeMap::new();
         if self.task.actions.of("duplicate-sample") == Action::Drop {
             let mut hashes = part.hashes.clone();
             hashes.sort_unstable();
             let copies = hashes.chunk_by(|a, b| a.0 == b.0).flat_map(|same| same[1..].iter());
-            out.extend(copies.map(|(_, file)| *file as usize));
+            out.extend(copies.map(|(_, file)| (*file as usize, "duplicate-sample")));
+        }
+        if self.task.actions.of("unreadable-image") == Action::Drop {
+            let notes = part.notes.iter().filter(|note| note.check == "unreadable-image");
+            // Of an archive only the sample goes.
+            let images =
+                notes.map(|note| note.file as usize).filter(|file| files[*file].format == Format::Image);
+            out.extend(images.map(|file| (file, "unreadable-image")));
         }
         out
     }
@@ -297,11 +292,6 @@ fn create(at: &Path) -> Result<std::io::BufWriter<fs::File>, String> {
     fs::File::create_new(at).map(std::io::BufWriter::new).map_err(|error| error.to_string())
 }
 
-/// All files in these paths, whatever they hold.
-fn others(paths: &[PathBuf]) -> Vec<PathBuf> {
-    listing::all_files(paths)
-}
-
 /// Where in the copy a file goes: below a folder that was named as it lies in it, a file that was named by its own name.
 fn relative(paths: &[PathBuf], file: &Path) -> PathBuf {
     let below = paths.iter().filter_map(|path| {
@@ -319,17 +309,16 @@ fn normalization(
     files: &[DataFile],
     part: &Part,
     normalise: Option<Normalise>,
-) -> Vec<(String, denan_finding::scan::Normalization)> {
+) -> Vec<(String, Normalization)> {
     let is_written = |file: u32| files.get(file as usize).is_some_and(|file| is_written(file.format));
     let tables = part.tables.iter().filter(|table| !table.is_parameter() && is_written(table.file));
     let all = tables.map(|table| {
-        let own = table.features().map(|(_, column)| column.mean_and_std());
-        let (mut mean, mut std): (Vec<f64>, Vec<f64>) = own.map(|[mean, std]| (mean, std)).unzip();
+        let mut of = scan::table_figures(table);
         if normalise == Some(Normalise::Whole) {
-            let [one, other] = repair::whole(table);
-            (mean, std) = (vec![one], vec![other]);
+            let [mean, std] = repair::whole(table);
+            of.normalization = Normalization { mean: vec![mean], std: vec![std] };
         }
-        (scan::table_name(table), denan_finding::scan::Normalization { mean, std })
+        (of.name, of.normalization)
     });
     all.filter(|(_, normalization)| !normalization.mean.is_empty()).collect()
 }

@@ -1,7 +1,7 @@
 //! Rows that are left out, in all arrays that belong together.
 
 use crate::listing::{DataFile, Format};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Rows of a file that are left out: by the number of rows of the array or table, and each with the check that says so.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,9 @@ impl RowSet {
     }
 }
 
+/// The number of rows of a file that is one table, which is not known before it is read; its rows belong to no other file's.
+pub(super) const ALL: u64 = u64::MAX;
+
 /// Rows of all files that are left out.
 pub(super) struct Drops {
     files: Vec<RowSet>,
@@ -62,13 +65,11 @@ impl Drops {
 
     /// What is left out of one file is left out of those that belong to it.
     pub(super) fn join(&mut self) {
-        let firsts: BTreeSet<usize> = self.together.iter().copied().collect();
-        for first in firsts {
-            let members = (0..self.files.len()).filter(|number| self.together[*number] == first);
-            let members: Vec<usize> = members.collect();
-            if members.len() < 2 {
-                continue;
-            }
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, first) in self.together.iter().enumerate() {
+            groups.entry(*first).or_default().push(number);
+        }
+        for members in groups.into_values().filter(|members| members.len() > 1) {
             let mut all = RowSet::default();
             for member in &members {
                 for (rows, dropped) in &self.files[*member].0 {
@@ -80,8 +81,8 @@ impl Drops {
     }
 
     /// The rows of a file that are left out.
-    pub(super) fn rows_of(&self, number: usize) -> RowSet {
-        self.files[number].clone()
+    pub(super) fn rows_of(&self, number: usize) -> &RowSet {
+        &self.files[number]
     }
 }
 

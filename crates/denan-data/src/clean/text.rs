@@ -3,7 +3,7 @@
 use super::audit::{Audit, Change};
 use super::create;
 use super::repair::{Cell, Fate, Repairs, TableRepair};
-use super::rows::{OfFile, RowSet};
+use super::rows::{ALL, OfFile, RowSet};
 use crate::listing::{DataFile, Format};
 use crate::readers::{csv as table, json_lines, lines};
 use std::collections::BTreeMap;
@@ -39,9 +39,6 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
     drops.add_all(ALL, dropped);
     Ok(())
 }
-
-/// The number of rows of a file of text is not known before it is read; its rows belong to no other file's.
-const ALL: u64 = u64::MAX;
 
 /// Writes a file anew.
 pub(super) fn write(
@@ -247,15 +244,15 @@ fn json_fate(repair: &TableRepair, line: &[u8]) -> Option<&'static str> {
     let read = json_lines::read(line, &mut |path, cell| {
         let Some(column) = repair.position(path) else { return };
         seen.push(column);
-        let (cell, is_nested) = match cell {
-            json_lines::Cell::Number(value) => (Cell::Number(value), path.contains('.')),
-            json_lines::Cell::Nothing => (Cell::Missing, path.contains('.')),
-            json_lines::Cell::Text(_) => (Cell::Text, path.contains('.')),
+        let cell = match cell {
+            json_lines::Cell::Number(value) => Cell::Number(value),
+            json_lines::Cell::Nothing => Cell::Missing,
+            json_lines::Cell::Text(_) => Cell::Text,
         };
         match repair.fate(column, cell) {
             Fate::DropRow(check) => dropped = dropped.or(Some(check)),
             // What stands within another value is not written anew by itself.
-            Fate::Set(_, check) if is_nested => dropped = dropped.or(Some(check)),
+            Fate::Set(_, check) if path.contains('.') => dropped = dropped.or(Some(check)),
             _ => {}
         }
     });
@@ -280,10 +277,8 @@ fn json_repaired(
     tell: &mut dyn FnMut(&str, &'static str, String, String),
 ) -> Result<Vec<u8>, String> {
     let mut changes: Vec<(String, f64)> = Vec::new();
-    let mut seen = Vec::new();
     let read = json_lines::read(line, &mut |path, cell| {
         let Some(column) = repair.position(path) else { return };
-        seen.push(column);
         let (cell, before, number) = match cell {
             json_lines::Cell::Number(value) => (Cell::Number(value), value.to_string(), Some(value)),
             json_lines::Cell::Nothing => (Cell::Missing, "null".to_owned(), None),

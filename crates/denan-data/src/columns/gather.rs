@@ -80,8 +80,7 @@ impl Rows<'_> {
 impl<'a> Gather<'a> {
     /// For the file at this position of the listing.
     pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32) -> Self {
-        let part = Part { files: 1, ..Part::default() };
-        Self { options, bars, file, open: Vec::new(), part, noted: BTreeMap::new() }
+        Self { options, bars, file, open: Vec::new(), part: Part::default(), noted: BTreeMap::new() }
     }
 
     /// A table or array of the file, new or the one that it goes on with. `layout` says of what type and shape it is in words, where files of one group should agree.

@@ -78,8 +78,6 @@ pub(crate) struct Part {
     pub(crate) notes: Vec<Note>,
     /// What in files is not read.
     pub(crate) unread: Vec<(u32, String)>,
-    /// Files that were gone through.
-    pub(crate) files: u64,
     /// Hash of the contents of each file that is a sample of its own.
     pub(crate) hashes: Vec<(u128, u32)>,
 }
@@ -118,11 +116,6 @@ impl Part {
         self.tables.iter_mut().flat_map(|table| &mut table.columns).for_each(Column::close);
     }
 
-    /// Whether the file at this position is an image that could not be decoded.
-    pub(crate) fn is_unreadable(&self, file: u32) -> bool {
-        self.notes.iter().any(|note| note.file == file && note.check == "unreadable-image")
-    }
-
     /// Joins what follows: another piece of the same file, whose rows go on counting, or other files.
     pub(crate) fn join(&mut self, other: Self, is_same_file: bool, most_listed: u64) {
         let mut positions = Vec::with_capacity(other.tables.len());
@@ -140,7 +133,6 @@ impl Part {
         self.hits.join(other.hits, &positions, &rows_before, most_listed);
         self.notes.extend(other.notes);
         self.unread.extend(other.unread);
-        self.files = if is_same_file { self.files.max(other.files) } else { self.files + other.files };
         self.hashes.extend(other.hashes);
     }
 }

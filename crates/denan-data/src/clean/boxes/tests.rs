@@ -41,7 +41,7 @@ impl Set {
         let mut audit = Audit::new(&self.at("audit.jsonl"), false).unwrap();
         repaired.write(&self.file("before"), Some(&self.file("after")), &mut audit).unwrap();
         audit.close().unwrap();
-        let told = fs::read_to_string(self.at("audit.jsonl.partial")).unwrap();
+        let told = fs::read_to_string(self.at("audit.jsonl")).unwrap();
         let changes = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         changes
@@ -377,7 +377,7 @@ fn nothing_is_written_where_only_the_audit_is_told() {
     Repaired::new(&labels, &Actions::default()).write(&set.file("before"), None, &mut audit).unwrap();
     audit.close().unwrap();
     assert!(!set.file("after").exists());
-    assert_eq!(fs::read_to_string(set.at("audit.jsonl.partial")).unwrap().lines().count(), 1);
+    assert_eq!(fs::read_to_string(set.at("audit.jsonl")).unwrap().lines().count(), 1);
 }
 
 #[test]
