@@ -1,7 +1,7 @@
 //! tar files of samples: those with a part that cannot be read, or a value that is to go, are left out.
 
 use super::audit::{Audit, Change};
-use super::create;
+use super::out::Out;
 use super::repair::{Action, Cell, Fate, Repairs};
 use super::rows::{ALL, OfFile, RowSet};
 use crate::image_file::is_image;
@@ -12,7 +12,7 @@ use crate::readers::{
     tar::{MOST_NAME, key_of, pax_path},
 };
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 /// Finds the samples that are left out, by their number in the archive.
@@ -38,21 +38,7 @@ pub(super) fn write(
     audit: &mut Audit,
 ) -> Result<(), String> {
     let say = |error: std::io::Error| error.to_string();
-    let mut out = match to {
-        Some(to) => {
-            let plain: Box<dyn Write> = Box::new(create(to)?);
-            let is_gzip = matches!(&*crate::image_file::extension(&file.path), "gz" | "tgz");
-            let inner: Box<dyn Write> = if is_gzip {
-                Box::new(flate2::write::GzEncoder::new(plain, flate2::Compression::default()))
-            } else if crate::image_file::extension(&file.path) == "zst" {
-                Box::new(zstd::Encoder::new(plain, 0).map_err(say)?.auto_finish())
-            } else {
-                plain
-            };
-            Some(::tar::Builder::new(inner))
-        }
-        None => None,
-    };
+    let mut out = ::tar::Builder::new(Out::create(&file.path, to)?);
     let mut told = None;
     each(file, &mut |sample, name, before, member| {
         if let Some(check) = sample.and_then(|sample| drops.of(ALL, sample)) {
@@ -65,16 +51,13 @@ pub(super) fn write(
             }
             return Ok(());
         }
-        if let Some(out) = &mut out {
-            for (header, bytes) in before {
-                out.append(header, &bytes[..]).map_err(say)?;
-            }
-            let header = member.header().clone();
-            out.append(&header, member).map_err(say)?;
+        for (header, bytes) in before {
+            out.append(header, &bytes[..]).map_err(say)?;
         }
-        Ok(())
+        let header = member.header().clone();
+        out.append(&header, member).map_err(say)
     })?;
-    out.map_or(Ok(()), |out| out.into_inner().and_then(|mut to| to.flush())).map_err(say)
+    out.into_inner().and_then(Out::end).map_err(say)
 }
 
 /// Takes a member in: the number of its sample, its name, what stands before it, and itself.

@@ -9,6 +9,7 @@ mod arrays;
 mod audit;
 mod batches;
 mod boxes;
+mod out;
 mod repair;
 mod rows;
 mod text;

@@ -109,6 +109,16 @@ pub(super) enum Fate {
     DropRow(&'static str),
 }
 
+impl Fate {
+    /// The check by which the row is left out.
+    pub(super) fn drops(self) -> Option<&'static str> {
+        match self {
+            Self::DropRow(check) => Some(check),
+            _ => None,
+        }
+    }
+}
+
 /// What is done to the tables of a data set.
 pub(super) struct Repairs {
     tables: HashMap<(String, String), TableRepair>,

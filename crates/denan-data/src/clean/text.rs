@@ -1,7 +1,7 @@
 //! Tables as text, written anew record by record: what is not repaired stays as it is written.
 
 use super::audit::{Audit, Change};
-use super::create;
+use super::out::Out;
 use super::repair::{Cell, Fate, Repairs, TableRepair};
 use super::rows::{ALL, OfFile, RowSet};
 use crate::listing::{DataFile, Format};
@@ -27,10 +27,7 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
         let mut own = Table::open(file, repair)?;
         let mut row = 0;
         while own.next()? {
-            if let Some(check) = own.cells().find_map(|(_, fate, _)| match fate {
-                Fate::DropRow(check) => Some(check),
-                _ => None,
-            }) {
+            if let Some(check) = own.cells().find_map(|(_, fate, _)| fate.drops()) {
                 dropped.insert(row, check);
             }
             row += 1;
@@ -49,6 +46,7 @@ pub(super) fn write(
     audit: &mut Audit,
 ) -> Result<(), String> {
     let Some(repair) = repairs.table(&file.group, "") else { return super::copy(&file.path, to) };
+    let say = |error: std::io::Error| error.to_string();
     let mut out = Out::create(&file.path, to)?;
     let change = |row: u64, rule: &str, action: &str| Change::of_row(&file.path, row, rule, action);
     if file.format == Format::JsonLines {
@@ -57,7 +55,7 @@ pub(super) fn write(
             match drops.of(ALL, row) {
                 Some(check) => audit.tell(&change(row, check, "drop-row")),
                 None => {
-                    let line = json_repaired(repair, line, &mut |column, check, before, after| {
+                    let mut line = json_repaired(repair, line, &mut |column, check, before, after| {
                         audit.tell(&Change {
                             column: Some(column.to_owned()),
                             before: Some(before),
@@ -65,17 +63,17 @@ pub(super) fn write(
                             ..change(row, check, "replace")
                         });
                     })?;
-                    out.write(&line)?;
-                    out.write(b"\n")?;
+                    line.push(b'\n');
+                    out.write_all(&line).map_err(say)?;
                 }
             }
             row += 1;
             Ok(())
         })?;
-        return out.end();
+        return out.end().map_err(say);
     }
     let mut own = Table::open(file, repair)?;
-    out.write(&own.header)?;
+    out.write_all(&own.header).map_err(say)?;
     let mut row = 0;
     while own.next()? {
         if let Some(check) = drops.of(ALL, row) {
@@ -108,10 +106,11 @@ pub(super) fn write(
                 (None, None) => record.push_field(field),
             }
         }
-        out.record(&record, own.separator, own.header.ends_with(b"\r\n"))?;
+        let line = line_of(&record, own.separator, own.header.ends_with(b"\r\n"))?;
+        out.write_all(&line).map_err(say)?;
         row += 1;
     }
-    out.end()
+    out.end().map_err(say)
 }
 
 /// A table of fields, record by record.
@@ -166,58 +165,16 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A file that is written, compressed as its source is.
-enum Out {
-    None,
-    Plain(Box<dyn Write>),
-    Gzip(flate2::write::GzEncoder<Box<dyn Write>>),
-    Zstd(zstd::Encoder<'static, Box<dyn Write>>),
-}
-
-impl Out {
-    fn create(source: &Path, to: Option<&Path>) -> Result<Self, String> {
-        let Some(to) = to else { return Ok(Self::None) };
-        let plain: Box<dyn Write> = Box::new(create(to)?);
-        Ok(match &*crate::image_file::extension(source) {
-            "gz" => Self::Gzip(flate2::write::GzEncoder::new(plain, flate2::Compression::default())),
-            "zst" => Self::Zstd(zstd::Encoder::new(plain, 0).map_err(|error| error.to_string())?),
-            _ => Self::Plain(plain),
-        })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let written = match self {
-            Self::None => Ok(()),
-            Self::Plain(to) => to.write_all(bytes),
-            Self::Gzip(to) => to.write_all(bytes),
-            Self::Zstd(to) => to.write_all(bytes),
-        };
-        written.map_err(|error| error.to_string())
-    }
-
-    fn record(&mut self, record: &csv::ByteRecord, separator: u8, is_crlf: bool) -> Result<(), String> {
-        let mut line = Vec::new();
-        let end = if is_crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
-        let mut writer = csv::WriterBuilder::new()
-            .delimiter(separator)
-            .terminator(end)
-            .flexible(true)
-            .from_writer(&mut line);
-        writer.write_byte_record(record).map_err(|error| error.to_string())?;
-        writer.flush().map_err(|error| error.to_string())?;
-        drop(writer);
-        self.write(&line)
-    }
-
-    fn end(self) -> Result<(), String> {
-        let ended = match self {
-            Self::None => Ok(()),
-            Self::Plain(mut to) => to.flush(),
-            Self::Gzip(to) => to.finish().and_then(|mut to| to.flush()),
-            Self::Zstd(to) => to.finish().and_then(|mut to| to.flush()),
-        };
-        ended.map_err(|error| error.to_string())
-    }
+/// A record as a line of its own.
+fn line_of(record: &csv::ByteRecord, separator: u8, is_crlf: bool) -> Result<Vec<u8>, String> {
+    let mut line = Vec::new();
+    let end = if is_crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(separator).terminator(end).flexible(true).from_writer(&mut line);
+    writer.write_byte_record(record).map_err(|error| error.to_string())?;
+    writer.flush().map_err(|error| error.to_string())?;
+    drop(writer);
+    Ok(line)
 }
 
 /// Each line that is not blank, without its end.
@@ -259,15 +216,8 @@ fn json_fate(repair: &TableRepair, line: &[u8]) -> Option<&'static str> {
     if read.is_err() {
         return None;
     }
-    let absent = (0..repair.columns()).filter(|column| !seen.contains(column));
-    dropped.or_else(|| {
-        absent
-            .filter_map(|column| match repair.fate(column, Cell::Missing) {
-                Fate::DropRow(check) => Some(check),
-                _ => None,
-            })
-            .next()
-    })
+    let mut absent = (0..repair.columns()).filter(|column| !seen.contains(column));
+    dropped.or_else(|| absent.find_map(|column| repair.fate(column, Cell::Missing).drops()))
 }
 
 /// A line with the values of its own keys repaired and normalised, in their order.
