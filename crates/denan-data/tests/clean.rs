@@ -302,3 +302,39 @@ fn samples_of_an_archive_are_left_out_whole_and_long_names_stay() {
         .flat_map(|number| [format!("{long}{number}.png"), format!("{long}{number}.cls")]);
     assert_eq!(names.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
+
+#[test]
+fn rows_go_whose_lists_and_structures_hold_what_a_scan_finds() {
+    use arrow_array::builder::{Float64Builder, LargeListBuilder};
+    use arrow_array::{ArrayRef, BooleanArray, StructArray};
+    let (_folder, source, into) = folders();
+    let mut lists = LargeListBuilder::new(Float64Builder::new());
+    for row in 0..300 {
+        lists.values().append_value(if row == 12 { f64::NAN } else { f64::from(row % 7) });
+        lists.values().append_value(f64::from(row % 5));
+        lists.append(true);
+    }
+    let inner: ArrayRef = Arc::new(Float64Array::from_iter_values((0..300).map(|row| f64::from(row % 13))));
+    let field = Arc::new(arrow_schema::Field::new("u", arrow_schema::DataType::Float64, false));
+    let there = (0..300).map(|row| row != 40).collect::<Vec<bool>>();
+    let structure = StructArray::new(vec![field].into(), vec![inner], Some(there.into()));
+    let flags: BooleanArray = (0..300).map(|row| (row != 50).then_some(row % 2 == 0)).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("l", Arc::new(lists.finish()) as ArrayRef),
+        ("s", Arc::new(structure) as ArrayRef),
+        ("f", Arc::new(flags) as ArrayRef),
+    ])
+    .unwrap();
+    let to = fs::File::create(source.join("t.arrow")).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(to, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(found(&source), ["non-finite-input", "missing-value"]);
+    let result = cleaned(&source, &into, Actions::default(), None);
+    assert_eq!(found(&into), [""; 0]);
+    let rows = audit(&result)
+        .iter()
+        .map(|line| line.split("\"row\":").nth(1).unwrap()[..2].to_owned())
+        .collect::<Vec<_>>();
+    assert_eq!(rows, ["12", "40", "50"]);
+}

@@ -4,8 +4,9 @@ use super::audit::{Audit, Change};
 use super::create;
 use super::repair::{Cell, Fate, Repairs, TableRepair};
 use super::rows::{ALL, OfFile, RowSet};
+use crate::columns::Rows;
 use crate::listing::{DataFile, Format};
-use crate::readers::arrow;
+use crate::readers::{Values, arrow, batch};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
@@ -56,61 +57,59 @@ fn open(file: &DataFile) -> Result<Batches, String> {
 /// Finds the rows that are left out.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
     let Some(repair) = repairs.table(&file.group, "") else { return Ok(()) };
-    let mut dropped = BTreeMap::new();
+    let Batches { schema, batches, .. } = open(file)?;
+    let (columns, _) = batch::schema(schema.fields(), file);
+    let about = |name: &String| {
+        // What stands within another value is not written anew by itself.
+        let is_written = schema.field_with_name(name).is_ok_and(|field| is_written(field.data_type()));
+        Some((repair.position(name)?, is_written))
+    };
+    let columns = columns.columns.iter().map(about).collect();
+    let mut wrong = Wrong { repair, columns, dropped: BTreeMap::new() };
     let mut before = 0;
-    for batch in open(file)?.batches {
+    for batch in batches {
         let batch = batch?;
-        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-            leaves(field.name(), array, None, &mut |name, is_nested, row, cell| {
-                let Some(column) = repair.position(name) else { return };
-                match repair.fate(column, cell) {
-                    Fate::DropRow(check) => {
-                        dropped.entry(before + row).or_insert(check);
-                    }
-                    // What stands within another value is not written anew by itself.
-                    Fate::Set(_, check) if is_nested => {
-                        dropped.entry(before + row).or_insert(check);
-                    }
-                    _ => {}
-                }
-            });
-        }
+        batch::hand_over(&mut wrong, &batch, before);
         before += batch.num_rows() as u64;
     }
-    drops.add_all(ALL, dropped);
+    drops.add_all(ALL, wrong.dropped);
     Ok(())
 }
 
-/// Hands on each number of a column, down to fields of structures and items of lists; `rows` are those of the items.
-fn leaves(name: &str, array: &ArrayRef, rows: Option<&[u64]>, take: &mut dyn FnMut(&str, bool, u64, Cell)) {
-    let row_of = |item: usize| rows.map_or(item as u64, |rows| rows[item]);
-    let is_nested = rows.is_some() || name.contains('.');
-    match array.data_type() {
-        DataType::Struct(fields) => {
-            let fields = fields.iter().zip(array.as_struct().columns());
-            fields.for_each(|(field, array)| leaves(&format!("{name}.{}", field.name()), array, rows, take));
-        }
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            (0..list.len()).filter(|row| list.is_valid(*row)).for_each(|row| {
-                let items = list.value(row);
-                leaves(name, &items, Some(&vec![row_of(row); items.len()]), take);
-            });
-        }
-        DataType::FixedSizeList(..) => {
-            let list = array.as_fixed_size_list();
-            (0..list.len()).filter(|row| list.is_valid(*row)).for_each(|row| {
-                let items = list.value(row);
-                leaves(name, &items, Some(&vec![row_of(row); items.len()]), take);
-            });
-        }
-        _ => {
-            let Some(values) = numbers(array) else { return };
-            for (item, value) in values.iter().enumerate() {
-                take(name, is_nested, row_of(item), value.map_or(Cell::Missing, Cell::Number));
-            }
+/// Takes in the rows that are left out.
+struct Wrong<'a> {
+    repair: &'a TableRepair,
+    /// Of each column of the file its position among the repaired ones, and whether its values can be replaced.
+    columns: Vec<Option<(usize, bool)>>,
+    dropped: BTreeMap<u64, &'static str>,
+}
+
+impl Wrong<'_> {
+    fn look(&mut self, column: usize, row: u64, cell: Cell) {
+        let Some((column, is_written)) = self.columns[column] else { return };
+        let check = match self.repair.fate(column, cell) {
+            Fate::Set(_, check) if !is_written => Some(check),
+            fate => fate.drops(),
+        };
+        if let Some(check) = check {
+            self.dropped.entry(row).or_insert(check);
         }
     }
+}
+
+impl batch::Sink for Wrong<'_> {
+    fn cells(&mut self, column: usize, values: Values<'_>, rows: Rows<'_>) {
+        values.each(|position, value| self.look(column, rows.of(position), Cell::Number(value)));
+    }
+
+    fn missing(&mut self, column: usize, row: u64) {
+        self.look(column, row, Cell::Missing);
+    }
+}
+
+/// Whether the numbers of a column of this type are written anew.
+fn is_written(kind: &DataType) -> bool {
+    kind.is_integer() || kind.is_floating()
 }
 
 /// The numbers of a column; nothing of another kind.

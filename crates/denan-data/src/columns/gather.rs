@@ -69,7 +69,8 @@ pub(crate) enum Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn of(self, position: usize) -> u64 {
+    /// That of a cell by its position.
+    pub(crate) fn of(self, position: usize) -> u64 {
         match self {
             Self::From(first) => first + position as u64,
             Self::Listed(first, rows) => first + u64::from(rows[position]),

@@ -200,7 +200,7 @@ impl Reader for Batches {
             if count == 1 && batch.num_rows() == 0 {
                 to.note("empty-array", "it has no rows");
             }
-            batch::gather(to, id, &batch, 0);
+            batch::hand_over(&mut batch::Table(to, id), &batch, 0);
             to.rows(id, batch.num_rows() as u64);
             Ok(())
         })))
@@ -232,7 +232,7 @@ impl Reader for Stream {
         self.is_empty &= batch.num_rows() == 0;
         Ok(Some(Box::new(move |to| {
             let id = to.table(&schema, Some(layout));
-            batch::gather(to, id, &batch, 0);
+            batch::hand_over(&mut batch::Table(to, id), &batch, 0);
             to.rows(id, batch.num_rows() as u64);
             Ok(())
         })))

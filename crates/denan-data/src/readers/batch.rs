@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Fields};
 use std::sync::Arc;
 
 /// The columns of a table that hold numbers, and what they are called.
-pub(super) fn schema(fields: &Fields, file: &DataFile) -> (Arc<Schema>, String) {
+pub(crate) fn schema(fields: &Fields, file: &DataFile) -> (Arc<Schema>, String) {
     let mut columns = Vec::new();
     let mut types = Vec::new();
     for field in fields {
@@ -54,19 +54,40 @@ fn is_number(kind: &DataType) -> bool {
         || *kind == DataType::Boolean
 }
 
+/// What takes the numbers of a batch.
+pub(crate) trait Sink {
+    /// Numbers of a column, by its position in the [`schema`], each with its row.
+    fn cells(&mut self, column: usize, values: Values<'_>, rows: Rows<'_>);
+
+    /// A cell without a number.
+    fn missing(&mut self, column: usize, row: u64);
+}
+
+/// A table of a [`Gather`].
+pub(super) struct Table<'a, 'b>(pub(super) &'a mut Gather<'b>, pub(super) TableId);
+
+impl Sink for Table<'_, '_> {
+    fn cells(&mut self, column: usize, values: Values<'_>, rows: Rows<'_>) {
+        self.0.cells(self.1, column, values, rows);
+    }
+
+    fn missing(&mut self, column: usize, row: u64) {
+        self.0.missing(self.1, column, row);
+    }
+}
+
 /// Hands on the numbers of a batch, whose rows come after `row` others.
-pub(super) fn gather(to: &mut Gather<'_>, id: TableId, batch: &RecordBatch, row: u64) {
+pub(crate) fn hand_over(to: &mut dyn Sink, batch: &RecordBatch, row: u64) {
     let mut column = 0;
     let items = Items { rows: &[], has_left_out: false, nulls: &[] };
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-        go(&mut Going { to, id, column: &mut column, row }, field.data_type(), array, items);
+        go(&mut Going { to, column: &mut column, row }, field.data_type(), array, items);
     }
 }
 
 /// Where the numbers of a batch go.
-struct Going<'a, 'b> {
-    to: &'a mut Gather<'b>,
-    id: TableId,
+struct Going<'a> {
+    to: &'a mut dyn Sink,
     column: &'a mut usize,
     row: u64,
 }
@@ -96,7 +117,7 @@ impl Items<'_> {
     }
 }
 
-fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, own: Items<'_>) {
+fn go(going: &mut Going<'_>, kind: &DataType, array: &ArrayRef, own: Items<'_>) {
     match kind {
         DataType::Struct(fields) => {
             let mut nulls = Vec::new();
@@ -154,7 +175,7 @@ fn go(going: &mut Going<'_, '_>, kind: &DataType, array: &ArrayRef, own: Items<'
 
 /// The items of lists, each of which is of the row of its list; a list that is null is a missing value.
 fn items(
-    going: &mut Going<'_, '_>,
+    going: &mut Going<'_>,
     kind: &DataType,
     lists: &ArrayRef,
     values: &ArrayRef,
@@ -178,7 +199,7 @@ fn items(
     }
     for column in 0..columns {
         for row in &missing {
-            going.to.missing(going.id, *going.column + column, going.row + u64::from(*row));
+            going.to.missing(*going.column + column, going.row + u64::from(*row));
         }
     }
     if rows.is_empty() {
@@ -190,7 +211,7 @@ fn items(
 }
 
 fn numbers<T: ArrowPrimitiveType>(
-    going: &mut Going<'_, '_>,
+    going: &mut Going<'_>,
     array: &ArrayRef,
     own: Items<'_>,
     wrap: impl for<'v> Fn(&'v [T::Native]) -> Values<'v>,
@@ -199,18 +220,18 @@ fn numbers<T: ArrowPrimitiveType>(
 }
 
 fn cells<T: Copy>(
-    going: &mut Going<'_, '_>,
+    going: &mut Going<'_>,
     array: &ArrayRef,
     values: &[T],
     own: Items<'_>,
     wrap: impl for<'v> Fn(&'v [T]) -> Values<'v>,
 ) {
-    let Going { to, id, column, row } = going;
+    let Going { to, column, row } = going;
     let number = **column;
     **column += 1;
     if array.null_count() == 0 && own.nulls.is_empty() && !own.has_left_out {
         let rows = if own.rows.is_empty() { Rows::From(*row) } else { Rows::Listed(*row, own.rows) };
-        to.cells(*id, number, wrap(values), rows);
+        to.cells(number, wrap(values), rows);
         return;
     }
     let mut there = Vec::with_capacity(values.len());
@@ -221,13 +242,13 @@ fn cells<T: Copy>(
             continue;
         }
         if own.is_null(array, item) {
-            to.missing(*id, number, *row + u64::from(place));
+            to.missing(number, *row + u64::from(place));
         } else {
             there.push(*value);
             places.push(place);
         }
     }
     if !there.is_empty() {
-        to.cells(*id, number, wrap(&there), Rows::Listed(*row, &places));
+        to.cells(number, wrap(&there), Rows::Listed(*row, &places));
     }
 }

@@ -4,7 +4,7 @@
 
 pub(crate) mod array;
 pub(crate) mod arrow;
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod csv;
 mod dtype;
 mod hdf5;

@@ -70,7 +70,7 @@ impl Reader for Parquet {
             let mut row = 0;
             for batch in batches {
                 let batch = batch.map_err(|error| format!("row group {group}: {error}"))?;
-                batch::gather(to, id, &batch, row);
+                batch::hand_over(&mut batch::Table(to, id), &batch, row);
                 row += batch.num_rows() as u64;
                 to.rows(id, row);
             }

@@ -43,6 +43,31 @@ impl<'a> Values<'a> {
     }
 }
 
+impl Values<'_> {
+    /// Hands on each number with its position.
+    pub(crate) fn each(self, mut take: impl FnMut(usize, f64)) {
+        macro_rules! each {
+            ($values:expr, $number:expr) => {
+                $values.iter().map($number).enumerate().for_each(|(position, value)| take(position, value))
+            };
+        }
+        match self {
+            Self::F16(values) => each!(values, |value| value.to_f64()),
+            Self::Bf16(values) => each!(values, |value| value.to_f64()),
+            Self::F32(values) => each!(values, |value| f64::from(*value)),
+            Self::F64(values) => each!(values, |value| *value),
+            Self::I8(values) => each!(values, |value| f64::from(*value)),
+            Self::I16(values) => each!(values, |value| f64::from(*value)),
+            Self::I32(values) => each!(values, |value| f64::from(*value)),
+            Self::I64(values) => each!(values, |value| *value as f64),
+            Self::U8(values) => each!(values, |value| f64::from(*value)),
+            Self::U16(values) => each!(values, |value| f64::from(*value)),
+            Self::U32(values) => each!(values, |value| f64::from(*value)),
+            Self::U64(values) => each!(values, |value| *value as f64),
+        }
+    }
+}
+
 /// Room for this many bytes at the beginning of a buffer, which begins where a `u64` may.
 pub(crate) fn aligned(buffer: &mut Vec<u64>, bytes: usize) -> &mut [u8] {
     buffer.resize(buffer.len().max(bytes.div_ceil(8)), 0);
