@@ -40,26 +40,20 @@ pub(super) fn write(
     to: Option<&Path>,
     audit: &mut Audit,
 ) -> Result<(), String> {
+    let say = |error: std::io::Error| error.to_string();
+    let mut anew = Anew { file, repairs, drops, audit };
     match file.format {
         Format::Npy => {
             let mut out = to.map(create).transpose()?;
             each(file, &mut |array, from| {
-                one(
-                    file,
-                    array,
-                    from,
-                    repairs,
-                    drops,
-                    true,
-                    out.as_mut().map(|out| out as &mut dyn Write),
-                    audit,
-                )
+                let mut to = out.as_mut().map(|out| out as &mut dyn Write);
+                anew.header(array, &mut to)?;
+                anew.values(array, from, to)
             })?;
-            out.map_or(Ok(()), |mut out| out.flush()).map_err(|error| error.to_string())
+            out.map_or(Ok(()), |mut out| out.flush()).map_err(say)
         }
         Format::Npz => {
-            let out = to.map(create).transpose()?;
-            let mut out = out.map(zip::ZipWriter::new);
+            let mut out = to.map(create).transpose()?.map(zip::ZipWriter::new);
             let method = npy::compression(&file.path)?;
             each(file, &mut |array, from| {
                 if let Some(out) = &mut out {
@@ -68,23 +62,34 @@ pub(super) fn write(
                     out.start_file(format!("{}.npy", array.name), options)
                         .map_err(|error| error.to_string())?;
                 }
-                one(
-                    file,
-                    array,
-                    from,
-                    repairs,
-                    drops,
-                    true,
-                    out.as_mut().map(|out| out as &mut dyn Write),
-                    audit,
-                )
+                let mut to = out.as_mut().map(|out| out as &mut dyn Write);
+                anew.header(array, &mut to)?;
+                anew.values(array, from, to)
             })?;
-            if let Some(out) = out {
-                out.finish().and_then(|mut out| Ok(out.flush()?)).map_err(|error| error.to_string())?;
+            match out {
+                Some(out) => out.finish().map_err(|error| error.to_string())?.flush().map_err(say),
+                None => Ok(()),
             }
-            Ok(())
         }
-        _ => write_safetensors(file, repairs, drops, to, audit),
+        _ => {
+            let found = safetensors::tensors(&file.path)?;
+            if !found.unread.is_empty() {
+                return Err("it holds tensors of types that denan does not write".to_owned());
+            }
+            let mut out = to.map(create).transpose()?;
+            if let Some(out) = &mut out {
+                let tensors = found.arrays.iter().map(|stored| {
+                    let (dtype, shape) = anew.becomes(&stored.array)?;
+                    Ok((stored.array.name.clone(), dtype, shape))
+                });
+                let tensors = tensors.collect::<Result<Vec<_>, String>>()?;
+                out.write_all(&safetensors::header_of(&tensors, &found.metadata)?).map_err(say)?;
+            }
+            each(file, &mut |array, from| {
+                anew.values(array, from, out.as_mut().map(|out| out as &mut dyn Write))
+            })?;
+            out.map_or(Ok(()), |mut out| out.flush()).map_err(say)
+        }
     }
 }
 
@@ -186,77 +191,82 @@ pub(super) fn values(
     Ok(())
 }
 
-/// An array as it becomes: its shape and type.
-fn becomes(going: &Going<'_>, drops: &RowSet) -> (Dtype, Vec<u64>) {
-    let mut shape = going.array.shape.clone();
-    if let Some(first) = shape.first_mut().filter(|first| **first == going.geometry.rows) {
-        *first = drops.left(going.geometry.rows);
-    }
-    (going.repair.dtype(going.array.dtype), shape)
+/// A file whose arrays are written anew.
+struct Anew<'a> {
+    file: &'a DataFile,
+    repairs: &'a Repairs,
+    drops: &'a RowSet,
+    audit: &'a mut Audit,
 }
 
-/// Writes an array anew, behind a header of npy where that is wanted.
-#[allow(clippy::too_many_arguments)]
-fn one(
-    file: &DataFile,
-    array: &Array,
-    from: &mut dyn Read,
-    repairs: &Repairs,
-    drops: &RowSet,
-    has_header: bool,
-    mut to: Option<&mut dyn Write>,
-    audit: &mut Audit,
-) -> Result<(), String> {
-    let Some(going) = Going::new(array, file, repairs)? else {
-        if let Some(to) = to {
-            if has_header {
-                to.write_all(&npy::header_of(array.dtype, &array.shape))
-                    .map_err(|error| error.to_string())?;
-            }
-            let count = array.shape.iter().product::<u64>() * array.dtype.size();
-            let mut bytes = from.take(count);
-            copy_in_order(&mut bytes, array, to)?;
+impl Anew<'_> {
+    /// The type and shape that an array gets.
+    fn becomes(&self, array: &Array) -> Result<(Dtype, Vec<u64>), String> {
+        let Some(going) = Going::new(array, self.file, self.repairs)? else {
+            return Ok((array.dtype, array.shape.clone()));
+        };
+        let mut shape = array.shape.clone();
+        if let Some(first) = shape.first_mut().filter(|first| **first == going.geometry.rows) {
+            *first = self.drops.left(going.geometry.rows);
         }
-        return Ok(());
-    };
-    let (dtype, shape) = becomes(&going, drops);
-    if let Some(to) = to.as_mut().filter(|_| has_header) {
-        to.write_all(&npy::header_of(dtype, &shape)).map_err(|error| error.to_string())?;
+        Ok((going.repair.dtype(array.dtype), shape))
     }
-    let change = |row: u64, rule: &str, action: &str| Change {
-        table: Some(array.name.clone()).filter(|name| !name.is_empty()),
-        ..Change::of_row(&file.path, row, rule, action)
-    };
-    let mut out = Vec::new();
-    going.rows(from, &mut |row, values, bytes| {
-        if let Some(check) = drops.of(going.geometry.rows, row) {
-            audit.tell(&change(row, check, "drop-row"));
-            return Ok(());
-        }
-        out.clear();
+
+    /// Writes the header of npy.
+    fn header(&self, array: &Array, to: &mut Option<&mut dyn Write>) -> Result<(), String> {
+        let Some(to) = to else { return Ok(()) };
+        let (dtype, shape) = self.becomes(array)?;
+        to.write_all(&npy::header_of(dtype, &shape)).map_err(|error| error.to_string())
+    }
+
+    /// Writes the values.
+    fn values(
+        &mut self,
+        array: &Array,
+        from: &mut dyn Read,
+        mut to: Option<&mut dyn Write>,
+    ) -> Result<(), String> {
+        let Some(going) = Going::new(array, self.file, self.repairs)? else {
+            let Some(to) = to else { return Ok(()) };
+            let count = array.shape.iter().product::<u64>() * array.dtype.size();
+            return copy_in_order(&mut from.take(count), array, to);
+        };
+        let dtype = going.repair.dtype(array.dtype);
         let size = array.dtype.size() as usize;
-        for (position, value) in values.iter().enumerate() {
-            let column = going.column(position);
-            let after = match going.repair.fate(column, Cell::Number(*value)) {
-                Fate::Set(after, check) => {
-                    audit.tell(&Change {
-                        column: Some(going.names[column].clone()),
-                        before: Some(value.to_string()),
-                        after: Some(after.to_string()),
-                        ..change(row, check, "replace")
-                    });
-                    Some(after)
-                }
-                _ => None,
-            };
-            if after.is_none() && !going.repair.is_normalised(column) && dtype == array.dtype {
-                out.extend_from_slice(&bytes[position * size..][..size]);
-            } else {
-                push(dtype, going.repair.normalised(column, after.unwrap_or(*value)), &mut out);
+        let change = |row: u64, rule: &str, action: &str| Change {
+            table: Some(array.name.clone()).filter(|name| !name.is_empty()),
+            ..Change::of_row(&self.file.path, row, rule, action)
+        };
+        let mut out = Vec::new();
+        going.rows(from, &mut |row, values, bytes| {
+            if let Some(check) = self.drops.of(going.geometry.rows, row) {
+                self.audit.tell(&change(row, check, "drop-row"));
+                return Ok(());
             }
-        }
-        to.as_mut().map_or(Ok(()), |to| to.write_all(&out)).map_err(|error| error.to_string())
-    })
+            out.clear();
+            for (position, value) in values.iter().enumerate() {
+                let column = going.column(position);
+                let after = match going.repair.fate(column, Cell::Number(*value)) {
+                    Fate::Set(after, check) => {
+                        self.audit.tell(&Change {
+                            column: Some(going.names[column].clone()),
+                            before: Some(value.to_string()),
+                            after: Some(after.to_string()),
+                            ..change(row, check, "replace")
+                        });
+                        Some(after)
+                    }
+                    _ => None,
+                };
+                if after.is_none() && !going.repair.is_normalised(column) && dtype == array.dtype {
+                    out.extend_from_slice(&bytes[position * size..][..size]);
+                } else {
+                    push(dtype, going.repair.normalised(column, after.unwrap_or(*value)), &mut out);
+                }
+            }
+            to.as_mut().map_or(Ok(()), |to| to.write_all(&out)).map_err(|error| error.to_string())
+        })
+    }
 }
 
 fn copy_in_order(from: &mut dyn Read, array: &Array, to: &mut dyn Write) -> Result<(), String> {
@@ -277,37 +287,6 @@ fn copy_in_order(from: &mut dyn Read, array: &Array, to: &mut dyn Write) -> Resu
             return Ok(());
         }
     }
-}
-
-fn write_safetensors(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
-    let found = safetensors::tensors(&file.path)?;
-    if !found.unread.is_empty() {
-        return Err("it holds tensors of types that denan does not write".to_owned());
-    }
-    let mut out = to.map(create).transpose()?;
-    if let Some(out) = &mut out {
-        let mut tensors = Vec::new();
-        for stored in &found.arrays {
-            let array = &stored.array;
-            let (dtype, shape) = match Going::new(array, file, repairs)? {
-                Some(going) => becomes(&going, drops),
-                None => (array.dtype, array.shape.clone()),
-            };
-            tensors.push((array.name.clone(), dtype, shape));
-        }
-        let header = safetensors::header_of(&tensors, &found.metadata)?;
-        out.write_all(&header).map_err(|error| error.to_string())?;
-    }
-    each(file, &mut |array, from| {
-        one(file, array, from, repairs, drops, false, out.as_mut().map(|out| out as &mut dyn Write), audit)
-    })?;
-    out.map_or(Ok(()), |mut out| out.flush()).map_err(|error| error.to_string())
 }
 
 /// A number from its bytes, least significant first.
