@@ -108,6 +108,10 @@ pub fn of_data(error: denan_data::Error) -> Error {
     match error {
         denan_data::Error::Labels(error) => of_labels(error),
         denan_data::Error::NothingThere(_) => Error::NothingThere { what: error.to_string(), help },
+        denan_data::Error::Place(what) => Error::NotSupported {
+            what,
+            help: "denan clean PATH -o DIR writes into a new folder, DIR".to_owned(),
+        },
         _ => Error::NotSupported { what: error.to_string(), help },
     }
 }
