@@ -338,3 +338,60 @@ fn rows_go_whose_lists_and_structures_hold_what_a_scan_finds() {
         .collect::<Vec<_>>();
     assert_eq!(rows, ["12", "40", "50"]);
 }
+
+/// A folder with the file that `torch.save` wrote of `{"x": 40 rows of 3, in row 4 a NaN, "images": uint8, "y": int64, "info": {"t": transposed, …},
+/// "both": two views of one tensor, "last": a parameter}`.
+fn torch_set(source: &Path) {
+    fs::write(source.join("set.pt"), include_bytes!("data/set.pt")).unwrap();
+}
+
+/// Name, rows and mean of the first column of each table.
+fn tables(folder: &Path) -> Vec<(String, u64, f64)> {
+    let result = scan(&Task::new(&[folder.to_owned()]), &|_, _| ()).unwrap();
+    let first = |name: &str| result.columns.iter().find(|column| column.table == name).map(|column| column.mean);
+    let table = |name: &String, rows| (name.clone(), rows, first(name).unwrap());
+    let mut tables: Vec<_> = result.tables.iter().map(|of| table(&of.name, of.rows)).collect();
+    tables.sort_by(|a, b| a.0.cmp(&b.0));
+    tables
+}
+
+#[test]
+fn tensors_of_torch_lose_a_row_together_and_the_rest_of_the_file_stays() {
+    let (_folder, source, into) = folders();
+    torch_set(&source);
+    let before = tables(&source);
+    let result = cleaned(&source, &into, Actions::default(), None);
+    assert!(result.not_cleaned.is_empty(), "{:?}", result.not_cleaned);
+    assert!(!found(&into).contains(&"non-finite-input".to_owned()));
+    let after = tables(&into);
+    assert_eq!(before.len(), after.len());
+    for ((name, rows, mean), (new_name, new_rows, new_mean)) in before.iter().zip(&after) {
+        assert_eq!(name, new_name);
+        assert_eq!(*new_rows, if *rows == 40 { 39 } else { *rows }, "{name}");
+        assert!((mean - new_mean).abs() < 3.0, "{name}: {mean} {new_mean}");
+    }
+    let row = audit(&result).into_iter().find(|change| change.contains("\"table\":\"x\"")).unwrap();
+    assert!(row.contains("\"row\":4,\"rule\":\"non-finite-input\",\"action\":\"drop-row\""), "{row}");
+}
+
+#[test]
+fn tensors_of_torch_that_are_normalised_become_floats() {
+    let (_folder, source, into) = folders();
+    torch_set(&source);
+    let result = cleaned(&source, &into, Actions::default(), Some(Normalise::Columns));
+    // Two tensors share a storage, which cannot be normalised for both.
+    assert_eq!(result.not_cleaned.len(), 1, "{:?}", result.not_cleaned);
+    assert!(result.not_cleaned[0].contains("both[0] shares its storage with another tensor"));
+
+    let mut actions = Actions::default();
+    actions.set("non-finite-input", Action::Impute).unwrap();
+    let (_folder, source, into) = folders();
+    fs::write(source.join("alone.pt"), include_bytes!("data/alone.pt")).unwrap();
+    let result = cleaned(&source, &into, actions, Some(Normalise::Columns));
+    assert!(result.not_cleaned.is_empty(), "{:?}", result.not_cleaned);
+    for (name, rows, mean) in tables(&into) {
+        let is_target = name.ends_with(":y");
+        assert_eq!(rows, 40, "{name}");
+        assert!(is_target || mean.abs() < 1e-6, "{name}: {mean}");
+    }
+}

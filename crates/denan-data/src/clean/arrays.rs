@@ -14,22 +14,37 @@ use std::path::Path;
 
 /// Finds the rows that are left out.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
-    each(file, &mut |array, from| {
-        let Some(going) = Going::new(array, file, repairs)? else { return Ok(()) };
-        going.rows(from, &mut |row, values, _| {
-            for (position, value) in values.iter().enumerate() {
-                if let Fate::DropRow(check) = going.repair.fate(going.column(position), Cell::Number(*value))
-                {
+    each(file, &mut |array, from| collect_array(array, from, file, repairs, drops).map(drop))
+}
+
+/// Finds the rows of an array that are left out; whether anything of it is to change.
+pub(super) fn collect_array(
+    array: &Array,
+    from: &mut dyn Read,
+    file: &DataFile,
+    repairs: &Repairs,
+    drops: &mut OfFile<'_>,
+) -> Result<bool, String> {
+    let going = Going::new(array, file, repairs)?.filter(|going| !going.repair.is_of_parameters());
+    let Some(going) = going else { return Ok(false) };
+    let mut is_touched = (0..going.names.len()).any(|column| going.repair.is_normalised(column));
+    going.rows(from, &mut |row, values, _| {
+        for (position, value) in values.iter().enumerate() {
+            match going.repair.fate(going.column(position), Cell::Number(*value)) {
+                Fate::Keep => {}
+                Fate::Set(..) => is_touched = true,
+                Fate::DropRow(check) => {
                     drops.add(going.geometry.rows, row, check);
                     return Ok(());
                 }
             }
-            if going.repair.is_without_target(values) {
-                drops.add(going.geometry.rows, row, "no-valid-target");
-            }
-            Ok(())
-        })
-    })
+        }
+        if going.repair.is_without_target(values) {
+            drops.add(going.geometry.rows, row, "no-valid-target");
+        }
+        Ok(())
+    })?;
+    Ok(is_touched)
 }
 
 /// Writes a file of arrays anew.
@@ -79,7 +94,7 @@ pub(super) fn write(
             let mut out = to.map(create).transpose()?;
             if let Some(out) = &mut out {
                 let tensors = found.arrays.iter().map(|stored| {
-                    let (dtype, shape) = anew.becomes(&stored.array)?;
+                    let (dtype, shape) = becomes(&stored.array, file, repairs, drops)?;
                     Ok((stored.array.name.clone(), dtype, shape))
                 });
                 let tensors = tensors.collect::<Result<Vec<_>, String>>()?;
@@ -116,15 +131,20 @@ fn each(
 type TakeRow<'a> = dyn FnMut(u64, &[f64], &[u8]) -> Result<(), String> + 'a;
 
 /// An array that is gone through.
-struct Going<'a> {
+pub(super) struct Going<'a> {
     array: Array,
-    geometry: Geometry,
-    repair: &'a TableRepair,
+    pub(super) geometry: Geometry,
+    pub(super) repair: &'a TableRepair,
     names: Vec<String>,
 }
 
 impl<'a> Going<'a> {
-    fn new(array: &Array, file: &DataFile, repairs: &'a Repairs) -> Result<Option<Self>, String> {
+    /// Nothing where nothing is known of it that could change it.
+    pub(super) fn new(
+        array: &Array,
+        file: &DataFile,
+        repairs: &'a Repairs,
+    ) -> Result<Option<Self>, String> {
         let geometry = Geometry::of(&array.shape, file, repairs.axis())?;
         let repair = repairs.table(&file.group, &array.name).filter(|_| !geometry.is_empty());
         let (schema, _) = array.schema(&geometry, file);
@@ -192,35 +212,40 @@ pub(super) fn values(
 }
 
 /// A file whose arrays are written anew.
-struct Anew<'a> {
-    file: &'a DataFile,
-    repairs: &'a Repairs,
-    drops: &'a RowSet,
-    audit: &'a mut Audit,
+pub(super) struct Anew<'a> {
+    pub(super) file: &'a DataFile,
+    pub(super) repairs: &'a Repairs,
+    pub(super) drops: &'a RowSet,
+    pub(super) audit: &'a mut Audit,
+}
+
+/// The type and shape that an array gets.
+pub(super) fn becomes(
+    array: &Array,
+    file: &DataFile,
+    repairs: &Repairs,
+    drops: &RowSet,
+) -> Result<(Dtype, Vec<u64>), String> {
+    let Some(going) = Going::new(array, file, repairs)? else {
+        return Ok((array.dtype, array.shape.clone()));
+    };
+    let mut shape = array.shape.clone();
+    if let Some(first) = shape.first_mut().filter(|first| **first == going.geometry.rows) {
+        *first = drops.left(going.geometry.rows);
+    }
+    Ok((going.repair.dtype(array.dtype), shape))
 }
 
 impl Anew<'_> {
-    /// The type and shape that an array gets.
-    fn becomes(&self, array: &Array) -> Result<(Dtype, Vec<u64>), String> {
-        let Some(going) = Going::new(array, self.file, self.repairs)? else {
-            return Ok((array.dtype, array.shape.clone()));
-        };
-        let mut shape = array.shape.clone();
-        if let Some(first) = shape.first_mut().filter(|first| **first == going.geometry.rows) {
-            *first = self.drops.left(going.geometry.rows);
-        }
-        Ok((going.repair.dtype(array.dtype), shape))
-    }
-
     /// Writes the header of npy.
     fn header(&self, array: &Array, to: &mut Option<&mut dyn Write>) -> Result<(), String> {
         let Some(to) = to else { return Ok(()) };
-        let (dtype, shape) = self.becomes(array)?;
+        let (dtype, shape) = becomes(array, self.file, self.repairs, self.drops)?;
         to.write_all(&npy::header_of(dtype, &shape)).map_err(|error| error.to_string())
     }
 
     /// Writes the values.
-    fn values(
+    pub(super) fn values(
         &mut self,
         array: &Array,
         from: &mut dyn Read,

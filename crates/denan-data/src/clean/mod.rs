@@ -13,6 +13,7 @@ mod out;
 mod repair;
 mod rows;
 mod text;
+mod torch;
 
 pub use audit::Change;
 pub use repair::{Action, Actions, Normalise};
@@ -70,6 +71,13 @@ pub fn clean(task: &CleanTask<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
     let second = Round { task, paths: &between, normalise: Some(normalise), is_dry: task.is_dry };
     let normalised = second.go(&place.partial, &mut audit, &|_, _| ())?;
     result.normalization = normalised.normalization;
+    for said in normalised.not_cleaned {
+        // Its files are those of the first round, which may have said the same.
+        let said = said.strip_prefix(&format!("{}/", place.between.display())).unwrap_or(&said).to_owned();
+        if !result.not_cleaned.iter().any(|before| before.ends_with(&said)) {
+            result.not_cleaned.push(said);
+        }
+    }
     place.settle(task.is_dry, audit, &mut result)?;
     Ok(result)
 }
@@ -169,9 +177,11 @@ impl Round<'_> {
         }
         let left_out = self.left_out(&files, &part);
         let mut drops = Drops::new(&files);
+        let mut stays = BTreeSet::new();
         for (number, file) in files.iter().enumerate().filter(|(number, _)| !left_out.contains_key(number)) {
             if let Err(why) = collect(file, &repairs, &mut drops.of_file(number)) {
                 result.not_cleaned.push(format!("{}: {why}", file.path.display()));
+                stays.insert(number);
             }
         }
         drops.join();
@@ -200,8 +210,12 @@ impl Round<'_> {
                         continue;
                     }
                     let target = (!self.is_dry).then_some(&*target);
-                    write(file, &repairs, own, target, audit)
-                        .map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
+                    let written = if stays.contains(&number) {
+                        copy(&path, target)
+                    } else {
+                        write(file, &repairs, own, target, audit)
+                    };
+                    written.map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
                     result.files += 1;
                 }
                 None if labels_out.contains(&*path) => audit.leave_out(&path, "missing-image"),
@@ -249,15 +263,14 @@ fn collect(file: &DataFile, repairs: &Repairs, drops: &mut rows::OfFile<'_>) -> 
         Format::Parquet | Format::Arrow => batches::collect(file, repairs, drops),
         Format::Tar => archive::collect(file, repairs, drops),
         Format::Image => Ok(()),
-        Format::Torch | Format::Hdf5 => {
-            Err(format!("it is copied as it is: denan does not write {}", file.format.as_str()))
-        }
+        Format::Torch => torch::collect(file, repairs, drops),
+        Format::Hdf5 => Err(format!("it is copied as it is: denan does not write {}", file.format.as_str())),
     }
 }
 
 /// Whether values of this format are written anew, and not only copied or left out.
 fn is_written(format: Format) -> bool {
-    !matches!(format, Format::Torch | Format::Hdf5 | Format::Tar | Format::Image)
+    !matches!(format, Format::Hdf5 | Format::Tar | Format::Image)
 }
 
 /// Writes a file anew, or only says what would change.
@@ -273,7 +286,8 @@ fn write(
         Format::Csv | Format::Tsv | Format::JsonLines => text::write(file, repairs, drops, to, audit),
         Format::Parquet | Format::Arrow => batches::write(file, repairs, drops, to, audit),
         Format::Tar => archive::write(file, drops, to, audit),
-        Format::Image | Format::Torch | Format::Hdf5 => copy(&file.path, to),
+        Format::Torch => torch::write(file, repairs, drops, to, audit),
+        Format::Image | Format::Hdf5 => copy(&file.path, to),
     }
 }
 

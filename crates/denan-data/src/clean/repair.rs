@@ -241,6 +241,11 @@ pub(super) fn is_nested(schema: &Schema, name: &str) -> bool {
 }
 
 impl TableRepair {
+    /// Whether it holds parameters of a model, which are no data.
+    pub(super) fn is_of_parameters(&self) -> bool {
+        self.is_parameter
+    }
+
     /// Position of a column by its name.
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()

@@ -94,6 +94,11 @@ impl OfFile<'_> {
         self.0.add(rows, row, check);
     }
 
+    /// Those so far.
+    pub(super) fn rows(&self) -> &RowSet {
+        self.0
+    }
+
     /// Rows whose number was not known when they were added.
     pub(super) fn add_all(&mut self, rows: u64, dropped: BTreeMap<u64, &'static str>) {
         dropped.into_iter().for_each(|(row, check)| self.0.add(rows, row, check));

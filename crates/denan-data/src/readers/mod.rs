@@ -18,6 +18,7 @@ mod pickle;
 pub(crate) mod safetensors;
 pub(crate) mod tar;
 mod torch;
+pub(crate) mod torch_anew;
 mod torch_file;
 mod values;
 

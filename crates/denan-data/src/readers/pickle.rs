@@ -1,6 +1,7 @@
 //! Pickles of Python, read without executing them: what a pickle would import and call is noted and never done.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Objects, values on the stack or values remembered beyond this number are an error.
 const MOST_VALUES: usize = 16 << 20;
@@ -13,6 +14,20 @@ pub(super) struct Pickle<'a> {
     objects: Vec<Object<'a>>,
     /// How many bytes it takes; another pickle may follow.
     pub(super) length: usize,
+    places: Places,
+}
+
+/// Bytes of a pickle.
+pub(crate) type Place = Range<usize>;
+
+/// Where in a pickle something stands that may be written anew.
+#[derive(Debug, Default)]
+struct Places {
+    /// Of each element of a tuple, by the object of the tuple, the operation that pushes it: all of a number, and of a class its name
+    /// or what recalls it.
+    elements: HashMap<u32, Vec<Place>>,
+    /// Operations that say how many bytes follow, without which a pickle can be read as well.
+    frames: Vec<Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +71,32 @@ impl<'a> Pickle<'a> {
         Self::read_at_most(bytes, MOST_VALUES)
     }
 
+    /// Reads the pickle at the beginning of `bytes`, and where the elements of its tuples stand.
+    pub(super) fn read_with_places(bytes: &'a [u8]) -> Result<Self, String> {
+        Self::run(Machine { bytes, most: MOST_VALUES, places: Some(Places::default()), ..Machine::default() })
+    }
+
     fn read_at_most(bytes: &'a [u8], most: usize) -> Result<Self, String> {
-        let mut machine = Machine { bytes, most, ..Machine::default() };
+        Self::run(Machine { bytes, most, ..Machine::default() })
+    }
+
+    fn run(mut machine: Machine<'a>) -> Result<Self, String> {
         let top = machine.run().map_err(|error| format!("{error} at byte {} of the pickle", machine.at))?;
-        Ok(Self { top, objects: machine.objects, length: machine.at })
+        let Machine { objects, at: length, places, .. } = machine;
+        Ok(Self { top, objects, length, places: places.unwrap_or_default() })
+    }
+
+    /// Where the elements of a tuple stand; nothing where that was not asked for.
+    pub(super) fn places(&self, tuple: Value<'a>) -> Option<&[Place]> {
+        match tuple {
+            Value::Object(at) => self.places.elements.get(&at).map(Vec::as_slice),
+            _ => None,
+        }
+    }
+
+    /// Where the lengths of frames stand.
+    pub(super) fn frames(&self) -> &[Place] {
+        &self.places.frames
     }
 
     pub(super) fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
@@ -97,6 +134,12 @@ struct Machine<'a> {
     /// Objects, values on the stack or values remembered beyond this number are an error.
     most: usize,
     stack: Vec<Value<'a>>,
+    /// Of each value on the stack the operation that pushed it, where places are asked for.
+    pushed: Vec<Place>,
+    /// The first byte of the operation.
+    begin: usize,
+    /// There where they are asked for.
+    places: Option<Places>,
     /// Heights of the stack.
     marks: Vec<usize>,
     memo: HashMap<u64, Value<'a>>,
@@ -106,11 +149,17 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn run(&mut self) -> Result<Value<'a>, String> {
         loop {
+            self.begin = self.at;
             let opcode = self.byte()?;
             match opcode {
                 // PROTO, FRAME, STOP
                 0x80 => _ = self.byte()?,
-                0x95 => _ = self.take(8)?,
+                0x95 => {
+                    self.take(8)?;
+                    if let Some(places) = &mut self.places {
+                        places.frames.push(self.begin..self.at);
+                    }
+                }
                 b'.' => return self.pop(),
 
                 // MARK, POP, POP_MARK, DUP
@@ -183,11 +232,16 @@ impl<'a> Machine<'a> {
                 b')' | b']' | 0x8f => self.push_object(Object::Sequence(Vec::new()))?,
                 0x85..=0x87 => {
                     let first = self.below(usize::from(opcode - 0x84))?;
-                    let elements = self.stack.split_off(first);
-                    self.push_object(Object::Sequence(elements))?;
+                    let elements = self.pop_from(first);
+                    self.push_tuple(elements)?;
                 }
                 // TUPLE, LIST, FROZENSET
-                b't' | b'l' | 0x91 => {
+                b't' => {
+                    let mark = self.marks.pop().ok_or_else(damaged)?;
+                    let elements = self.pop_from(mark);
+                    self.push_tuple(elements)?;
+                }
+                b'l' | 0x91 => {
                     let elements = self.pop_mark()?;
                     self.push_object(Object::Sequence(elements))?;
                 }
@@ -346,7 +400,17 @@ impl<'a> Machine<'a> {
             return Err(too_much());
         }
         self.stack.push(value);
+        if self.places.is_some() {
+            self.pushed.push(self.begin..self.at);
+        }
         Ok(())
+    }
+
+    fn push_tuple(&mut self, (elements, places): (Vec<Value<'a>>, Vec<Place>)) -> Result<(), String> {
+        if let Some(all) = &mut self.places {
+            all.elements.insert(self.objects.len() as u32, places);
+        }
+        self.push_object(Object::Sequence(elements))
     }
 
     fn push_number(&mut self, bytes: u64) -> Result<(), String> {
@@ -429,13 +493,20 @@ impl<'a> Machine<'a> {
     fn pop(&mut self) -> Result<Value<'a>, String> {
         let top = self.top()?;
         self.stack.pop();
+        self.pushed.pop();
         Ok(top)
+    }
+
+    /// Everything from this height of the stack on, and where it was pushed.
+    fn pop_from(&mut self, height: usize) -> (Vec<Value<'a>>, Vec<Place>) {
+        let pushed = self.places.is_some().then(|| self.pushed.split_off(height));
+        (self.stack.split_off(height), pushed.unwrap_or_default())
     }
 
     /// Everything above the topmost mark.
     fn pop_mark(&mut self) -> Result<Vec<Value<'a>>, String> {
         let mark = self.marks.pop().ok_or_else(damaged)?;
-        Ok(self.stack.split_off(mark))
+        Ok(self.pop_from(mark).0)
     }
 
     /// Appends to the sequence on top of the stack.

@@ -3,7 +3,7 @@
 use super::Reader;
 use super::array::{Array, Stored, stored};
 use super::torch_file::{StoredTensor, tensors};
-use super::values::{Values, swap};
+use super::values::{Values, aligned, swap};
 use crate::columns::Gather;
 use crate::listing::DataFile;
 use std::fs::File;
@@ -30,7 +30,7 @@ pub(crate) fn open(path: &Path, file: &DataFile, axis: Option<usize>) -> Result<
     Ok(Box::new(reader))
 }
 
-fn is_row_major(tensor: &StoredTensor) -> bool {
+pub(super) fn is_row_major(tensor: &StoredTensor) -> bool {
     let mut expected = 1u64;
     for (size, stride) in tensor.shape.iter().zip(&tensor.strides).rev() {
         if *size == 0 {
@@ -53,6 +53,23 @@ fn gather(
     file: &DataFile,
     axis: Option<usize>,
 ) -> Result<(), String> {
+    let Some(bytes) = scattered(path, &tensor, is_big_endian)? else {
+        to.unread(format!("{}: a view that is not laid out row by row, and too large", tensor.path));
+        return Ok(());
+    };
+    let mut buffer = Vec::new();
+    let values = aligned(&mut buffer, bytes.len());
+    values.copy_from_slice(&bytes);
+    let array = Array { name: tensor.path, dtype: tensor.dtype, shape: tensor.shape, is_big_endian: false };
+    array.hand_over(to, file, axis, Values::of_bytes(array.dtype, values))
+}
+
+/// The bytes of such a view, row by row with the least significant byte first; nothing if they are too many.
+pub(super) fn scattered(
+    path: &Path,
+    tensor: &StoredTensor,
+    is_big_endian: bool,
+) -> Result<Option<Vec<u8>>, String> {
     let size = tensor.dtype.size();
     let count = tensor.shape.iter().try_fold(1u64, |count, size| count.checked_mul(*size));
     let reach = tensor
@@ -64,14 +81,12 @@ fn gather(
         values.and_then(|values| values.checked_mul(size)).filter(|bytes| *bytes <= MOST_SCATTERED)
     };
     let (Some(count), Some(span)) = (bytes(count), bytes(reach.map(|reach| reach + 1))) else {
-        to.unread(format!("{}: a view that is not laid out row by row, and too large", tensor.path));
-        return Ok(());
+        return Ok(None);
     };
     let mut storage = vec![0; span as usize];
     let open = File::open(path).map_err(|error| error.to_string())?;
     open.read_exact_at(&mut storage, tensor.at).map_err(|error| error.to_string())?;
-    let mut values = vec![0u64; count.div_ceil(8) as usize];
-    let own: &mut [u8] = &mut bytemuck::cast_slice_mut(&mut values)[..count as usize];
+    let mut own = vec![0; count as usize];
     let mut index = vec![0u64; tensor.shape.len()];
     for value in own.chunks_exact_mut(size as usize) {
         let at: u64 = index.iter().zip(&tensor.strides).map(|(index, stride)| index * stride).sum();
@@ -85,8 +100,7 @@ fn gather(
         }
     }
     if is_big_endian {
-        swap(own, size as usize);
+        swap(&mut own, size as usize);
     }
-    let array = Array { name: tensor.path, dtype: tensor.dtype, shape: tensor.shape, is_big_endian: false };
-    array.hand_over(to, file, axis, Values::of_bytes(array.dtype, own))
+    Ok(Some(own))
 }

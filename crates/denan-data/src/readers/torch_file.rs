@@ -55,6 +55,8 @@ pub(crate) struct StoredTensor {
     pub(crate) at: u64,
     /// Its storage: the first byte in the file, and how many.
     pub(crate) storage: (u64, u64),
+    /// The object of the pickle that holds what it is made of.
+    pub(super) arguments: u32,
 }
 
 /// The tensors in a file.
@@ -75,36 +77,68 @@ pub(crate) fn tensors(file: &Path) -> Result<Tensors, String> {
 
 /// The tensors in a zip archive.
 fn in_archive(file: File, length: u64) -> Result<Tensors, String> {
-    let mut archive =
-        ZipArchive::new(BufReader::new(file)).map_err(|error| format!("its archive is damaged: {error}"))?;
-    let pickles = archive.file_names_raw().filter_map(|name| name.strip_suffix(b"data.pkl"));
-    let folders = pickles.filter(|folder| folder.is_empty() || folder.ends_with(b"/"));
-    let folder = folders.min_by_key(|folder| folder.len());
-    let folder = folder.ok_or("it is an archive without `data.pkl`, so not of torch.save")?.to_owned();
-    let bytes = entry(&mut archive, &[&folder, b"data.pkl"], MOST_PICKLE)?;
+    let mut archive = Archived::open(file, length)?;
+    let bytes = archive.pickle()?;
     let pickle = Pickle::read(&bytes)?;
+    archive.tensors(&pickle)
+}
 
-    let mut locate = |key: &[u8]| -> Result<(u64, u64), String> {
-        let name = [&folder, &b"data/"[..], key].concat();
-        let at = archive.index_for_name_raw(&name).ok_or("its storage is missing")?;
-        let entry = archive.by_index_raw(at).map_err(|error| format!("its storage is damaged: {error}"))?;
-        if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            return Err("its storage is compressed, which torch.save does not do".to_owned());
-        }
-        let start = entry.data_start().ok_or("its storage is damaged")?;
-        let size = entry.compressed_size();
-        match start.checked_add(size) {
-            Some(end) if end <= length => Ok((start, size)),
-            _ => Err("its storage is cut short".to_owned()),
-        }
-    };
-    let mut tensors = Walk::new(&pickle, &mut locate).all()?;
-    // Files of the first versions say nothing; those are of machines whose least significant byte comes first.
-    let byteorder = [&folder[..], b"byteorder"];
-    if archive.index_for_name_raw(&byteorder.concat()).is_some() {
-        tensors.is_big_endian = entry(&mut archive, &byteorder, 16)? == b"big";
+/// A file since PyTorch 1.6.
+pub(super) struct Archived {
+    pub(super) archive: ZipArchive<BufReader<File>>,
+    /// That of all its entries, with a slash.
+    pub(super) folder: Vec<u8>,
+    length: u64,
+}
+
+impl Archived {
+    /// `length`: bytes of the file.
+    pub(super) fn open(file: File, length: u64) -> Result<Self, String> {
+        let archive = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| format!("its archive is damaged: {error}"))?;
+        let pickles = archive.file_names_raw().filter_map(|name| name.strip_suffix(b"data.pkl"));
+        let folders = pickles.filter(|folder| folder.is_empty() || folder.ends_with(b"/"));
+        let folder = folders.min_by_key(|folder| folder.len());
+        let folder = folder.ok_or("it is an archive without `data.pkl`, so not of torch.save")?.to_owned();
+        Ok(Self { archive, folder, length })
     }
-    Ok(tensors)
+
+    /// The bytes of its pickle.
+    pub(super) fn pickle(&mut self) -> Result<Vec<u8>, String> {
+        entry(&mut self.archive, &[&self.folder, b"data.pkl"], MOST_PICKLE)
+    }
+
+    /// What the pickle in it says of tensors.
+    pub(super) fn tensors(&mut self, pickle: &Pickle<'_>) -> Result<Tensors, String> {
+        let Self { archive, folder, length } = self;
+        let mut locate = |key: &[u8]| -> Result<(u64, u64), String> {
+            let name = [&folder[..], &b"data/"[..], key].concat();
+            let at = archive.index_for_name_raw(&name).ok_or("its storage is missing")?;
+            let entry =
+                archive.by_index_raw(at).map_err(|error| format!("its storage is damaged: {error}"))?;
+            if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
+                return Err("its storage is compressed, which torch.save does not do".to_owned());
+            }
+            let start = entry.data_start().ok_or("its storage is damaged")?;
+            let size = entry.compressed_size();
+            match start.checked_add(size) {
+                Some(end) if end <= *length => Ok((start, size)),
+                _ => Err("its storage is cut short".to_owned()),
+            }
+        };
+        let mut tensors = Walk::new(pickle, &mut locate).all()?;
+        // Files of the first versions say nothing; those are of machines whose least significant byte comes first.
+        let byteorder = [&folder[..], b"byteorder"];
+        if archive.index_for_name_raw(&byteorder.concat()).is_some() {
+            tensors.is_big_endian = entry(archive, &byteorder, 16)? == b"big";
+        }
+        Ok(tensors)
+    }
+}
+
+/// The tensors that a pickle speaks of, with all storages at the first byte.
+pub(super) fn spoken_of(pickle: &Pickle<'_>) -> Result<Tensors, String> {
+    Walk::new(pickle, &mut |_| Ok((0, u64::MAX))).all()
 }
 
 /// The bytes of an entry, by its folder and its name.
@@ -203,16 +237,16 @@ fn storages<'a>(
 }
 
 /// What a pickle says of a storage.
-struct Storage<'a> {
+pub(super) struct Storage<'a> {
     /// `FloatStorage`
-    kind: &'a str,
-    key: &'a [u8],
+    pub(super) kind: &'a str,
+    pub(super) key: &'a [u8],
     elements: u64,
 }
 
 impl<'a> Storage<'a> {
     /// By what stands in the pickle for it.
-    fn of(pickle: &Pickle<'a>, id: Value<'a>) -> Result<Self, String> {
+    pub(super) fn of(pickle: &Pickle<'a>, id: Value<'a>) -> Result<Self, String> {
         let Some([Value::Text(b"storage"), kind, Value::Text(key), _, Value::Int(elements), view @ ..]) =
             pickle.sequence(id)
         else {
@@ -229,7 +263,7 @@ impl<'a> Storage<'a> {
         Ok(Self { kind, key, elements })
     }
 
-    fn is_untyped(&self) -> bool {
+    pub(super) fn is_untyped(&self) -> bool {
         self.kind == "UntypedStorage"
     }
 
@@ -418,9 +452,12 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     /// A tensor by the arguments of the function that makes it: storage, first element, shape, strides, …
-    fn tensor(&mut self, arguments: Value<'a>) -> Result<StoredTensor, String> {
+    fn tensor(&mut self, made_of: Value<'a>) -> Result<StoredTensor, String> {
         let pickle = self.pickle;
-        let Some([storage, Value::Int(offset), shape, strides, more @ ..]) = pickle.sequence(arguments)
+        let (
+            Value::Object(arguments),
+            Some([storage, Value::Int(offset), shape, strides, more @ ..]),
+        ) = (made_of, pickle.sequence(made_of))
         else {
             return Err(damaged());
         };
@@ -473,7 +510,8 @@ impl<'p, 'a> Walk<'p, 'a> {
             return Err(format!("its storage is cut short: {stored} of {length} bytes are there"));
         }
         let path = self.path.clone();
-        Ok(StoredTensor { path, dtype, shape, strides, at: start + offset, storage: (start, length) })
+        let (at, storage) = (start + offset, (start, length));
+        Ok(StoredTensor { path, dtype, shape, strides, at, storage, arguments })
     }
 }
 
@@ -638,6 +676,7 @@ mod tests {
             strides: vec![4, 2],
             at: start + 6,
             storage: (start, 24),
+            arguments: tensor.arguments,
         };
         assert_eq!(*tensor, told);
         assert!(!read.is_big_endian && read.skipped.is_empty());
