@@ -1,11 +1,11 @@
 //! Goes through the files of a data set on all cores, and joins what is known of their pieces.
 
 use crate::columns::{AllBars, Gather, Options, Part, Tree};
+use crate::guarded::guarded;
 use crate::listing::DataFile;
 use crate::readers::{self, Piece, Reader};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One of several equal shares of a data set.
@@ -64,7 +64,8 @@ impl GoneThrough {
         let pull = || locked(&queue).pull();
         let work = || {
             while let Some(Work { file, number, piece, bytes, last }) = pull() {
-                let part = gather(options, &bars, file, piece);
+                let is_sample = files[file as usize].is_sample();
+                let part = gather(&|| Gather::new(options, &bars, file, is_sample), piece);
                 if let Some(part) = &part {
                     bars.raise(part);
                 }
@@ -137,25 +138,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is said where a reader panics.
-fn failed() -> String {
-    "its reader failed; that is a fault of denan".to_owned()
-}
-
 /// What a piece holds; nothing where there was none.
-fn gather(options: &Options, bars: &AllBars, file: u32, piece: Option<Piece>) -> Option<Part> {
+fn gather<'a>(anew: &dyn Fn() -> Gather<'a>, piece: Option<Piece>) -> Option<Part> {
     let piece = piece?;
     // A decoder that panics on some bytes ends the reading of these, and of nothing else.
-    let gone = catch_unwind(AssertUnwindSafe(|| {
-        let mut to = Gather::new(options, bars, file);
+    let gone = guarded(|| {
+        let mut to = anew();
         if let Err(message) = piece(&mut to) {
             to.note("unreadable-file", message);
         }
-        to.finish()
-    }));
-    Some(gone.unwrap_or_else(|_| {
-        let mut to = Gather::new(options, bars, file);
-        to.note("unreadable-file", failed());
+        Ok(to.finish())
+    });
+    Some(gone.unwrap_or_else(|message| {
+        let mut to = anew();
+        to.note("unreadable-file", message);
         to.finish()
     }))
 }
@@ -204,8 +200,7 @@ impl Queue<'_> {
                 }
                 let each = count.map_or(0, |count| bytes / count.max(1));
                 // Those that decode as they cut may panic as well.
-                let next = catch_unwind(AssertUnwindSafe(|| open.reader.next()));
-                match next.unwrap_or_else(|_| Err(failed())) {
+                match guarded(|| open.reader.next()) {
                     Ok(Some(piece)) => {
                         open.number += 1;
                         return Some(Work { file, number, piece: Some(piece), bytes: each, last: count });
@@ -250,11 +245,7 @@ impl Queue<'_> {
         if !has(begin) && (end <= own.start || begin >= own.end) {
             return None;
         }
-        let reader = match catch_unwind(AssertUnwindSafe(|| readers::open(file, self.options.axis))) {
-            Ok(reader) => reader,
-            Err(_) => Err(failed()),
-        };
-        let mut reader = match reader {
+        let mut reader = match guarded(|| readers::open(file, self.options.axis)) {
             Ok(reader) => reader,
             Err(message) => {
                 let piece: Piece = Box::new(move |_| Err(message));

@@ -13,11 +13,11 @@ mod webp;
 
 pub(crate) use levels::Levels;
 
+use crate::guarded::caught;
 use image::{ImageDecoder, ImageError};
 use levels::Samples;
 use std::fmt;
 use std::io;
-use std::panic::catch_unwind;
 use twox_hash::XxHash3_128;
 
 /// Decoded images that are larger are refused.
@@ -116,7 +116,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     }
     let (_, _, read) = format(bytes).ok_or_else(|| no_image(bytes))?;
     // A decoder that trips over foreign bytes is not to take the scan with it.
-    let Pixels { mode, samples, stored } = catch_unwind(|| read(bytes))
+    let Pixels { mode, samples, stored } = caught(|| read(bytes))
         .unwrap_or_else(|_| Err("it is damaged: its decoder did not expect what it found".to_owned()))?;
     let mut channels = Levels::of(&samples, stored);
     channels.truncate(mode.channels().len());

@@ -352,7 +352,7 @@ fn result(
     }
     if !part.tables.is_empty() {
         of_values(&mut result, part, options, name);
-        let tables = Tables { options, tables: &part.tables, hashes: &part.hashes, files: name };
+        let tables = Tables { options, tables: &part.tables, samples: &part.samples, files: name };
         for check in TABLE_CHECKS {
             let mut listed = Vec::new();
             let count = check.look(&tables, &mut |found| listed.push(found.by(check)));

@@ -50,7 +50,7 @@ fn cleaned(source: &Path, into: &Path, actions: Actions, normalise: Option<Norma
         threads: 2,
         is_dry: false,
     };
-    let result = clean(&task, &|_, _| ()).unwrap();
+    let result = clean(&task, &|_, _| (), &|_| ()).unwrap();
     assert_eq!(contents(source), before, "the source stays as it is");
     result
 }
@@ -196,7 +196,7 @@ fn nothing_is_written_over_or_into_the_source() {
             threads: 1,
             is_dry: false,
         };
-        clean(&task, &|_, _| ())
+        clean(&task, &|_, _| (), &|_| ())
     };
     for bad in [source.clone(), source.join("inner"), source.join("a/b"), folder.path().to_owned()] {
         assert!(matches!(attempt(&bad), Err(Error::Place(_))), "{}", bad.display());
@@ -226,9 +226,9 @@ fn a_dry_run_writes_nothing_and_says_the_same() {
         threads: 1,
         is_dry,
     };
-    let dry = clean(&task(true), &|_, _| ()).unwrap();
+    let dry = clean(&task(true), &|_, _| (), &|_| ()).unwrap();
     assert!(dry.into.is_none() && fs::read_dir(folder.path()).unwrap().count() == 1);
-    let wet = clean(&task(false), &|_, _| ()).unwrap();
+    let wet = clean(&task(false), &|_, _| (), &|_| ()).unwrap();
     assert_eq!((&dry.changes, dry.files), (&wet.changes, wet.files));
 }
 
@@ -348,7 +348,8 @@ fn torch_set(source: &Path) {
 /// Name, rows and mean of the first column of each table.
 fn tables(folder: &Path) -> Vec<(String, u64, f64)> {
     let result = scan(&Task::new(&[folder.to_owned()]), &|_, _| ()).unwrap();
-    let first = |name: &str| result.columns.iter().find(|column| column.table == name).map(|column| column.mean);
+    let first =
+        |name: &str| result.columns.iter().find(|column| column.table == name).map(|column| column.mean);
     let table = |name: &String, rows| (name.clone(), rows, first(name).unwrap());
     let mut tables: Vec<_> = result.tables.iter().map(|of| table(&of.name, of.rows)).collect();
     tables.sort_by(|a, b| a.0.cmp(&b.0));
@@ -394,4 +395,71 @@ fn tensors_of_torch_that_are_normalised_become_floats() {
         assert_eq!(rows, 40, "{name}");
         assert!(is_target || mean.abs() < 1e-6, "{name}: {mean}");
     }
+}
+
+#[test]
+fn an_array_that_is_stored_column_by_column_is_cleaned_too() {
+    let (_folder, source, into) = folders();
+    let mut values = drawn(60);
+    // Of 20 rows and 3 columns: row 7 of column 1.
+    values[20 + 7] = f32::NAN;
+    let path = source.join("x.npy");
+    npy(&path, &[20, 3], &values);
+    let bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|part| part == b"False").unwrap();
+    fs::write(&path, [&bytes[..at], b"True ", &bytes[at + 5..]].concat()).unwrap();
+    let result = cleaned(&source, &into, Actions::default(), None);
+    assert!(result.not_cleaned.is_empty(), "{:?}", result.not_cleaned);
+    assert!(audit(&result)[0].contains("\"row\":7,"), "{:?}", audit(&result));
+    let bytes = fs::read(into.join("x.npy")).unwrap();
+    let values: Vec<f32> = (0..20)
+        .filter(|row| *row != 7)
+        .flat_map(|row| [values[row], values[20 + row], values[40 + row]])
+        .collect();
+    let expected: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert!(bytes.ends_with(&expected));
+}
+
+#[test]
+fn rows_and_lines_that_cannot_be_read_go_and_short_ones_are_filled_up() {
+    let (_folder, source, into) = folders();
+    let rows = "a,b,name\n1,2,x\n3,4\n5\n6,7,y,8\n9,10,z\n11,12,w\n";
+    fs::write(source.join("t.csv"), rows).unwrap();
+    let lines = "{\"a\": 1, \"b\": 2}\n{\"a\": 3}\n{\"a\": \n{\"a\": 4, \"b\": 6}\n{\"a\": 5, \"b\": 6}\n";
+    fs::write(source.join("t.jsonl"), lines).unwrap();
+    let mut actions = Actions::default();
+    actions.set("missing-value", Action::Impute).unwrap();
+    cleaned(&source, &into, actions, None);
+    let table = fs::read_to_string(into.join("t.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows[..3], ["a,b,name", "1,2,x", "3,4,"]);
+    assert!(rows[3].starts_with("5,") && rows[3].ends_with(',') && rows[3] != "5,,", "{}", rows[3]);
+    assert_eq!(rows[4..], ["9,10,z", "11,12,w"]);
+    let lines = fs::read_to_string(into.join("t.jsonl")).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!([lines[0], lines[3]], ["{\"a\": 1, \"b\": 2}", "{\"a\": 5, \"b\": 6}"]);
+    assert!(lines[1].starts_with("{\"a\": 3, \"b\": "), "{}", lines[1]);
+    assert_eq!(found(&into), Vec::<String>::new());
+}
+
+#[test]
+fn a_sample_that_is_there_twice_is_left_out_with_its_target() {
+    let (_folder, source, into) = folders();
+    let sample = 2 * 16 * 16;
+    let mut values = drawn(30 * sample);
+    values.copy_within(3 * sample..4 * sample, 20 * sample);
+    // Two that are nothing but 0 are no copies.
+    values[5 * sample..7 * sample].fill(0.0);
+    npy(&source.join("x.npy"), &[30, 2, 16, 16], &values);
+    npy(&source.join("z.npy"), &[30], &drawn(30));
+    let scanned = scan(&Task::new(&[source.clone()]), &|_, _| ()).unwrap();
+    let copies: Vec<_> = scanned.findings.iter().filter(|found| found.rule == "duplicate-sample").collect();
+    let [copy] = copies[..] else { panic!("{copies:?}") };
+    assert_eq!((copy.index, &*copy.message), (Some(20), "holds the same as row 3"));
+
+    let result = cleaned(&source, &into, Actions::default(), None);
+    assert_eq!(audit(&result).len(), 2, "{:?}", audit(&result));
+    assert!(audit(&result).iter().all(|change| change.contains("\"row\":20,\"rule\":\"duplicate-sample\"")));
+    assert!(!found(&into).contains(&"duplicate-sample".to_owned()));
 }

@@ -38,9 +38,11 @@ use crate::error::Error;
 use crate::terminal::{Stream, Terminal};
 use clap::Parser;
 use std::ffi::OsString;
+use std::sync::Once;
 
 /// Runs the program on a command line, its own name first, and returns its exit code.
 pub fn main(command_line: impl IntoIterator<Item = OsString>, host: &Host) -> u8 {
+    keep_quiet_what_is_caught();
     let arguments = match Arguments::try_parse_from(command_line) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -66,6 +68,19 @@ pub fn main(command_line: impl IntoIterator<Item = OsString>, host: &Host) -> u8
         }
         error.exit_code()
     })
+}
+
+/// A decoder that panics on damaged bytes is told as a finding, and not on standard error as well.
+fn keep_quiet_what_is_caught() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !denan_data::is_guarded() {
+                usual(panic);
+            }
+        }));
+    });
 }
 
 fn execute(arguments: &Arguments, host: &Host, terminal: &Terminal) -> Result<u8, Error> {

@@ -29,11 +29,9 @@ impl Temporary {
     /// # Errors
     /// It cannot be made.
     pub fn new(prefix: &str) -> io::Result<Self> {
-        static WATCHED: Once = Once::new();
-        WATCHED.call_once(watch_signals);
         let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
         let path = folder.path().canonicalize()?;
-        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        goes_with_denan(&path);
         Ok(Self { folder, path })
     }
 
@@ -48,6 +46,13 @@ impl Drop for Temporary {
         FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
         remove(self.folder.path());
     }
+}
+
+/// Has a signal that ends denan remove a folder first, which something else removes otherwise.
+pub fn goes_with_denan(folder: &Path) {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(watch_signals);
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
 }
 
 /// Removes a folder. A program that was ended may still be writing; what never goes is the system's to clean up.

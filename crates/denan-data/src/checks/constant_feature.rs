@@ -7,7 +7,8 @@ check!(ConstantFeature, Warning, "constant-feature", "column is constant", "colu
 
 impl TableCheck for ConstantFeature {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
-        set.columns(tell, |column| {
+        let empty = set.empty_columns(tell, "is empty in every row, which data frames read as NaN");
+        let constant = set.columns(tell, |column| {
             let (min, max) = (column.figures.summary.min, column.figures.summary.max);
             column.is_constant().then(|| match min == max {
                 true => format!("is {} in every row", float(min)),
@@ -15,6 +16,7 @@ impl TableCheck for ConstantFeature {
                     format!("is {} in every row, but for rounding ({} apart)", float(min), float(max - min))
                 }
             })
-        })
+        });
+        empty + constant
     }
 }

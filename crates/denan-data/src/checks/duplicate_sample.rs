@@ -1,26 +1,35 @@
-//! The same sample twice: two files with the same contents.
+//! The same sample twice: files, or rows of arrays, that hold the same.
 
 use super::{Found, TableCheck, Tables};
+use crate::columns::{Shape, WHOLE, copies};
 
 check!(
     DuplicateSample,
     Warning,
     "duplicate-sample",
-    "file is the copy of another",
-    "files are copies of others"
+    "sample is the copy of another",
+    "samples are copies of others"
 );
 
 impl TableCheck for DuplicateSample {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
-        let mut sorted = set.hashes.to_vec();
-        sorted.sort_unstable();
-        let mut copies: Vec<(u32, u32)> = Vec::new();
-        for same in sorted.chunk_by(|a, b| a.0 == b.0) {
-            copies.extend(same[1..].iter().map(|(_, file)| (*file, same[0].1)));
-        }
-        copies.sort_unstable();
-        for (file, first) in &copies {
-            tell(Found::of_file((set.files)(*file), format!("holds the same as {}", (set.files)(*first))));
+        let copies = copies(set.samples);
+        for (copy, first) in &copies {
+            let file = (set.files)(first.file);
+            let message = match first.row {
+                WHOLE => format!("holds the same as {file}"),
+                row if first.file == copy.file => format!("holds the same as row {row}"),
+                row => format!("holds the same as row {row} of {file}"),
+            };
+            let found = Found::of_file((set.files)(copy.file), message);
+            tell(match copy.row {
+                WHOLE => found,
+                row => {
+                    let table = set.tables.get(copy.table as usize).map(|table| table.schema.as_ref());
+                    let table = table.filter(|table| table.shape != Shape::Image && !table.name.is_empty());
+                    Found { index: Some(row), table: table.map(|table| table.name.clone()), ..found }
+                }
+            });
         }
         copies.len() as u64
     }

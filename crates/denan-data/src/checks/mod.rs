@@ -61,7 +61,7 @@ mod unreadable_file;
 mod unreadable_image;
 mod unreadable_label;
 
-use crate::columns::{Column, Operation, Options, Shape, Table};
+use crate::columns::{Column, Operation, Options, Sample, Shape, Table};
 use crate::images::Images;
 use crate::labels::{LabelSet, LabelledBox, LabelledImage};
 use denan_finding::number::float;
@@ -200,8 +200,8 @@ pub(crate) trait TableCheck: Identity + Sync {
 pub(crate) struct Tables<'a> {
     pub(crate) options: &'a Options,
     pub(crate) tables: &'a [Table],
-    /// Hash of the contents of each file that is a sample of its own, by file.
-    pub(crate) hashes: &'a [(u128, u32)],
+    /// Samples that can be compared with others.
+    pub(crate) samples: &'a [Sample],
     /// Names of the files.
     pub(crate) files: &'a dyn Fn(u32) -> String,
 }
@@ -227,6 +227,18 @@ impl Tables<'_> {
                     total += 1;
                     tell(Found::of_column(self.place(table), table, number, message));
                 }
+            }
+        }
+        total
+    }
+
+    /// Tells of each column that holds nothing.
+    fn empty_columns(&self, tell: &mut dyn FnMut(Found), message: &str) -> u64 {
+        let mut total = 0;
+        for table in self.of_data() {
+            for (number, _) in table.columns.iter().enumerate().filter(|(_, column)| column.is_empty()) {
+                total += 1;
+                tell(Found::of_column(self.place(table), table, number, message));
             }
         }
         total

@@ -26,6 +26,9 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
         }
         Ok(())
     })?;
+    for (sample, check) in repairs.copies_in(&file.path, None) {
+        dropped.entry(sample).or_insert(check);
+    }
     drops.add_all(ALL, dropped);
     Ok(())
 }

@@ -44,6 +44,9 @@ pub(super) fn collect_array(
         }
         Ok(())
     })?;
+    for (row, check) in repairs.copies_in(&file.path, Some(&array.name)) {
+        drops.add(going.geometry.rows, row, check);
+    }
     Ok(is_touched)
 }
 
@@ -140,11 +143,7 @@ pub(super) struct Going<'a> {
 
 impl<'a> Going<'a> {
     /// Nothing where nothing is known of it that could change it.
-    pub(super) fn new(
-        array: &Array,
-        file: &DataFile,
-        repairs: &'a Repairs,
-    ) -> Result<Option<Self>, String> {
+    pub(super) fn new(array: &Array, file: &DataFile, repairs: &'a Repairs) -> Result<Option<Self>, String> {
         let geometry = Geometry::of(&array.shape, file, repairs.axis())?;
         let repair = repairs.table(&file.group, &array.name).filter(|_| !geometry.is_empty());
         let (schema, _) = array.schema(&geometry, file);

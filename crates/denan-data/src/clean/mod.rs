@@ -18,8 +18,9 @@ mod torch;
 pub use audit::Change;
 pub use repair::{Action, Actions, Normalise};
 
-use crate::columns::{Options, Part};
+use crate::columns::{Options, Part, WHOLE, copies};
 use crate::gone_through::Shard;
+use crate::guarded::guarded;
 use crate::listing::{self, DataFile, Format};
 use crate::scan::{self, Error, Examined, Task};
 use audit::Audit;
@@ -52,11 +53,19 @@ pub struct CleanTask<'a> {
 
 /// Cleans a data set into a folder that is not there yet; beside it goes a list of all changes, `FOLDER.audit.jsonl`.
 ///
+/// `progress` is told how many bytes of how many are scanned; `scratch` the folder in which the copy is written until it is whole, which a
+/// signal that ends the program would leave behind.
+///
 /// # Errors
 ///
 /// Where the source cannot be read, the copy not be written, or would lie in the source or over anything.
-pub fn clean(task: &CleanTask<'_>, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<CleanResult, Error> {
+pub fn clean(
+    task: &CleanTask<'_>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    scratch: &dyn Fn(&Path),
+) -> Result<CleanResult, Error> {
     let place = Place::new(task)?;
+    scratch(place.scratch.path());
     let first =
         Round { task, paths: task.paths, normalise: None, is_dry: task.is_dry && task.normalise.is_none() };
     let mut audit = Audit::new(&place.partial_audit, task.is_dry)?;
@@ -89,7 +98,7 @@ struct Place {
     partial_audit: PathBuf,
     partial: PathBuf,
     between: PathBuf,
-    _scratch: tempfile::TempDir,
+    scratch: tempfile::TempDir,
 }
 
 impl Place {
@@ -127,7 +136,7 @@ impl Place {
             .map_err(|error| Error::Place(format!("{}: {error}", parent.display())))?;
         let [partial_audit, partial, between] =
             ["audit", "copy", "clean"].map(|name| scratch.path().join(name));
-        Ok(Self { into, audit, partial_audit, partial, between, _scratch: scratch })
+        Ok(Self { into, audit, partial_audit, partial, between, scratch })
     }
 
     /// Moves the copy to its place.
@@ -170,7 +179,8 @@ impl Round<'_> {
         let options = Options { most_listed: 0, ..self.task.options.clone() };
         let scan = Task { paths: self.paths, options, threads: self.task.threads, shard: Shard::WHOLE };
         let Examined { files, part, labels, .. } = scan::examine(&scan, progress)?;
-        let repairs = Repairs::new(&part.tables, &self.task.options, &self.task.actions, self.normalise);
+        let mut repairs = Repairs::new(&part.tables, &self.task.options, &self.task.actions, self.normalise);
+        repairs.leave_out_copies(&files, &part);
         let mut result = CleanResult::default();
         if self.normalise.is_some() {
             result.normalization = normalization(&files, &part, self.normalise);
@@ -179,7 +189,7 @@ impl Round<'_> {
         let mut drops = Drops::new(&files);
         let mut stays = BTreeSet::new();
         for (number, file) in files.iter().enumerate().filter(|(number, _)| !left_out.contains_key(number)) {
-            if let Err(why) = collect(file, &repairs, &mut drops.of_file(number)) {
+            if let Err(why) = guarded(|| collect(file, &repairs, &mut drops.of_file(number))) {
                 result.not_cleaned.push(format!("{}: {why}", file.path.display()));
                 stays.insert(number);
             }
@@ -213,7 +223,7 @@ impl Round<'_> {
                     let written = if stays.contains(&number) {
                         copy(&path, target)
                     } else {
-                        write(file, &repairs, own, target, audit)
+                        guarded(|| write(file, &repairs, own, target, audit))
                     };
                     written.map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
                     result.files += 1;
@@ -239,10 +249,8 @@ impl Round<'_> {
     fn left_out(&self, files: &[DataFile], part: &Part) -> BTreeMap<usize, &'static str> {
         let mut out = BTreeMap::new();
         if self.task.actions.of("duplicate-sample") == Action::Drop {
-            let mut hashes = part.hashes.clone();
-            hashes.sort_unstable();
-            let copies = hashes.chunk_by(|a, b| a.0 == b.0).flat_map(|same| same[1..].iter());
-            out.extend(copies.map(|(_, file)| (*file as usize, "duplicate-sample")));
+            let copies = copies(&part.samples).into_iter().filter(|(copy, _)| copy.row == WHOLE);
+            out.extend(copies.map(|(copy, _)| (copy.file as usize, "duplicate-sample")));
         }
         if self.task.actions.of("unreadable-image") == Action::Drop {
             let notes = part.notes.iter().filter(|note| note.check == "unreadable-image");

@@ -3,9 +3,11 @@
 use crate::checks::{
     About, Fence, MISSING_VALUE, NEAR_ONE, NEAR_ZERO, TEXT_IN_NUMBERS, VALUE_CHECKS, fences,
 };
-use crate::columns::{Column, Operation, Options, Precision, Schema, Shape, Table};
+use crate::columns::{Column, Operation, Options, Part, Precision, Schema, Shape, Table, WHOLE, copies};
+use crate::listing::DataFile;
 use crate::readers::Dtype;
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 /// What is done with a value that a check finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl Action {
 }
 
 /// What is done with what each check finds, where nothing else is asked for; what is not here stays as it is.
-const ACTIONS: [(&str, Action); 21] = [
+const ACTIONS: [(&str, Action); 22] = [
     ("non-finite-input", Action::Drop),
     ("missing-value", Action::Drop),
     ("text-in-numbers", Action::Drop),
@@ -54,6 +56,8 @@ const ACTIONS: [(&str, Action); 21] = [
     ("box-outside-image", Action::Clip),
     ("duplicate-box", Action::Drop),
     ("unreadable-image", Action::Drop),
+    // Of its rows and lines; what is no row or line at all is copied.
+    ("unreadable-file", Action::Drop),
     ("duplicate-sample", Action::Drop),
 ];
 
@@ -93,6 +97,9 @@ impl Actions {
     }
 }
 
+/// The check of samples that hold the same.
+const DUPLICATE: &str = "duplicate-sample";
+
 /// What stands in a cell.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cell {
@@ -122,6 +129,8 @@ impl Fate {
 /// What is done to the tables of a data set.
 pub(super) struct Repairs {
     tables: HashMap<(String, String), TableRepair>,
+    /// Of each file the rows of its arrays, or its samples, that hold the same as others: the array's name, and the row.
+    copies: HashMap<PathBuf, Vec<(String, u64)>>,
     axis: Option<usize>,
     actions: Actions,
 }
@@ -131,6 +140,7 @@ pub(super) struct TableRepair {
     options: Options,
     actions: Actions,
     columns: Vec<ColumnRepair>,
+    names: Vec<String>,
     by_name: HashMap<String, usize>,
     /// Parameters of models are no data.
     is_parameter: bool,
@@ -168,13 +178,37 @@ impl Repairs {
                 options: options.clone(),
                 actions: actions.clone(),
                 columns: columns.collect(),
+                names: schema.columns.clone(),
                 by_name: schema.columns.iter().cloned().zip(0..).collect(),
                 is_parameter: table.is_parameter(),
             }
         };
         let key = |table: &Table| (table.schema.group.clone(), table.schema.name.clone());
         let tables = tables.iter().map(|table| (key(table), of(table))).collect();
-        Self { tables, axis: options.axis, actions: actions.clone() }
+        Self { tables, copies: HashMap::new(), axis: options.axis, actions: actions.clone() }
+    }
+
+    /// Has rows and samples left out that hold the same as others, where that is to be done.
+    pub(super) fn leave_out_copies(&mut self, files: &[DataFile], part: &Part) {
+        if self.actions.of(DUPLICATE) != Action::Drop {
+            return;
+        }
+        for (copy, _) in copies(&part.samples).into_iter().filter(|(copy, _)| copy.row != WHOLE) {
+            let (file, table) = (&files[copy.file as usize], &part.tables[copy.table as usize]);
+            let own = self.copies.entry(file.path.clone()).or_default();
+            own.push((table.schema.name.clone(), copy.row));
+        }
+    }
+
+    /// Rows of an array of a file, or its samples, that are left out as copies; `table`: the array's name, if it is one.
+    pub(super) fn copies_in(
+        &self,
+        file: &Path,
+        table: Option<&str>,
+    ) -> impl Iterator<Item = (u64, &'static str)> {
+        let own = self.copies.get(file).into_iter().flatten();
+        let own = own.filter(move |(name, _)| table.is_none_or(|table| table == name));
+        own.map(|(_, row)| (*row, DUPLICATE))
     }
 
     /// What is done with what a check finds.
@@ -254,6 +288,11 @@ impl TableRepair {
     /// How many columns there are.
     pub(super) fn columns(&self) -> usize {
         self.columns.len()
+    }
+
+    /// Names of the columns and their positions, in the order of these.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.names.iter().map(String::as_str).zip(0..)
     }
 
     /// Whether these targets of a sample are all of those that losses leave out, and the sample is to be as well.

@@ -2,13 +2,16 @@
 
 use super::audit::{Audit, Change};
 use super::out::Out;
-use super::repair::{Cell, Fate, Repairs, TableRepair};
+use super::repair::{Action, Cell, Fate, Repairs, TableRepair};
 use super::rows::{ALL, OfFile, RowSet};
 use crate::listing::{DataFile, Format};
 use crate::readers::{csv as table, json_lines, lines};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
+
+/// The check of what cannot be read: lines that are no JSON, rows with more fields than columns.
+const UNREADABLE: &str = "unreadable-file";
 
 /// Finds the rows that are left out.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
@@ -17,7 +20,7 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
     if file.format == Format::JsonLines {
         let mut row = 0;
         each_line(file, &mut |line| {
-            if let Some(check) = json_fate(repair, line) {
+            if let Some(check) = json_fate(repair, line, repairs.action(UNREADABLE)) {
                 dropped.insert(row, check);
             }
             row += 1;
@@ -26,8 +29,11 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
     } else {
         let mut own = Table::open(file, repair)?;
         let mut row = 0;
+        let drops_uneven = repairs.action(UNREADABLE) == Action::Drop;
         while own.next()? {
-            if let Some(check) = own.cells().find_map(|(_, fate, _)| fate.drops()) {
+            let is_uneven = drops_uneven && own.record.len() > own.names.len();
+            let check = own.cells().find_map(|(_, fate, _)| fate.drops());
+            if let Some(check) = check.or(is_uneven.then_some(UNREADABLE)) {
                 dropped.insert(row, check);
             }
             row += 1;
@@ -86,7 +92,7 @@ pub(super) fn write(
             let after = match fate {
                 Fate::Set(after, check) => {
                     audit.tell(&Change {
-                        column: Some(own.names[column].clone()),
+                        column: own.names.get(column).cloned(),
                         before: Some(String::from_utf8_lossy(field).into_owned()),
                         after: Some(after.to_string()),
                         ..change(row, check, "replace")
@@ -141,8 +147,13 @@ impl<'a> Table<'a> {
         Ok(Self { reader, record, header, names: head.names, separator: head.separator, repair, positions })
     }
 
+    /// Reads the next row; fields that are not there are empty.
     fn next(&mut self) -> Result<bool, String> {
-        self.reader.read_byte_record(&mut self.record).map_err(|error| error.to_string())
+        let is_there = self.reader.read_byte_record(&mut self.record).map_err(|error| error.to_string())?;
+        while is_there && self.record.len() < self.names.len() {
+            self.record.push_field(b"");
+        }
+        Ok(is_there)
     }
 
     fn repair_of(&self, column: usize) -> Option<usize> {
@@ -195,12 +206,12 @@ fn each_line(file: &DataFile, take: &mut dyn FnMut(&[u8]) -> Result<(), String>)
 }
 
 /// The check by which a line is left out.
-fn json_fate(repair: &TableRepair, line: &[u8]) -> Option<&'static str> {
+fn json_fate(repair: &TableRepair, line: &[u8], unreadable: Action) -> Option<&'static str> {
     let mut dropped = None;
-    let mut seen = Vec::new();
+    let mut seen = vec![false; repair.columns()];
     let read = json_lines::read(line, &mut |path, cell| {
         let Some(column) = repair.position(path) else { return };
-        seen.push(column);
+        seen[column] = true;
         let cell = match cell {
             json_lines::Cell::Number(value) => Cell::Number(value),
             json_lines::Cell::Nothing => Cell::Missing,
@@ -214,10 +225,21 @@ fn json_fate(repair: &TableRepair, line: &[u8]) -> Option<&'static str> {
         }
     });
     if read.is_err() {
-        return None;
+        return (unreadable == Action::Drop).then_some(UNREADABLE);
     }
-    let mut absent = (0..repair.columns()).filter(|column| !seen.contains(column));
-    dropped.or_else(|| absent.find_map(|column| repair.fate(column, Cell::Missing).drops()))
+    dropped.or_else(|| {
+        absent(repair, &seen).find_map(|(path, fate)| match fate {
+            Fate::DropRow(check) => Some(check),
+            Fate::Set(_, check) if path.contains('.') => Some(check),
+            _ => None,
+        })
+    })
+}
+
+/// Keys that a line lacks, and what becomes of that.
+fn absent<'a>(repair: &'a TableRepair, seen: &'a [bool]) -> impl Iterator<Item = (&'a str, Fate)> {
+    let names = repair.names().filter(move |(_, column)| !seen[*column]);
+    names.map(move |(name, column)| (name, repair.fate(column, Cell::Missing)))
 }
 
 /// A line with the values of its own keys repaired and normalised, in their order.
@@ -227,8 +249,10 @@ fn json_repaired(
     tell: &mut dyn FnMut(&str, &'static str, String, String),
 ) -> Result<Vec<u8>, String> {
     let mut changes: Vec<(String, f64)> = Vec::new();
+    let mut seen = vec![false; repair.columns()];
     let read = json_lines::read(line, &mut |path, cell| {
         let Some(column) = repair.position(path) else { return };
+        seen[column] = true;
         let (cell, before, number) = match cell {
             json_lines::Cell::Number(value) => (Cell::Number(value), value.to_string(), Some(value)),
             json_lines::Cell::Nothing => (Cell::Missing, "null".to_owned(), None),
@@ -248,7 +272,17 @@ fn json_repaired(
             _ => changes.extend(after.map(|after| (path.to_owned(), after))),
         }
     });
-    if read.is_err() || changes.is_empty() {
+    if read.is_err() {
+        return Ok(line.to_vec());
+    }
+    for (path, fate) in absent(repair, &seen) {
+        if let Fate::Set(after, check) = fate {
+            tell(path, check, String::new(), after.to_string());
+            let column = repair.position(path).unwrap_or_default();
+            changes.push((path.to_owned(), repair.normalised(column, after)));
+        }
+    }
+    if changes.is_empty() {
         return Ok(line.to_vec());
     }
     json_lines::with(line, &changes)

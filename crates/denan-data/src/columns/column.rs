@@ -60,6 +60,11 @@ impl Column {
         numbers > 0 && self.texts <= numbers / 10
     }
 
+    /// Whether no cell holds anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.missing > 0 && self.texts == 0 && self.figures.summary.count == 0
+    }
+
     /// Whether all finite values are the same, but for rounding.
     pub(crate) fn is_constant(&self) -> bool {
         /// Units of a `float32`'s last place by which a rounded constant may vary.

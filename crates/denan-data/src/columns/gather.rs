@@ -6,6 +6,7 @@ use super::column::Column;
 use super::hits::{Hit, HitList, Hits};
 use super::look::{Look, Number};
 use super::part::{Layout, Note, Part, Schema, Shape, Table};
+use super::samples::{self, Sample, WHOLE};
 use super::{Operation, Options, is_target};
 use crate::checks::{self, About};
 use crate::picture::Levels;
@@ -26,6 +27,7 @@ pub(crate) struct Gather<'a> {
     options: &'a Options,
     bars: &'a AllBars,
     file: u32,
+    is_sample: bool,
     open: Vec<Open>,
     part: Part,
     /// Of each check, how often it said something of the file.
@@ -46,6 +48,8 @@ struct Open {
     operations: Vec<Vec<Operation>>,
     /// Values of an array so far.
     values: u64,
+    /// Hashes the rows of an array, once their type is known, where they are compared.
+    rows: Option<Option<samples::Rows>>,
     /// Of an array of targets, those of the latest sample that count, and those that do not.
     targets: [u64; 2],
 }
@@ -80,8 +84,10 @@ impl Rows<'_> {
 
 impl<'a> Gather<'a> {
     /// For the file at this position of the listing.
-    pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32) -> Self {
-        Self { options, bars, file, open: Vec::new(), part: Part::default(), noted: BTreeMap::new() }
+    /// `is_sample`: whether it is a sample of its own.
+    pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32, is_sample: bool) -> Self {
+        let part = Part::default();
+        Self { options, bars, file, is_sample, open: Vec::new(), part, noted: BTreeMap::new() }
     }
 
     /// A table or array of the file, new or the one that it goes on with. `layout` says of what type and shape it is in words, where files of one group should agree.
@@ -115,6 +121,7 @@ impl<'a> Gather<'a> {
             hits: Hits::default(),
             operations,
             values: 0,
+            rows: None,
             targets: [0; 2],
         });
         TableId(self.open.len() - 1)
@@ -122,7 +129,12 @@ impl<'a> Gather<'a> {
 
     /// The next values of an array, in the order of memory (row-major).
     pub(crate) fn array(&mut self, id: TableId, values: Values<'_>) {
-        let columns = self.open[id.0].table.columns.len();
+        let open = &mut self.open[id.0];
+        let columns = open.table.columns.len();
+        let (size, bytes) = values.bytes();
+        if let Some(rows) = open.rows.get_or_insert_with(|| rows_of(&open.table, self.is_sample, size)) {
+            rows.take(bytes);
+        }
         self.numbers(id, 0..columns, values, None);
     }
 
@@ -157,7 +169,7 @@ impl<'a> Gather<'a> {
     }
 
     /// An image, with the levels of its channels.
-    pub(crate) fn image(&mut self, schema: &Arc<Schema>, channels: Vec<Levels>) {
+    pub(crate) fn image(&mut self, schema: &Arc<Schema>, channels: Vec<Levels>) -> TableId {
         let id = self.table(schema, Some(schema.name.clone()));
         let table = &mut self.open[id.0].table;
         table.rows += 1;
@@ -167,6 +179,7 @@ impl<'a> Gather<'a> {
                 own => *own = Some(levels),
             }
         }
+        id
     }
 
     /// How many rows a table has had.
@@ -194,20 +207,27 @@ impl<'a> Gather<'a> {
         self.part.unread.push((self.file, what));
     }
 
-    /// The file is a sample with these contents.
-    pub(crate) fn sample(&mut self, hash: u128) {
-        self.part.hashes.push((hash, self.file));
+    /// A sample is an image with these contents; `row`: which one of the file, if it holds several.
+    pub(crate) fn sample(&mut self, id: TableId, row: Option<u64>, hash: u128) {
+        let sample = Sample { hash, file: self.file, table: id.0 as u32, row: row.unwrap_or(WHOLE) };
+        self.part.samples.push(sample);
     }
 
     /// What has been taken in.
     pub(crate) fn finish(self) -> Part {
-        let Self { options, file, open, mut part, .. } = self;
+        let Self { options, file, is_sample, open, mut part, .. } = self;
         let mut hits = HitList::default();
         for (position, mut open) in open.into_iter().enumerate() {
             let columns = open.table.columns.iter_mut();
             let figures = open.tallies.iter().flat_map(Tallies::figures);
             columns.zip(figures).for_each(|(column, figures)| column.figures = figures);
-            hits.push(file, position as u32, open.hits.into_vec(), options.most_listed);
+            let table = position as u32;
+            let rows = open.rows.flatten().into_iter().flat_map(|rows| rows.found);
+            part.samples.extend(rows.map(|(hash, row)| {
+                let row = if is_sample { WHOLE } else { row };
+                Sample { hash, file, table, row }
+            }));
+            hits.push(file, table, open.hits.into_vec(), options.most_listed);
             part.tables.push(open.table);
         }
         part.hits = hits;
@@ -286,7 +306,7 @@ impl Block<'_> {
 
     /// `done`: how many of the values that came in have been gone through.
     fn block<T: Number>(&mut self, values: &[T], done: usize) {
-        let Open { table, tallies, bars, hits, operations, values: so_far, targets } = &mut *self.open;
+        let Open { table, tallies, bars, hits, operations, values: so_far, targets, .. } = &mut *self.open;
         let count = self.columns.len();
         let (inner, row) = match table.schema.shape {
             Shape::Array { inner, row, .. } => (inner, row),
@@ -298,21 +318,29 @@ impl Block<'_> {
         let tallies = T::tallies(tallies, count);
         tally_columns(values, phase, inner, tallies);
         let look = Look { options: self.options, file: self.file, most: table.schema.most_extremes() };
+        // Where columns take turns value by value, they are gone through together.
+        let is_mixed = count > 1 && inner == 1;
+        let mut sides = vec![[f64::NEG_INFINITY, f64::INFINITY]; if is_mixed { count } else { 0 }];
+        let mut is_beyond = false;
         for (position, tally) in tallies.iter().enumerate() {
             let column = self.columns.start + position;
             let summary = tally.last();
             let lane = Lane { values, phase, inner, column: position, columns: count };
             let start = *so_far;
             let rows = self.rows;
-            let row_of = |position: usize| match rows {
-                Some(rows) => rows.of(done + position),
-                None => (start + position as u64) / row as u64,
-            };
+            let row_of = |position: usize| row_of(rows, done, start, row, position);
             let operations = &operations[column];
             let own = &mut table.columns[column];
             let is_target = own.classes.is_some();
             let about = About { options: self.options, is_target, operations };
-            let mut found = look.at(&summary, &lane, own, &bars[column], &about, &row_of);
+            let mut found = look.at(&summary, &lane, own, &about, &row_of);
+            match look.beyond(&summary, own, &bars[column]) {
+                Some(beyond) if is_mixed => (sides[position], is_beyond) = (beyond, true),
+                Some(mut beyond) => lane.each_beyond(&mut beyond, |at, value, sides| {
+                    look.take(value, sides, &|| row_of(at), own)
+                }),
+                None => {}
+            }
             if is_target && row > 1 && position == 0 {
                 // A sample has places in all columns.
                 let all = Lane { values, phase: 0, inner: 1, column: 0, columns: 1 };
@@ -324,11 +352,68 @@ impl Block<'_> {
                 hits.add(hit, self.options.most_listed);
             }
         }
+        if is_beyond {
+            let (start, rows) = (*so_far, self.rows);
+            each_beyond_in_rows(values, phase, &mut sides, |at, column, value, sides| {
+                let row = || row_of(rows, done, start, row, at);
+                look.take(value, sides, &row, &mut table.columns[self.columns.start + column])
+            });
+        }
         *so_far += values.len() as u64;
         if self.rows.is_none() {
             table.rows = so_far.div_ceil(row as u64);
         }
     }
+}
+
+/// The row of a value of a block by its position: of cells their own, of an array by the `row` values that each row has.
+fn row_of(rows: Option<Rows<'_>>, done: usize, start: u64, row: usize, position: usize) -> u64 {
+    match rows {
+        Some(rows) => rows.of(done + position),
+        None => (start + position as u64) / row as u64,
+    }
+}
+
+/// Hands on values that may be beyond the sides of their column, with their position, column and those sides; says whether these have changed.
+/// Columns take turns, and the first value is of column `phase`.
+fn each_beyond_in_rows<T: Number>(
+    values: &[T],
+    phase: usize,
+    sides: &mut [[f64; 2]],
+    mut take: impl FnMut(usize, usize, f64, &mut [f64; 2]) -> bool,
+) {
+    let columns = sides.len();
+    let length = columns * (CHUNK / columns).max(1);
+    let bars = (0..length).map(|at| T::bars(sides[(phase + at) % columns]));
+    let (mut low, mut high): (Vec<T::Bar>, Vec<T::Bar>) = bars.map(|[low, high]| (low, high)).unzip();
+    for (number, chunk) in values.chunks(length).enumerate() {
+        let is_beyond = |any: bool, (value, (low, high)): (&T, (&T::Bar, &T::Bar))| {
+            any | (value.bar() <= *low) | (value.bar() >= *high)
+        };
+        if !chunk.iter().zip(low.iter().zip(&high)).fold(false, is_beyond) {
+            continue;
+        }
+        for (at, value) in chunk.iter().enumerate() {
+            if value.bar() > low[at] && value.bar() < high[at] {
+                continue;
+            }
+            let column = (phase + at) % columns;
+            if take(number * length + at, column, value.value(), &mut sides[column]) {
+                let [below, above] = T::bars(sides[column]);
+                for same in (at % columns..length).step_by(columns) {
+                    (low[same], high[same]) = (below, above);
+                }
+            }
+        }
+    }
+}
+
+/// Hashes the rows of an array of samples; those of targets and parameters of models are no samples.
+fn rows_of(table: &Table, is_sample: bool, size: usize) -> Option<samples::Rows> {
+    let Shape::Array { row, has_channels, .. } = table.schema.shape else { return None };
+    let is_of_targets = table.columns.first().is_some_and(|column| column.classes.is_some());
+    let is_compared = (has_channels || is_sample) && !is_of_targets && !table.is_parameter();
+    is_compared.then(|| samples::Rows::of(row, size)).flatten()
 }
 
 /// Samples of an array of targets in which none counts. `so_far`: how many of the latest sample did, and did not.
@@ -377,6 +462,29 @@ impl<T: Number> Lane<'_, T> {
             chunks.any(|chunk| chunk.iter().fold(false, |any, value| any | is_so(value.value())))
         };
         self.runs().any(in_run)
+    }
+
+    /// Hands on values that may be beyond these sides, with their positions and those sides; quick where there are few.
+    pub(super) fn each_beyond(
+        &self,
+        sides: &mut [f64; 2],
+        mut take: impl FnMut(usize, f64, &mut [f64; 2]) -> bool,
+    ) {
+        let [mut low, mut high] = T::bars(*sides);
+        for (from, to) in self.runs() {
+            for (number, chunk) in self.values[from..to].chunks(CHUNK).enumerate() {
+                let is_beyond = |any: bool, value: &T| any | (value.bar() <= low) | (value.bar() >= high);
+                if !chunk.iter().fold(false, is_beyond) {
+                    continue;
+                }
+                for (position, value) in chunk.iter().enumerate() {
+                    let is_within = value.bar() > low && value.bar() < high;
+                    if !is_within && take(from + number * CHUNK + position, value.value(), sides) {
+                        [low, high] = T::bars(*sides);
+                    }
+                }
+            }
+        }
     }
 
     /// Hands on each value that is so, with its position; quick where few are.

@@ -16,6 +16,24 @@ pub(super) trait Number: InTallies {
 
     /// Its value, exactly.
     fn value(self) -> f64;
+
+    /// A type in which many are compared at once.
+    type Bar: Copy + PartialOrd;
+
+    /// Its value, exactly, to be compared.
+    fn bar(self) -> Self::Bar;
+
+    /// What all values up to the first are below, and all from the second on above, if not a little more are.
+    fn bars(sides: [f64; 2]) -> [Self::Bar; 2];
+}
+
+/// The bars as `f32`, a little wider.
+fn narrow([low, high]: [f64; 2]) -> [f32; 2] {
+    let (near_low, near_high) = (low as f32, high as f32);
+    [
+        if f64::from(near_low) < low { near_low.next_up() } else { near_low },
+        if f64::from(near_high) > high { near_high.next_down() } else { near_high },
+    ]
 }
 
 impl Number for f16 {
@@ -25,6 +43,16 @@ impl Number for f16 {
 
     fn value(self) -> f64 {
         f64::from(self)
+    }
+
+    type Bar = f32;
+
+    fn bar(self) -> Self::Bar {
+        self.to_f32()
+    }
+
+    fn bars(sides: [f64; 2]) -> [Self::Bar; 2] {
+        narrow(sides)
     }
 }
 
@@ -36,6 +64,16 @@ impl Number for bf16 {
     fn value(self) -> f64 {
         f64::from(self)
     }
+
+    type Bar = f32;
+
+    fn bar(self) -> Self::Bar {
+        self.to_f32()
+    }
+
+    fn bars(sides: [f64; 2]) -> [Self::Bar; 2] {
+        narrow(sides)
+    }
 }
 
 impl Number for f32 {
@@ -46,6 +84,16 @@ impl Number for f32 {
     fn value(self) -> f64 {
         self.into()
     }
+
+    type Bar = f32;
+
+    fn bar(self) -> Self::Bar {
+        self
+    }
+
+    fn bars(sides: [f64; 2]) -> [Self::Bar; 2] {
+        narrow(sides)
+    }
 }
 
 impl Number for f64 {
@@ -55,6 +103,16 @@ impl Number for f64 {
 
     fn value(self) -> f64 {
         self
+    }
+
+    type Bar = f64;
+
+    fn bar(self) -> Self::Bar {
+        self
+    }
+
+    fn bars(sides: [f64; 2]) -> [Self::Bar; 2] {
+        sides
     }
 }
 
@@ -73,7 +131,6 @@ impl Look<'_> {
         block: &Summary,
         lane: &Lane<'_, T>,
         column: &mut Column,
-        bars: &Bars,
         about: &About<'_>,
         row_of: &dyn Fn(usize) -> u64,
     ) -> Vec<(u8, u64, f64)> {
@@ -100,13 +157,6 @@ impl Look<'_> {
                 },
             );
         }
-        let [low, high] = column.extremes.bars(bars.get(), self.most);
-        if block.min <= low || block.max >= high {
-            let is_extreme = |value: f64| ((value <= low) | (value >= high)) & value.is_finite();
-            lane.each_that(is_extreme, |position, value| {
-                column.extremes.take(Placed { value, file: self.file, row: row_of(position) }, self.most);
-            });
-        }
         if let Some(classes) = &mut column.classes {
             lane.each(|_, value| {
                 if value.is_finite() {
@@ -124,6 +174,29 @@ impl Look<'_> {
             }
         }
         found
+    }
+
+    /// Values of the block up to the first, and from the second on, may be among the extremes of the column; nothing if there are none.
+    pub(super) fn beyond(&self, block: &Summary, column: &Column, bars: &Bars) -> Option<[f64; 2]> {
+        let [low, high] = column.extremes.bars(bars.get(), self.most);
+        (block.count > 0 && (block.min <= low || block.max >= high)).then_some([low, high])
+    }
+
+    /// Takes a value in among the extremes of its column, if it is beyond these sides, which become narrower then.
+    pub(super) fn take(
+        &self,
+        value: f64,
+        sides: &mut [f64; 2],
+        row: &dyn Fn() -> u64,
+        column: &mut Column,
+    ) -> bool {
+        let [low, high] = *sides;
+        let is_beyond = ((value <= low) | (value >= high)) & value.is_finite();
+        if is_beyond {
+            column.extremes.take(Placed { value, file: self.file, row: row() }, self.most);
+            *sides = column.extremes.bars(*sides, self.most);
+        }
+        is_beyond
     }
 }
 

@@ -12,6 +12,7 @@ mod hits;
 mod look;
 mod part;
 mod precision;
+mod samples;
 mod tree;
 
 pub(crate) use bars::AllBars;
@@ -22,6 +23,7 @@ pub(crate) use gather::{Gather, Rows, TableId};
 pub(crate) use hits::Hit;
 pub(crate) use part::{Part, Schema, Shape, Table};
 pub use precision::{Operation, Precision};
+pub(crate) use samples::{Sample, WHOLE, copies};
 pub(crate) use tree::Tree;
 
 use serde::{Deserialize, Serialize};

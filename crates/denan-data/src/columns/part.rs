@@ -2,6 +2,7 @@
 
 use super::column::Column;
 use super::hits::HitList;
+use super::samples::{Sample, WHOLE};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,8 +79,8 @@ pub(crate) struct Part {
     pub(crate) notes: Vec<Note>,
     /// What in files is not read.
     pub(crate) unread: Vec<(u32, String)>,
-    /// Hash of the contents of each file that is a sample of its own.
-    pub(crate) hashes: Vec<(u128, u32)>,
+    /// Samples that can be compared with others.
+    pub(crate) samples: Vec<Sample>,
 }
 
 impl Schema {
@@ -133,7 +134,13 @@ impl Part {
         self.hits.join(other.hits, &positions, &rows_before, most_listed);
         self.notes.extend(other.notes);
         self.unread.extend(other.unread);
-        self.hashes.extend(other.hashes);
+        self.samples.extend(other.samples.into_iter().map(|sample| match sample.row {
+            WHOLE => sample,
+            row => {
+                let table = sample.table as usize;
+                Sample { table: positions[table], row: row + rows_before[table], ..sample }
+            }
+        }));
     }
 }
 

@@ -23,6 +23,15 @@ pub(super) enum Samples {
 }
 
 impl Levels {
+    /// Whether there is but one.
+    pub(crate) fn are_one(&self) -> bool {
+        match self {
+            Self::Eight(counts) => counts.iter().filter(|count| **count > 0).count() < 2,
+            Self::Sixteen(counts) => counts.len() < 2,
+            Self::Float { summary, .. } => summary.min >= summary.max && summary.finite() == summary.count,
+        }
+    }
+
     /// Those of each channel, of which pixels have `channels`.
     pub(super) fn of(samples: &Samples, channels: usize) -> Vec<Self> {
         match samples {

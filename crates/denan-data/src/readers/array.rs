@@ -88,6 +88,11 @@ impl Geometry {
 }
 
 impl Array {
+    /// Bytes of all its values, if they can be counted.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.shape.iter().try_fold(self.dtype.size(), |all, size| all.checked_mul(*size))
+    }
+
     /// Its table, with the layout in words.
     pub(crate) fn schema(&self, geometry: &Geometry, file: &DataFile) -> (Arc<Schema>, String) {
         let shape = Shape::Array {

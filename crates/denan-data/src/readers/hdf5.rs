@@ -1,6 +1,7 @@
 //! The datasets in an HDF5 file such as h5py writes it, read by rows.
 
 use super::dtype::Dtype;
+use crate::guarded::caught;
 use hdf5_reader::error::{Error, Result as Read};
 use hdf5_reader::group::Group;
 use hdf5_reader::{
@@ -8,7 +9,6 @@ use hdf5_reader::{
 };
 use std::collections::HashSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -290,7 +290,7 @@ impl<const SIZE: usize> H5Type for Bytes<SIZE> {
 
 /// What `read` returns, or why it fails; also where the reader of HDF5 panics, which only a hostile file could make it do.
 fn guarded<T>(read: impl FnOnce() -> Read<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(read)) {
+    match caught(read) {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(_) => Err("it is damaged".to_owned()),
     }

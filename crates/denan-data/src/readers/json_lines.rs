@@ -173,7 +173,7 @@ pub(crate) fn read(line: &[u8], tell: &mut dyn FnMut(&str, Cell<'_>)) -> Result<
     }
 }
 
-/// A line with other values under some of its own keys, everything else as it is written.
+/// A line with other values under some of its own keys, everything else as it is written; keys that it lacks come last.
 pub(crate) fn with(line: &[u8], changes: &[(String, f64)]) -> Result<Vec<u8>, String> {
     struct Entries(Vec<(String, Box<RawValue>)>);
     impl<'de> serde::Deserialize<'de> for Entries {
@@ -215,6 +215,11 @@ pub(crate) fn with(line: &[u8], changes: &[(String, f64)]) -> Result<Vec<u8>, St
             (None, other) => other.to_owned(),
         };
         text.push_str(&format!("{key_text}: {value}"));
+    }
+    for (key, value) in changes.iter().filter(|(path, _)| entries.iter().all(|(key, _)| key != path)) {
+        let comma = if text.len() > 1 { ", " } else { "" };
+        let key = serde_json::to_string(key).map_err(|error| error.to_string())?;
+        text.push_str(&format!("{comma}{key}: {value}"));
     }
     text.push('}');
     Ok(text.into_bytes())

@@ -4,17 +4,19 @@ use super::array::{Array, Stored, stored, stream};
 use super::values::{Values, aligned, swap};
 use super::{Dtype, Piece, Reader};
 use crate::columns::{Gather, Rows, Schema, Shape};
+use crate::guarded::caught;
 use crate::listing::DataFile;
 use npyz::{DType, NpyHeader, Order, TypeChar};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, Read};
-use std::panic::catch_unwind;
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// More columns than these are no columns.
 const MOST_COLUMNS: u64 = 1 << 16;
+/// An array in an archive that is stored column by column is written anew only if it has no more bytes.
+const MOST_TURNED: u64 = 1 << 30;
 /// A header is a line of text.
 const MOST_HEADER: u32 = 1 << 20;
 
@@ -46,7 +48,7 @@ pub(crate) fn header(name: &str, from: &mut dyn Read) -> Result<Header, String> 
     bytes.resize(begin + length as usize, 0);
     from.read_exact(&mut bytes[begin..]).map_err(|_| "it ends within its header".to_owned())?;
     // It multiplies the sizes, which may be any.
-    let header = catch_unwind(|| NpyHeader::from_reader(&bytes[..]))
+    let header = caught(|| NpyHeader::from_reader(&bytes[..]))
         .map_err(|_| "its shape has more values than can be counted".to_owned())?
         .map_err(|error| format!("its header cannot be read: {error}"))?;
     let unknown = |what: String| format!("it holds {what}, which denan does not read");
@@ -82,24 +84,92 @@ pub(crate) fn each(
     path: &Path,
     take: &mut dyn FnMut(&Array, &mut dyn Read) -> Result<(), String>,
 ) -> Result<(), String> {
-    let mut one = |name: &str, from: &mut dyn Read| {
-        let Header { array, is_column_major, .. } = header(name, from)?;
-        if is_column_major {
-            return Err("it is stored column by column (Fortran order)".to_owned());
-        }
-        take(&array, from)
-    };
     if crate::image_file::extension(path) == "npy" {
-        return one("", &mut BufReader::new(File::open(path).map_err(|error| error.to_string())?));
+        let mut from = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
+        let Header { array, is_column_major, bytes } = header("", &mut from)?;
+        if is_column_major {
+            return take(&array, &mut Turned::new(&array, from, bytes)?);
+        }
+        return take(&array, &mut from);
     }
     let mut archive = archive(path)?;
     for number in 0..archive.len() {
         let mut entry = archive.by_index(number).map_err(|error| error.to_string())?;
         let name = entry.name().map_err(|error| error.to_string())?.into_owned();
         let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
-        one(&name, &mut entry).map_err(|error| format!("{name}: {error}"))?;
+        let one = || {
+            let Header { array, is_column_major, .. } = header(&name, &mut entry)?;
+            if is_column_major {
+                let whole = array.bytes().filter(|bytes| *bytes <= MOST_TURNED);
+                let whole = whole.ok_or("it is stored column by column (Fortran order), and too large")?;
+                let mut bytes = Vec::new();
+                entry.take(whole).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+                return take(&array, &mut Turned::new(&array, Cursor::new(bytes), 0)?);
+            }
+            take(&array, &mut entry)
+        };
+        one().map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(())
+}
+
+/// An array of two dimensions that is stored column by column, given row by row.
+struct Turned<R> {
+    from: R,
+    /// The first byte of the values.
+    begin: u64,
+    /// Rows, columns and bytes of a value.
+    sizes: [u64; 3],
+    /// The first row that has not been read.
+    row: u64,
+    /// Some rows, and how many bytes of them have been given.
+    block: Vec<u8>,
+    given: usize,
+}
+
+impl<R: Read + Seek> Turned<R> {
+    fn new(array: &Array, from: R, begin: u64) -> Result<Self, String> {
+        let [rows, columns] = array.shape[..] else {
+            return Err("it is stored column by column (Fortran order)".to_owned());
+        };
+        let sizes = [rows, columns, array.dtype.size()];
+        Ok(Self { from, begin, sizes, row: 0, block: Vec::new(), given: 0 })
+    }
+
+    /// Reads the next rows.
+    fn fill(&mut self) -> std::io::Result<()> {
+        /// Bytes of the rows that are read at once.
+        const BLOCK: u64 = 16 << 20;
+        let [rows, columns, size] = self.sizes;
+        let count = (BLOCK / (columns * size).max(1)).clamp(1, rows - self.row);
+        let row_bytes = (columns * size) as usize;
+        let size = size as usize;
+        self.block.resize(count as usize * row_bytes, 0);
+        let mut part = vec![0; count as usize * size];
+        for column in 0..columns {
+            self.from.seek(SeekFrom::Start(self.begin + (column * rows + self.row) * size as u64))?;
+            self.from.read_exact(&mut part)?;
+            let at = column as usize * size;
+            for (row, value) in self.block.chunks_exact_mut(row_bytes).zip(part.chunks_exact(size)) {
+                row[at..at + size].copy_from_slice(value);
+            }
+        }
+        self.row += count;
+        self.given = 0;
+        Ok(())
+    }
+}
+
+impl<R: Read + Seek> Read for Turned<R> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.given == self.block.len() && self.row < self.sizes[0] && self.sizes[1] > 0 {
+            self.fill()?;
+        }
+        let count = to.len().min(self.block.len() - self.given);
+        to[..count].copy_from_slice(&self.block[self.given..][..count]);
+        self.given += count;
+        Ok(count)
+    }
 }
 
 /// How the arrays of a `.npz` are compressed.

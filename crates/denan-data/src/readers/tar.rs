@@ -126,7 +126,7 @@ impl Members<'_, '_> {
             if bytes.len() as u64 > MOST_IMAGE {
                 return Err(format!("it has more than {} MiB", MOST_IMAGE >> 20));
             }
-            image::gather(self.to, &self.file.group, &bytes, Some(name));
+            image::gather(self.to, &self.file.group, &bytes, Some((name, row)));
         } else if kind == "npy" {
             let header = header("npy", from)?;
             if header.is_column_major {

@@ -39,9 +39,11 @@ impl TorchFile {
         let mut first = Vec::new();
         (&file).take(4).read_to_end(&mut first).map_err(said)?;
         if first != b"PK\x03\x04" {
-            return Err("it is written as PyTorch did before 1.6; torch.save(torch.load(file), file) writes it as \
+            return Err(
+                "it is written as PyTorch did before 1.6; torch.save(torch.load(file), file) writes it as \
                         PyTorch does now"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         file.rewind().map_err(said)?;
         let mut archived = Archived::open(file, length)?;
@@ -106,10 +108,8 @@ impl TorchFile {
         let mut edits = Edits::default();
         // They would say lengths that are no longer so.
         pickle.frames().iter().try_for_each(|frame| edits.set(frame, Vec::new()))?;
-        let changed: HashMap<&[u8], usize> = becomes
-            .keys()
-            .filter_map(|number| Some((self.keys[*number].as_deref()?, *number)))
-            .collect();
+        let changed: HashMap<&[u8], usize> =
+            becomes.keys().filter_map(|number| Some((self.keys[*number].as_deref()?, *number))).collect();
         let is_retyped = becomes.iter().any(|(number, (dtype, _))| *dtype != self.tensors[*number].dtype);
         for object in pickle.objects() {
             let Object::Persistent(id) = object else { continue };
@@ -127,7 +127,8 @@ impl TorchFile {
             }
             // A class is named once and recalled after that; so that one can change, each is named.
             if is_retyped && !storage.is_untyped() {
-                let is_other = becomes.is_some_and(|(number, (dtype, _))| *dtype != self.tensors[number].dtype);
+                let is_other =
+                    becomes.is_some_and(|(number, (dtype, _))| *dtype != self.tensors[number].dtype);
                 let (module, name) = pickle.global(*named).ok_or_else(unchangeable)?;
                 edits.set_class(&self.pickle, kind, module, if is_other { "FloatStorage" } else { name })?;
             }

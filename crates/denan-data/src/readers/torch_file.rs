@@ -454,10 +454,8 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// A tensor by the arguments of the function that makes it: storage, first element, shape, strides, …
     fn tensor(&mut self, made_of: Value<'a>) -> Result<StoredTensor, String> {
         let pickle = self.pickle;
-        let (
-            Value::Object(arguments),
-            Some([storage, Value::Int(offset), shape, strides, more @ ..]),
-        ) = (made_of, pickle.sequence(made_of))
+        let (Value::Object(arguments), Some([storage, Value::Int(offset), shape, strides, more @ ..])) =
+            (made_of, pickle.sequence(made_of))
         else {
             return Err(damaged());
         };

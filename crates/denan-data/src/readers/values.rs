@@ -44,6 +44,24 @@ impl<'a> Values<'a> {
 }
 
 impl Values<'_> {
+    /// How many bytes each takes, and all of them.
+    pub(crate) fn bytes(&self) -> (usize, &[u8]) {
+        match self {
+            Self::F16(values) => (2, bytemuck::cast_slice(values)),
+            Self::Bf16(values) => (2, bytemuck::cast_slice(values)),
+            Self::F32(values) => (4, bytemuck::cast_slice(values)),
+            Self::F64(values) => (8, bytemuck::cast_slice(values)),
+            Self::I8(values) => (1, bytemuck::cast_slice(values)),
+            Self::I16(values) => (2, bytemuck::cast_slice(values)),
+            Self::I32(values) => (4, bytemuck::cast_slice(values)),
+            Self::I64(values) => (8, bytemuck::cast_slice(values)),
+            Self::U8(values) => (1, values),
+            Self::U16(values) => (2, bytemuck::cast_slice(values)),
+            Self::U32(values) => (4, bytemuck::cast_slice(values)),
+            Self::U64(values) => (8, bytemuck::cast_slice(values)),
+        }
+    }
+
     /// Hands on each number with its position.
     pub(crate) fn each(self, mut take: impl FnMut(usize, f64)) {
         macro_rules! each {

@@ -61,14 +61,17 @@ pub(crate) fn mixed(folder: &Path, rows: usize, is_dirty: bool) -> Vec<Fault> {
     }
     let mut members = Vec::new();
     for number in 0..30u8 {
-        let pixels = image::RgbImage::from_fn(9, 7, |x, y| {
-            image::Rgb([x, y, x * y].map(|level| (level * 25) as u8 ^ number.wrapping_mul(7)))
-        });
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        image::DynamicImage::from(pixels).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-        let mut bytes = bytes.into_inner();
+        let picture = |number: u8| {
+            let pixels = image::RgbImage::from_fn(9, 7, |x, y| {
+                image::Rgb([x, y, x * y].map(|level| (level * 25) as u8 ^ number.wrapping_mul(7)))
+            });
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            image::DynamicImage::from(pixels).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            bytes.into_inner()
+        };
+        let mut bytes = picture(number);
         let values = [f64::from(number) / 40.0, f64::from(number % 3)];
-        members.push((format!("{number}.png"), bytes.clone()));
+        members.push((format!("{number}.png"), picture(number + 100)));
         members.push((format!("{number}.npy"), npy(Type::F32, &[2], &values)));
         put(folder, &format!("samples/sample-{number}.npy"), &npy(Type::F32, &[2], &values));
         if is_dirty && number == 4 {

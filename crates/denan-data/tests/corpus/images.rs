@@ -136,6 +136,10 @@ fn samples(count: usize, dirty: bool) -> (Vec<(String, Vec<u8>)>, Vec<Fault>) {
                 faults.push(Fault::new("text-in-numbers").at(13).column("cls").text("cat").table("cls"));
             }
             15 => faults.push(Fault::new("incomplete-sample")),
+            17 => {
+                picture = encoded(&photograph(16, 20, 16), ImageFormat::Jpeg);
+                faults.push(Fault::new("duplicate-sample").at(17));
+            }
             _ => {}
         }
         members.push((format!("{key}.jpg"), picture));
@@ -151,13 +155,16 @@ fn samples(count: usize, dirty: bool) -> (Vec<(String, Vec<u8>)>, Vec<Fault>) {
 #[test]
 fn a_clean_tar_file_is_clean() {
     for count in [20, 60] {
-        let folder = tempfile::tempdir().unwrap();
         let bytes = tar(&samples(count, false).0);
-        put(folder.path(), "train-000.tar", &bytes);
-        put(folder.path(), "compressed.tar.gz", &gzip(&bytes));
-        put(folder.path(), "compressed.tgz", &gzip(&bytes));
-        let result = check_clean(folder.path());
-        assert_eq!(result.samples, count as u64);
+        let compressed = gzip(&bytes);
+        for (name, bytes) in
+            [("train-000.tar", &bytes), ("compressed.tar.gz", &compressed), ("compressed.tgz", &compressed)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            put(folder.path(), name, bytes);
+            let result = check_clean(folder.path());
+            assert_eq!(result.samples, count as u64);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::args::{CleanArguments, Common, Over};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::result::put_out;
+use crate::temporary;
 use crate::terminal::Terminal;
 use denan_data::clean::{Actions, CleanTask, Normalise, clean as clean_set};
 use denan_finding::render::{Format, render_clean};
@@ -31,7 +32,8 @@ pub fn clean(arguments: &CleanArguments, common: &Common, terminal: &Terminal) -
         is_dry: arguments.dry_run,
     };
     let progress = Progress::new(terminal, "scanning");
-    let mut result = clean_set(&task, &|done, total| progress.tell(done, total)).map_err(of_data)?;
+    let tell = |done, total| progress.tell(done, total);
+    let mut result = clean_set(&task, &tell, &temporary::goes_with_denan).map_err(of_data)?;
     progress.end();
     env!("CARGO_PKG_VERSION").clone_into(&mut result.denan);
     let text = |format, color| render_clean(&result, format, color, terminal.width);
