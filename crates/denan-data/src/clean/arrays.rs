@@ -29,18 +29,10 @@ pub(super) fn collect_array(
     let Some(going) = going else { return Ok(false) };
     let mut is_touched = (0..going.names.len()).any(|column| going.repair.is_normalised(column));
     going.rows(from, &mut |row, values, _| {
-        for (position, value) in values.iter().enumerate() {
-            match going.repair.fate(going.column(position), Cell::Number(*value)) {
-                Fate::Keep => {}
-                Fate::Set(..) => is_touched = true,
-                Fate::DropRow(check) => {
-                    drops.add(going.geometry.rows, row, check);
-                    return Ok(());
-                }
-            }
-        }
-        if going.repair.is_without_target(values) {
-            drops.add(going.geometry.rows, row, "no-valid-target");
+        match going.fate_of_row(values) {
+            Fate::Keep => {}
+            Fate::Set(..) => is_touched = true,
+            Fate::DropRow(check) => drops.add(going.geometry.rows, row, check),
         }
         Ok(())
     })?;
@@ -156,13 +148,27 @@ impl<'a> Going<'a> {
         self.geometry.column(position)
     }
 
+    /// What becomes of a row: it is left out where any of its values is a reason; else `Set` where any is
+    /// replaced.
+    pub(super) fn fate_of_row(&self, values: &[f64]) -> Fate {
+        let mut of_row = Fate::Keep;
+        for (position, value) in values.iter().enumerate() {
+            match self.repair.fate(self.column(position), Cell::Number(*value)) {
+                Fate::Keep => {}
+                Fate::DropRow(check) => return Fate::DropRow(check),
+                set => of_row = set,
+            }
+        }
+        if self.repair.is_without_target(values) { Fate::DropRow("no-valid-target") } else { of_row }
+    }
+
     /// Hands on each row: its number, its values, and its bytes.
-    fn rows(&self, from: &mut dyn Read, take: &mut TakeRow<'_>) -> Result<(), String> {
+    pub(super) fn rows(&self, from: &mut dyn Read, take: &mut TakeRow<'_>) -> Result<(), String> {
         let size = self.array.dtype.size() as usize;
         let mut bytes = vec![0; self.geometry.row as usize * size];
         let mut values = vec![0.0; self.geometry.row as usize];
         for row in 0..self.geometry.rows {
-            from.read_exact(&mut bytes).map_err(|_| "it ends before all of its values".to_owned())?;
+            from.read_exact(&mut bytes).map_err(unread)?;
             if self.array.is_big_endian && size > 1 {
                 bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
             }
@@ -208,6 +214,14 @@ pub(super) fn values(
         take(position as usize, read(array.dtype, &bytes));
     }
     Ok(())
+}
+
+/// Why values are not read.
+fn unread(error: std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "it ends before all of its values".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// A file whose arrays are written anew.
@@ -314,7 +328,7 @@ fn copy_in_order(from: &mut dyn Read, array: &Array, to: &mut dyn Write) -> Resu
 }
 
 /// A number from its bytes, least significant first.
-fn read(dtype: Dtype, bytes: &[u8]) -> f64 {
+pub(super) fn read(dtype: Dtype, bytes: &[u8]) -> f64 {
     macro_rules! of {
         ($type:ty) => {
             <$type>::from_le_bytes(bytes.try_into().expect("as many bytes as it has"))
@@ -337,7 +351,7 @@ fn read(dtype: Dtype, bytes: &[u8]) -> f64 {
 }
 
 /// The bytes of a number, least significant first; integers are rounded to the nearest that the type has.
-fn push(dtype: Dtype, value: f64, to: &mut Vec<u8>) {
+pub(super) fn push(dtype: Dtype, value: f64, to: &mut Vec<u8>) {
     let whole = value.round();
     match dtype {
         Dtype::F16 => to.extend(f16::from_f64(value).to_le_bytes()),

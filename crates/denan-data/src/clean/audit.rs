@@ -5,7 +5,7 @@ use denan_finding::clean::{CleanResult, RuleChanges};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// A change: a row, box or file that is left out, or a value that is replaced.
@@ -57,6 +57,9 @@ pub(super) struct Audit {
     failed: Option<String>,
 }
 
+/// How long the list was, and what was counted.
+pub(super) struct Mark(u64, BTreeMap<String, RuleChanges>);
+
 impl Audit {
     pub(super) fn new(path: &Path, is_dry: bool) -> Result<Self, Error> {
         let to = (!is_dry).then(|| File::create(path).map(BufWriter::new)).transpose();
@@ -81,10 +84,27 @@ impl Audit {
         *count += 1;
         if let Some(to) = &mut self.to {
             let line = serde_json::to_string(change).expect("its keys are strings");
-            if let Err(error) = writeln!(to, "{line}") {
-                self.failed.get_or_insert_with(|| error.to_string());
-            }
+            writeln!(to, "{line}").unwrap_or_else(|error| self.fail(error));
         }
+    }
+
+    /// Where the list is now.
+    pub(super) fn mark(&mut self) -> Mark {
+        let at = self.to.as_mut().map_or(Ok(0), BufWriter::stream_position);
+        Mark(at.unwrap_or_else(|error| self.fail(error)), self.changes.clone())
+    }
+
+    /// Takes back what was told since.
+    pub(super) fn go_back(&mut self, Mark(at, changes): Mark) {
+        self.changes = changes;
+        let Some(to) = &mut self.to else { return };
+        let back = to.seek(SeekFrom::Start(at)).and_then(|_| to.get_mut().set_len(at));
+        back.unwrap_or_else(|error| self.fail(error));
+    }
+
+    fn fail<T: Default>(&mut self, error: std::io::Error) -> T {
+        self.failed.get_or_insert_with(|| error.to_string());
+        T::default()
     }
 
     /// A file is left out.

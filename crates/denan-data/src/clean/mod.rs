@@ -9,6 +9,7 @@ mod arrays;
 mod audit;
 mod batches;
 mod boxes;
+mod hdf5;
 mod out;
 mod repair;
 mod rows;
@@ -182,19 +183,24 @@ impl Round<'_> {
         let mut repairs = Repairs::new(&part.tables, &self.task.options, &self.task.actions, self.normalise);
         repairs.leave_out_copies(&files, &part);
         let mut result = CleanResult::default();
-        if self.normalise.is_some() {
-            result.normalization = normalization(&files, &part, self.normalise);
-        }
         let left_out = self.left_out(&files, &part);
         let mut drops = Drops::new(&files);
-        let mut stays = BTreeSet::new();
+        // What cannot be gone through is copied.
+        let mut as_is = BTreeSet::new();
         for (number, file) in files.iter().enumerate().filter(|(number, _)| !left_out.contains_key(number)) {
             if let Err(why) = guarded(|| collect(file, &repairs, &mut drops.of_file(number))) {
                 result.not_cleaned.push(format!("{}: {why}", file.path.display()));
-                stays.insert(number);
+                drops.forget(number);
+                as_is.insert(number);
             }
         }
         drops.join();
+        for number in as_is.iter().filter(|number| drops.rows_of(**number).drops_any()) {
+            let file = files[*number].path.display();
+            result
+                .not_cleaned
+                .push(format!("{file}: rows that are left out of the arrays beside it are still in it"));
+        }
         let boxes = labels.as_ref().map(|(labels, _)| boxes::Repaired::new(labels, &self.task.actions));
         // A label goes with its image, where it has a file of its own.
         let images_out: BTreeSet<&Path> = left_out.keys().map(|number| &*files[*number].path).collect();
@@ -220,10 +226,22 @@ impl Round<'_> {
                         continue;
                     }
                     let target = (!self.is_dry).then_some(&*target);
-                    let written = if stays.contains(&number) {
+                    let written = if as_is.contains(&number) {
                         copy(&path, target)
                     } else {
-                        guarded(|| write(file, &repairs, own, target, audit))
+                        let before = audit.mark();
+                        guarded(|| write(file, &repairs, own, target, audit)).or_else(|why| {
+                            match file.format {
+                                // It is read through and through only when it is written.
+                                Format::Hdf5 | Format::Torch => {
+                                    audit.go_back(before);
+                                    result.not_cleaned.push(format!("{}: {why}", path.display()));
+                                    as_is.insert(number);
+                                    copy(&path, target)
+                                }
+                                _ => Err(why),
+                            }
+                        })
                     };
                     written.map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
                     result.files += 1;
@@ -240,6 +258,10 @@ impl Round<'_> {
                     result.files += 1;
                 }
             }
+        }
+        if self.normalise.is_some() {
+            let is_written = |file: usize| is_written(files[file].format) && !as_is.contains(&file);
+            result.normalization = normalization(&part, self.normalise, &is_written);
         }
         audit.summary(&mut result);
         Ok(result)
@@ -272,13 +294,13 @@ fn collect(file: &DataFile, repairs: &Repairs, drops: &mut rows::OfFile<'_>) -> 
         Format::Tar => archive::collect(file, repairs, drops),
         Format::Image => Ok(()),
         Format::Torch => torch::collect(file, repairs, drops),
-        Format::Hdf5 => Err(format!("it is copied as it is: denan does not write {}", file.format.as_str())),
+        Format::Hdf5 => hdf5::collect(file, repairs, drops),
     }
 }
 
 /// Whether values of this format are written anew, and not only copied or left out.
 fn is_written(format: Format) -> bool {
-    !matches!(format, Format::Hdf5 | Format::Tar | Format::Image)
+    !matches!(format, Format::Tar | Format::Image)
 }
 
 /// Writes a file anew, or only says what would change.
@@ -295,7 +317,8 @@ fn write(
         Format::Parquet | Format::Arrow => batches::write(file, repairs, drops, to, audit),
         Format::Tar => archive::write(file, drops, to, audit),
         Format::Torch => torch::write(file, repairs, drops, to, audit),
-        Format::Image | Format::Hdf5 => copy(&file.path, to),
+        Format::Hdf5 => hdf5::write(file, repairs, drops, to, audit),
+        Format::Image => copy(&file.path, to),
     }
 }
 
@@ -329,12 +352,11 @@ fn relative(paths: &[PathBuf], file: &Path) -> PathBuf {
 }
 
 fn normalization(
-    files: &[DataFile],
     part: &Part,
     normalise: Option<Normalise>,
+    is_written: &dyn Fn(usize) -> bool,
 ) -> Vec<(String, Normalization)> {
-    let is_written = |file: u32| files.get(file as usize).is_some_and(|file| is_written(file.format));
-    let tables = part.tables.iter().filter(|table| !table.is_parameter() && is_written(table.file));
+    let tables = part.tables.iter().filter(|table| !table.is_parameter() && is_written(table.file as usize));
     let all = tables.map(|table| {
         let mut of = scan::table_figures(table);
         if normalise == Some(Normalise::Whole) {

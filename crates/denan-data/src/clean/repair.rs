@@ -295,10 +295,14 @@ impl TableRepair {
         self.names.iter().map(String::as_str).zip(0..)
     }
 
+    /// Whether it holds targets.
+    pub(super) fn is_of_targets(&self) -> bool {
+        self.columns.first().is_some_and(|column| column.is_target)
+    }
+
     /// Whether these targets of a sample are all of those that losses leave out, and the sample is to be as well.
     pub(super) fn is_without_target(&self, targets: &[f64]) -> bool {
-        let is_of_targets = self.columns.first().is_some_and(|column| column.is_target);
-        is_of_targets
+        self.is_of_targets()
             && targets.len() > 1
             && self.actions.of("no-valid-target") == Action::Drop
             && targets.iter().all(|target| self.options.is_ignored(*target))

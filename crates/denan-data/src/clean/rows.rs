@@ -63,6 +63,11 @@ impl Drops {
         OfFile(&mut self.files[number])
     }
 
+    /// Nothing is left out of a file after all.
+    pub(super) fn forget(&mut self, number: usize) {
+        self.files[number] = RowSet::default();
+    }
+
     /// What is left out of one file is left out of those that belong to it.
     pub(super) fn join(&mut self) {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -97,6 +102,11 @@ impl OfFile<'_> {
     /// Those so far.
     pub(super) fn rows(&self) -> &RowSet {
         self.0
+    }
+
+    /// Takes in those of a whole file.
+    pub(super) fn extend(&mut self, rows: RowSet) {
+        rows.0.into_iter().for_each(|(rows, dropped)| self.add_all(rows, dropped));
     }
 
     /// Rows whose number was not known when they were added.

@@ -4,6 +4,7 @@ use super::dtype::Dtype;
 use crate::guarded::caught;
 use hdf5_reader::error::{Error, Result as Read};
 use hdf5_reader::group::Group;
+use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::{
     ByteOrder, Datatype, FileStorage, FilterRegistry, H5Type, Hdf5File, OpenOptions, SliceInfo, SliceInfoElem,
 };
@@ -17,7 +18,7 @@ const MOST_DEEP: usize = 64;
 /// More datasets than this are not listed.
 const MOST_DATASETS: usize = 1 << 20;
 /// Bytes that are read at once.
-const MOST_READ: u64 = 512 << 20;
+pub(crate) const MOST_READ: u64 = 512 << 20;
 /// A dataset of more bytes than this for each byte of the file is not listed: deflate, the filter that saves most, makes
 /// 1032 of one at most …
 const MOST_SAVED: u64 = 1032;
@@ -27,11 +28,13 @@ const SMALL: u64 = 64 << 20;
 const LZF: u16 = 32000;
 
 /// What a file holds, sorted by path. A dataset of several names is told at each, a group only at the first that is found.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Datasets {
     pub(crate) datasets: Vec<Dataset>,
     /// Paths of what is not read, and why: "it holds complex numbers, which are not read".
     pub(crate) skipped: Vec<(String, String)>,
+    /// Those of them that are datasets.
+    pub(crate) unread: Vec<(String, hdf5_reader::Dataset)>,
 }
 
 /// A dataset of an open file.
@@ -41,8 +44,8 @@ pub(crate) struct Dataset {
     pub(crate) dtype: Dtype,
     /// Empty for a single number.
     pub(crate) shape: Vec<u64>,
-    is_big_endian: bool,
-    stored: hdf5_reader::Dataset,
+    pub(crate) is_big_endian: bool,
+    pub(crate) stored: hdf5_reader::Dataset,
 }
 
 impl fmt::Debug for Dataset {
@@ -53,6 +56,12 @@ impl fmt::Debug for Dataset {
 
 /// The datasets in a file.
 pub(crate) fn datasets(file: &Path) -> Result<Datasets, String> {
+    let (file, length) = open(file)?;
+    guarded(|| Ok(listed(&file, file.root_group()?, length)))
+}
+
+/// A file, and how many bytes it has.
+pub(crate) fn open(file: &Path) -> Result<(Hdf5File, u64), String> {
     let metadata = std::fs::metadata(file).map_err(|error| error.to_string())?;
     // Anything but a file, such as a pipe, could be waited for without end.
     if !metadata.is_file() {
@@ -64,14 +73,13 @@ pub(crate) fn datasets(file: &Path) -> Result<Datasets, String> {
         let options =
             OpenOptions::default().with_filter_registry(filters).with_max_read_bytes(MOST_READ as usize);
         let storage = Arc::new(FileStorage::open(file)?);
-        let root = Hdf5File::from_storage_with_options(storage, options)?.root_group()?;
-        Ok(listed(root, metadata.len()))
+        Ok((Hdf5File::from_storage_with_options(storage, options)?, metadata.len()))
     })
 }
 
 /// Everything in a group and those below.
-fn listed(root: Group, length: u64) -> Datasets {
-    let Datasets { mut datasets, mut skipped } = Datasets::default();
+fn listed(file: &Hdf5File, root: Group, length: u64) -> Datasets {
+    let Datasets { mut datasets, mut skipped, mut unread } = Datasets::default();
     let mut entered = HashSet::new();
     let mut left = vec![(String::new(), 0, root)];
     while let Some((path, depth, group)) = left.pop() {
@@ -90,11 +98,17 @@ fn listed(root: Group, length: u64) -> Datasets {
             let path = format!("{path}/{}", shown(stored.name()));
             if datasets.len() + skipped.len() == MOST_DATASETS {
                 skipped.push((path, format!("more than {MOST_DATASETS} datasets are not read")));
-                return Datasets { datasets, skipped };
+                return Datasets { datasets, skipped, unread };
             }
-            match dataset(&path, stored, length) {
-                Ok(dataset) => datasets.push(dataset),
-                Err(why) => skipped.push((path, why)),
+            match dataset(file, &stored, length) {
+                Ok((dtype, is_big_endian)) => {
+                    let shape = stored.shape().to_vec();
+                    datasets.push(Dataset { path, dtype, shape, is_big_endian, stored });
+                }
+                Err(why) => {
+                    skipped.push((path.clone(), why));
+                    unread.push((path, stored));
+                }
             }
         }
         for group in groups {
@@ -108,7 +122,7 @@ fn listed(root: Group, length: u64) -> Datasets {
     }
     datasets.sort_by(|a, b| a.path.cmp(&b.path));
     skipped.sort();
-    Datasets { datasets, skipped }
+    Datasets { datasets, skipped, unread }
 }
 
 /// A name without what would move the cursor of a terminal.
@@ -116,10 +130,16 @@ fn shown(name: &str) -> String {
     name.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
-/// A dataset, or why it is not read.
-fn dataset(path: &str, stored: hdf5_reader::Dataset, length: u64) -> Result<Dataset, String> {
-    let (dtype, is_big_endian) = dtype(&stored)?;
-    let shape = stored.shape().to_vec();
+/// The type of a dataset's elements, and whether their most significant byte comes first; or why it is not
+/// read.
+fn dataset(file: &Hdf5File, stored: &hdf5_reader::Dataset, length: u64) -> Result<(Dtype, bool), String> {
+    let (dtype, is_big_endian) = dtype(stored)?;
+    let header = file.get_or_parse_header(stored.address()).map_err(|error| error.to_string())?;
+    // They would be read as zeros.
+    if header.messages.iter().any(|message| matches!(message, HdfMessage::ExternalFiles(_))) {
+        return Err("its values lie in another file, which is not read".to_owned());
+    }
+    let shape = stored.shape();
     if shape.is_empty() && stored.num_elements().is_ok_and(|elements| elements == 0) {
         return Err("it is empty".to_owned());
     }
@@ -131,7 +151,7 @@ fn dataset(path: &str, stored: hdf5_reader::Dataset, length: u64) -> Result<Data
             "it says its shape is {shape:?}, which is more than a file of {length} bytes can hold"
         ));
     }
-    Ok(Dataset { path: path.to_owned(), dtype, shape, is_big_endian, stored })
+    Ok((dtype, is_big_endian))
 }
 
 /// The type of the elements, and whether the most significant byte comes first.
@@ -289,7 +309,7 @@ impl<const SIZE: usize> H5Type for Bytes<SIZE> {
 }
 
 /// What `read` returns, or why it fails; also where the reader of HDF5 panics, which only a hostile file could make it do.
-fn guarded<T>(read: impl FnOnce() -> Read<T>) -> Result<T, String> {
+pub(crate) fn guarded<T>(read: impl FnOnce() -> Read<T>) -> Result<T, String> {
     match caught(read) {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(_) => Err("it is damaged".to_owned()),
@@ -301,7 +321,7 @@ fn damaged(what: &str) -> Error {
 }
 
 /// The bytes that LZF compressed: stretches of bytes as they are, and of such as came before.
-fn lzf(mut bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn lzf(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     while let Some((control, rest)) = bytes.split_first() {
         let control = usize::from(*control);
@@ -366,7 +386,7 @@ mod tests {
     /// The datasets, and what is skipped in a line each.
     fn read(bytes: &[u8]) -> Result<(Vec<Dataset>, Vec<String>), String> {
         let (_folder, path) = file(bytes);
-        let Datasets { datasets, skipped } = datasets(&path)?;
+        let Datasets { datasets, skipped, .. } = datasets(&path)?;
         Ok((datasets, skipped.into_iter().map(|(path, why)| format!("{path}: {why}")).collect()))
     }
 
@@ -464,7 +484,7 @@ mod tests {
             println!("{}", read(bytes).unwrap_err());
         }
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(datasets(folder.path()).unwrap_err(), "it is not a file");
+        assert_eq!(datasets(folder.path()).err().unwrap(), "it is not a file");
     }
 
     #[test]

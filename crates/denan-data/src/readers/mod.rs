@@ -7,7 +7,7 @@ pub(crate) mod arrow;
 pub(crate) mod batch;
 pub(crate) mod csv;
 mod dtype;
-mod hdf5;
+pub(crate) mod hdf5;
 mod hdf5_arrays;
 mod image;
 pub(crate) mod json_lines;
