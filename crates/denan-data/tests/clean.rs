@@ -463,3 +463,19 @@ fn a_sample_that_is_there_twice_is_left_out_with_its_target() {
     assert!(audit(&result).iter().all(|change| change.contains("\"row\":20,\"rule\":\"duplicate-sample\"")));
     assert!(!found(&into).contains(&"duplicate-sample".to_owned()));
 }
+
+#[test]
+fn a_single_number_stays_where_rows_go() {
+    let (_folder, source, into) = folders();
+    let single = source.join("only.npy");
+    npy(&single, &[1, 3], &[1.0, f32::NAN, 2.0]);
+    npy(&source.join("t.npy"), &[1], &[f32::NAN]);
+    // A shape without sizes.
+    let bytes = fs::read(source.join("t.npy")).unwrap();
+    let text = String::from_utf8_lossy(&bytes[10..bytes.len() - 4]).replace("(1,)", "()  ");
+    fs::write(source.join("t.npy"), [&bytes[..10], text.as_bytes(), &bytes[bytes.len() - 4..]].concat())
+        .unwrap();
+    cleaned(&source, &into, Actions::default(), None);
+    assert_eq!(fs::read(into.join("t.npy")).unwrap().len() % 64, 4, "it has its one value");
+    assert_eq!(fs::read(into.join("only.npy")).unwrap().len() % 64, 0, "it has no row any more");
+}

@@ -12,6 +12,6 @@ check!(
 
 impl TableCheck for DtypeDrift {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
-        set.drift(tell, |layout| Some(layout.split_once(' ')?.0))
+        set.drift(tell, |[types, _]| types)
     }
 }

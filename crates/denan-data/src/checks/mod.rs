@@ -61,13 +61,13 @@ mod unreadable_file;
 mod unreadable_image;
 mod unreadable_label;
 
-use crate::columns::{Column, Operation, Options, Sample, Shape, Table};
+use crate::columns::{BETWEEN_COLUMNS, Column, OF_TYPE, Operation, Options, Sample, Shape, Table};
 use crate::images::Images;
 use crate::labels::{LabelSet, LabelledBox, LabelledImage};
 use denan_finding::number::float;
 use denan_finding::scan::{ScanFinding, Severity, Value};
 use denan_numerics::Summary;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The checks of labels and their images, in the order in which their findings are told.
 pub(crate) static LABEL_CHECKS: [&dyn LabelCheck; 10] = [
@@ -244,17 +244,14 @@ impl Tables<'_> {
         total
     }
 
-    /// Tells of the files whose layout, or what `part` takes of it, is not that of most files of their table.
-    fn drift(&self, tell: &mut dyn FnMut(Found), part: impl Fn(&str) -> Option<&str>) -> u64 {
+    /// Tells of the files whose layout, or what `part` takes of its types and its shape, is not that of most files of their table.
+    fn drift(&self, tell: &mut dyn FnMut(Found), part: impl Fn([&str; 2]) -> &str) -> u64 {
         let mut total = 0;
-        for table in self.tables {
-            if table.schema.shape == Shape::Image {
-                continue;
-            }
+        for table in self.tables.iter().filter(|table| table.schema.shape != Shape::Image) {
             let mut by_part: BTreeMap<&str, (u64, Vec<u32>)> = BTreeMap::new();
             for (layout, files) in &table.layouts {
-                let Some(part) = part(layout) else { continue };
-                let (count, first) = by_part.entry(part).or_default();
+                let Some(at) = layout.rfind(" (") else { continue };
+                let (count, first) = by_part.entry(part([&layout[..at], &layout[at + 1..]])).or_default();
                 *count += files.files;
                 first.extend(&files.first);
             }
@@ -266,13 +263,87 @@ impl Tables<'_> {
                 total += count;
                 files.sort_unstable();
                 for file in files {
-                    let message = format!("is {part}, most are {usual}");
+                    let message = differences(part, usual);
                     tell(Found { column: None, ..Found::of_column((self.files)(file), table, 0, message) });
                 }
             }
         }
         total
     }
+
+    /// Tells of the files whose tables lack columns that most of their kind have, or have others.
+    fn other_columns(&self, tell: &mut dyn FnMut(Found)) -> u64 {
+        let mut by_kind: BTreeMap<(&str, &str), Vec<&Table>> = BTreeMap::new();
+        // Where no layout is known, keys may be left out.
+        for table in self.tables.iter().filter(|table| !table.layouts.is_empty()) {
+            if table.schema.shape == Shape::Table {
+                by_kind.entry((&table.schema.group, &table.schema.name)).or_default().push(table);
+            }
+        }
+        let mut total = 0;
+        for tables in by_kind.into_values().filter(|tables| tables.len() > 1) {
+            // Of as many files the first.
+            let Some(usual) = tables.iter().rev().max_by_key(|table| table.files) else { continue };
+            // Without most of them being alike, they are no parts of one.
+            let files: u64 = tables.iter().map(|table| table.files).sum();
+            if usual.files < FEWEST_ALIKE || usual.files * 2 <= files {
+                continue;
+            }
+            let usual_names: BTreeSet<&String> = usual.schema.columns.iter().collect();
+            for table in tables.iter().filter(|table| table.schema != usual.schema) {
+                total += table.files;
+                let names: BTreeSet<&String> = table.schema.columns.iter().collect();
+                let message =
+                    match (listed(usual_names.difference(&names)), listed(names.difference(&usual_names))) {
+                        (None, None) => "has its columns in another order than most".to_owned(),
+                        (Some(lacks), None) => format!("has no {lacks}, most have"),
+                        (None, Some(has)) => format!("has {has}, most have not"),
+                        (Some(lacks), Some(has)) => format!("has {has} and no {lacks}, unlike most"),
+                    };
+                let files = table.layouts.values().flat_map(|layout| &layout.first);
+                for file in files {
+                    tell(Found::of_file((self.files)(*file), message.clone()));
+                }
+            }
+        }
+        total
+    }
+}
+
+/// Files with the same columns, from which on others of their kind should have them too.
+const FEWEST_ALIKE: u64 = 3;
+
+/// Names of columns that are said at most.
+const SAID: usize = 5;
+
+/// `column a, b and 3 more`; nothing of none.
+fn listed<'a>(names: impl Iterator<Item = &'a &'a String>) -> Option<String> {
+    let names: Vec<&str> = names.map(|name| name.as_str()).collect();
+    let more = names.len().saturating_sub(SAID);
+    let said = names.iter().take(SAID).copied().collect::<Vec<_>>().join(", ");
+    match (names.len(), more) {
+        (0, _) => None,
+        (1, _) => Some(format!("column {said}")),
+        (_, 0) => Some(format!("columns {said}")),
+        _ => Some(format!("columns {said} and {more} more")),
+    }
+}
+
+/// How types or a shape differ from the usual ones: of a table's columns only those that do.
+fn differences(is: &str, usual: &str) -> String {
+    if !is.contains(OF_TYPE) {
+        return format!("is {is}, most are {usual}");
+    }
+    let all = is.split(BETWEEN_COLUMNS).zip(usual.split(BETWEEN_COLUMNS)).filter(|(is, usual)| is != usual);
+    let all: Vec<String> = all
+        .filter_map(|(is, usual)| {
+            let ((name, is), (_, usual)) = (is.split_once(OF_TYPE)?, usual.split_once(OF_TYPE)?);
+            Some(format!("{name} is {is}, most are {usual}"))
+        })
+        .collect();
+    let more = all.len().saturating_sub(SAID);
+    let said = all[..all.len().min(SAID)].join("; ");
+    if more > 0 { format!("{said}; and {more} columns more") } else { said }
 }
 
 /// What is looked at.

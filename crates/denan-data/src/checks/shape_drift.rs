@@ -1,4 +1,4 @@
-//! A file of another shape than the others of its kind.
+//! A file of another shape, or with other columns, than the others of its kind.
 
 use super::{Found, TableCheck, Tables};
 
@@ -12,6 +12,7 @@ check!(
 
 impl TableCheck for ShapeDrift {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
-        set.drift(tell, |layout| Some(layout.split_once(' ')?.1))
+        let shapes = set.drift(tell, |[_, shape]| shape);
+        shapes + set.other_columns(tell)
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn collect_array(
         match going.fate_of_row(values) {
             Fate::Keep => {}
             Fate::Set(..) => is_touched = true,
+            // A single number is no row that could be left out.
+            Fate::DropRow(_) if array.shape.is_empty() => {}
             Fate::DropRow(check) => drops.add(going.geometry.rows, row, check),
         }
         Ok(())
@@ -277,7 +279,8 @@ impl Anew<'_> {
         };
         let mut out = Vec::new();
         going.rows(from, &mut |row, values, bytes| {
-            if let Some(check) = self.drops.of(going.geometry.rows, row) {
+            let dropped = self.drops.of(going.geometry.rows, row).filter(|_| !array.shape.is_empty());
+            if let Some(check) = dropped {
                 self.audit.tell(&change(row, check, "drop-row"));
                 return Ok(());
             }

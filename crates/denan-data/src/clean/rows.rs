@@ -92,7 +92,7 @@ impl Drops {
 }
 
 /// Takes in the rows of a file that are left out.
-pub(super) struct OfFile<'a>(&'a mut RowSet);
+pub(super) struct OfFile<'a>(pub(super) &'a mut RowSet);
 
 impl OfFile<'_> {
     pub(super) fn add(&mut self, rows: u64, row: u64, check: &'static str) {

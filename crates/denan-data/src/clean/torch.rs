@@ -51,6 +51,19 @@ pub(super) fn write(
     let mut torch = TorchFile::open(&file.path)?;
     let arrays = torch.arrays();
     let becomes = becomes(&torch, &arrays, file, repairs, drops)?;
+    let mut is_touched = false;
+    for (number, (dtype, shape)) in &becomes {
+        let array = &arrays[*number];
+        let mut none = RowSet::default();
+        is_touched |= (*dtype, shape) != (array.dtype, &array.shape)
+            || collect_array(array, &mut *torch.values(*number)?, file, repairs, &mut OfFile(&mut none))?;
+        if is_touched {
+            break;
+        }
+    }
+    if !is_touched {
+        return super::copy(&file.path, to);
+    }
     let mut values = Vec::new();
     for number in becomes.keys() {
         values.push((*number, torch.values(*number)?));

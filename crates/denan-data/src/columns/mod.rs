@@ -21,7 +21,7 @@ pub(crate) use column::Column;
 pub(crate) use extremes::Placed;
 pub(crate) use gather::{Gather, Rows, TableId};
 pub(crate) use hits::Hit;
-pub(crate) use part::{Part, Schema, Shape, Table};
+pub(crate) use part::{BETWEEN_COLUMNS, OF_TYPE, Part, Schema, Shape, Table};
 pub use precision::{Operation, Precision};
 pub(crate) use samples::{Sample, WHOLE, copies};
 pub(crate) use tree::Tree;
@@ -88,8 +88,10 @@ impl Default for Options {
 }
 
 /// Names under which targets are kept by custom.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "y",
+    // The second of a `TensorDataset`.
+    "tensors[1]",
     "label",
     "labels",
     "target",

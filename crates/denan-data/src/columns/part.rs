@@ -48,9 +48,14 @@ pub(crate) struct Table {
     pub(crate) files: u64,
     pub(crate) rows: u64,
     pub(crate) columns: Vec<Column>,
-    /// In how many files, and in which first, each layout occurs: `float32 (3, 224, 224)`.
+    /// In how many files, and in which first, each layout occurs: `float32 (3, 224, 224)`, types and shape.
     pub(crate) layouts: BTreeMap<String, Layout>,
 }
+
+/// In the layout of a table whose columns have types of their own, what stands between two of them, …
+pub(crate) const BETWEEN_COLUMNS: &str = "\u{1f}";
+/// … and between a column's name and its type.
+pub(crate) const OF_TYPE: &str = "\u{1e}";
 
 /// Files in which a layout occurs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Batches of Arrow columns: those of numbers, down to the fields of structures and the items of lists.
 
 use super::Values;
-use crate::columns::{Gather, Rows, Schema, Shape, TableId};
+use crate::columns::{BETWEEN_COLUMNS, Gather, OF_TYPE, Rows, Schema, Shape, TableId};
 use crate::listing::DataFile;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -18,12 +18,13 @@ pub(crate) fn schema(fields: &Fields, file: &DataFile) -> (Arc<Schema>, String) 
     let mut types = Vec::new();
     for field in fields {
         leaves(field.name(), field.data_type(), &mut |name, kind| {
-            types.push(format!("{name} {kind}"));
+            types.push(format!("{name}{OF_TYPE}{kind}"));
             columns.push(name.to_owned());
         });
     }
     let schema = Schema { group: file.group.clone(), name: String::new(), columns, shape: Shape::Table };
-    (Arc::new(schema), format!("table ({})", types.join(", ")))
+    let layout = format!("{} ({} columns)", types.join(BETWEEN_COLUMNS), schema.columns.len());
+    (Arc::new(schema), layout)
 }
 
 /// Whether a column has numbers in it.

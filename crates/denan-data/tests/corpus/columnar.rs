@@ -203,5 +203,19 @@ fn tables_of_other_types_than_those_beside_them_are_told() {
         let kind = if number == 3 { Type::F64 } else { Type::F32 };
         put(folder.path(), &format!("part-{number}.parquet"), &parquet(&batch(&columns, kind), 100));
     }
-    check(folder.path(), &Options::default(), &[Fault::new("shape-drift").file("part-3.parquet")]);
+    check(folder.path(), &Options::default(), &[Fault::new("dtype-drift").file("part-3.parquet")]);
+}
+
+#[test]
+fn a_part_with_other_columns_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in 0..5 {
+        let mut columns = clean(40, part, Type::F32);
+        if part == 2 {
+            columns.remove(0);
+        }
+        let name = format!("part-{part}.parquet");
+        put(folder.path(), &name, &parquet(&batch(&columns, Type::F32), 40));
+    }
+    check(folder.path(), &Options::default(), &[Fault::new("shape-drift").file("part-2.parquet")]);
 }
