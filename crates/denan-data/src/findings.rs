@@ -46,19 +46,19 @@ fn columns(findings: &[ScanFinding]) -> Result<RecordBatch, std::io::Error> {
         _ => None,
     };
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("rule", texts(&|found| Some(found.rule.clone())), false),
+        ("rule", texts(&|found| Some(found.rule.to_owned())), false),
         ("severity", texts(&|found| Some(found.severity.as_str().to_owned())), false),
-        ("file", texts(&|found| Some(found.file.clone())), false),
-        ("table", texts(&|found| found.table.clone()), true),
+        ("file", texts(&|found| Some(found.file.to_string())), false),
+        ("table", texts(&|found| found.table.as_deref().map(str::to_owned)), true),
         ("index", counts(&|found| found.index), true),
         ("rows", counts(&|found| Some(found.rows.unwrap_or(1))), false),
-        ("column", texts(&|found| found.column.clone()), true),
-        ("channel", texts(&|found| found.channel.clone()), true),
+        ("column", texts(&|found| found.column.as_deref().map(str::to_owned)), true),
+        ("channel", texts(&|found| found.channel.as_deref().map(str::to_owned)), true),
         ("box", counts(&|found| found.labelled_box), true),
         ("class", texts(&|found| found.class.clone()), true),
         ("value", Arc::new(numbers), true),
         ("text", texts(&text), true),
-        ("message", texts(&|found| Some(found.message.clone())), false),
+        ("message", texts(&|found| Some(found.message.to_string())), false),
     ]);
     batch.map_err(std::io::Error::other)
 }

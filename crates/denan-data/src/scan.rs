@@ -13,8 +13,10 @@ use denan_finding::scan::{
     ClassCount, ColumnFigures, Normalization, RuleCount, ScanFinding, ScanResult, TableFigures, Value,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why a data set could not be gone through. The texts stand alone.
 #[derive(Debug, thiserror::Error)]
@@ -351,7 +353,7 @@ fn result(
         tell(&mut result, check, notes().map(|note| note.times).sum(), found.collect());
     }
     if !part.tables.is_empty() {
-        of_values(&mut result, part, options, name);
+        of_values(&mut result, part, options, files.len(), name);
         let tables = Tables { options, tables: &part.tables, samples: &part.samples, files: name };
         for check in TABLE_CHECKS {
             let mut listed = Vec::new();
@@ -376,11 +378,20 @@ fn tell(result: &mut ScanResult, check: &(impl Identity + ?Sized), count: u64, f
 }
 
 /// What the checks of values have found, in columns of numbers.
-fn of_values(result: &mut ScanResult, part: &Part, options: &Options, name: &dyn Fn(u32) -> String) {
+fn of_values(
+    result: &mut ScanResult,
+    part: &Part,
+    options: &Options,
+    files: usize,
+    name: &dyn Fn(u32) -> String,
+) {
     let counts = |check: u8, column: &Column| {
         let is_of_shares = check != NEAR_ZERO && check != NEAR_ONE || column.is_of_shares();
         column.is_numeric() && is_of_shares
     };
+    let mut texts = Texts::default();
+    let files: Vec<OnceCell<Arc<str>>> = vec![OnceCell::new(); files];
+    let names: Vec<TableNames> = part.tables.iter().map(TableNames::of).collect();
     for (number, check) in VALUE_CHECKS.iter().enumerate() {
         let number = number as u8;
         let columns =
@@ -388,23 +399,75 @@ fn of_values(result: &mut ScanResult, part: &Part, options: &Options, name: &dyn
         let count = columns.filter_map(|column| column.failed.get(&number)).sum();
         let hits = part.hits.iter().filter(|(.., hit)| hit.check == number);
         let listed = hits.filter_map(|(file, table, row, hit)| {
-            let table = &part.tables[table as usize];
-            let column = hit.column as usize;
-            counts(number, &table.columns[column]).then(|| {
-                let message = said(hit, table, &check.message(hit.value, options));
-                let value = match &hit.text {
-                    Some(text) => Some(Value::Text(text.to_string())),
-                    None if crate::checks::MISSING_VALUE == number => None,
-                    None => Some(Value::Number(hit.value)),
-                };
-                let found = Found::of_column(name(file), table, column, message);
-                // A sample without a target is one in all of its columns.
-                let column = found.column.filter(|_| crate::checks::NO_VALID_TARGET != number);
-                Found { index: Some(row), rows: Some(hit.rows), value, column, ..found }.by(*check)
+            let (table, names) = (&part.tables[table as usize], &names[table as usize]);
+            let position = hit.column as usize;
+            if !counts(number, &table.columns[position]) {
+                return None;
+            }
+            let value = match &hit.text {
+                Some(text) => Some(Value::Text(text.to_string())),
+                None if crate::checks::MISSING_VALUE == number => None,
+                None => Some(Value::Number(hit.value)),
+            };
+            // A sample without a target is one in all of its columns.
+            let is_of_column = crate::checks::NO_VALID_TARGET != number;
+            let (column, channel) = match names.columns[position].clone().filter(|_| is_of_column) {
+                Some((name, true)) => (None, Some(name)),
+                Some((name, false)) => (Some(name), None),
+                None => (None, None),
+            };
+            Some(ScanFinding {
+                rule: check.names()[0],
+                severity: check.severity(),
+                file: files.get(file as usize)?.get_or_init(|| name(file).into()).clone(),
+                table: names.name.clone(),
+                index: Some(row),
+                rows: Some(hit.rows).filter(|rows| *rows > 1),
+                column,
+                channel,
+                labelled_box: None,
+                class: None,
+                value,
+                message: texts.shared(said(hit, table, &check.message(hit.value, options))),
             })
         });
         let listed = listed.collect();
         tell(result, *check, count, listed);
+    }
+}
+
+/// What findings say of a table and its columns.
+struct TableNames {
+    name: Option<Arc<str>>,
+    /// Of each column its name, and whether it is a channel.
+    columns: Vec<Option<(Arc<str>, bool)>>,
+}
+
+impl TableNames {
+    fn of(table: &Table) -> Self {
+        let schema = &table.schema;
+        let name = Some(&*schema.name).filter(|name| !name.is_empty()).map(Into::into);
+        let column = |column| schema.column_name(column).map(|(name, is_channel)| (name.into(), is_channel));
+        Self { name, columns: (0..schema.columns.len()).map(column).collect() }
+    }
+}
+
+/// Texts that occur again and again.
+#[derive(Default)]
+struct Texts(HashSet<Arc<str>>);
+
+impl Texts {
+    fn shared(&mut self, text: String) -> Arc<str> {
+        /// Texts that are kept; those with a value in them are many.
+        const MOST: usize = 1 << 12;
+        if let Some(known) = self.0.get(&*text) {
+            return known.clone();
+        }
+        let text: Arc<str> = text.into();
+        if self.0.len() < MOST {
+            self.0.insert(text.clone());
+        }
+        text
     }
 }
 

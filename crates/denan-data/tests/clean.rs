@@ -479,3 +479,84 @@ fn a_single_number_stays_where_rows_go() {
     assert_eq!(fs::read(into.join("t.npy")).unwrap().len() % 64, 4, "it has its one value");
     assert_eq!(fs::read(into.join("only.npy")).unwrap().len() % 64, 0, "it has no row any more");
 }
+
+#[test]
+fn items_of_lists_and_fields_of_structures_are_replaced_and_normalised() {
+    use arrow_array::builder::{FixedSizeListBuilder, Int32Builder, ListBuilder};
+    use arrow_array::{ArrayRef, Float32Array, StructArray};
+    let (_folder, source, into) = folders();
+    let mut vectors = FixedSizeListBuilder::new(arrow_array::builder::Float32Builder::new(), 2);
+    let mut counts = ListBuilder::new(Int32Builder::new());
+    for (row, value) in drawn(200).into_iter().enumerate() {
+        vectors.values().append_value(if row == 9 { f32::INFINITY } else { value });
+        vectors.values().append_value(value * 2.0 + 1.0);
+        vectors.append(true);
+        (0..row % 3).for_each(|item| counts.values().append_value((row + item) as i32 % 11));
+        counts.append(row != 30);
+    }
+    let values: Vec<f32> =
+        drawn(201)[1..].iter().zip(0..).map(|(v, row)| if row == 7 { f32::NAN } else { *v }).collect();
+    let inner: ArrayRef = Arc::new(Float32Array::from(values));
+    let field = Arc::new(arrow_schema::Field::new("u", arrow_schema::DataType::Float32, true));
+    let structure = StructArray::new(vec![field].into(), vec![inner], None);
+    let batch = RecordBatch::try_from_iter([
+        ("v", Arc::new(vectors.finish()) as ArrayRef),
+        ("n", Arc::new(counts.finish()) as ArrayRef),
+        ("s", Arc::new(structure) as ArrayRef),
+    ])
+    .unwrap();
+    let to = fs::File::create(source.join("t.parquet")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(to, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut actions = Actions::default();
+    actions.set("non-finite-input", Action::Clip).unwrap();
+    let result = cleaned(&source, &into, actions, Some(Normalise::Columns));
+    let changes = audit(&result);
+    let has = |what: &str| changes.iter().any(|change| change.contains(what));
+    assert!(has("\"row\":9,\"column\":\"v\"") && has("\"row\":7,\"column\":\"s.u\""), "{changes:?}");
+    assert!(has("\"row\":30,\"rule\":\"missing-value\",\"action\":\"drop-row\""), "{changes:?}");
+    assert_eq!(changes.len(), 3, "{changes:?}");
+    let scanned = scan(&Task::new(&[into.clone()]), &|_, _| ()).unwrap();
+    assert_eq!(scanned.samples, 199);
+    for column in &scanned.columns {
+        assert!(column.mean.abs() < 1e-6 && (column.std - 1.0).abs() < 1e-4, "{column:?}");
+    }
+}
+
+#[test]
+fn files_of_torch_whose_bytes_were_changed_are_cleaned_or_copied() {
+    let whole = include_bytes!("data/set.pt");
+    let mut state = 11u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    let pickle = whole.windows(8).position(|bytes| bytes == b"data.pkl").unwrap();
+    for round in 0..150 {
+        let mut bytes = whole.to_vec();
+        for _ in 0..=random(3) {
+            // Half of them in the pickle.
+            let at = if round % 2 == 0 { pickle + 20 + random(900) } else { random(bytes.len()) };
+            bytes[at] = random(256) as u8;
+        }
+        if round % 10 == 0 {
+            bytes.truncate(random(bytes.len()));
+        }
+        let (_folder, source, into) = folders();
+        fs::write(source.join("set.pt"), &bytes).unwrap();
+        let task = CleanTask {
+            paths: &[source.clone()],
+            into: &into,
+            options: Options::default(),
+            actions: Actions::default(),
+            normalise: None,
+            threads: 1,
+            is_dry: false,
+        };
+        let result = clean(&task, &|_, _| (), &|_| ()).unwrap();
+        assert!(into.join("set.pt").exists() && fs::read(source.join("set.pt")).unwrap() == bytes);
+        let panicked = result.not_cleaned.iter().find(|why| why.contains("its reader failed"));
+        assert!(panicked.is_none(), "round {round}: {panicked:?}");
+    }
+}

@@ -30,8 +30,8 @@ fn found(folder: &Path) -> BTreeSet<(String, String, Option<u64>)> {
     let findings = result.findings.iter();
     let own: BTreeSet<_> = findings
         .map(|found| {
-            let file = Path::new(&found.file).file_name().unwrap().to_string_lossy().into_owned();
-            (found.rule.clone(), file, found.labelled_box)
+            let file = Path::new(&*found.file).file_name().unwrap().to_string_lossy().into_owned();
+            (found.rule.to_owned(), file, found.labelled_box)
         })
         .collect();
     let total: u64 = result.rules.iter().map(|rule| rule.count).sum();

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is wrong with a data set: the document `denan/scan/v1` but for its name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -156,17 +157,20 @@ impl Severity {
 }
 
 /// Something that is wrong with a file, a value or a box.
+///
+/// There can be millions of them, which share their texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScanFinding {
     /// Id of the check.
-    pub rule: String,
+    pub rule: &'static str,
     /// How bad it is.
     pub severity: Severity,
     /// File of the data, of the label or of the image.
-    pub file: String,
+    #[serde(serialize_with = "shared")]
+    pub file: Arc<str>,
     /// Table or array within the file, where it has several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shared")]
+    pub table: Option<Arc<str>>,
     /// 0-based row in the table, or position of the sample among the labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
@@ -174,11 +178,11 @@ pub struct ScanFinding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// Name of the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shared")]
+    pub column: Option<Arc<str>>,
     /// Name of the channel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shared")]
+    pub channel: Option<Arc<str>>,
     /// 0-based number of the box in its image; of COCO, of the annotation in its file.
     #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub labelled_box: Option<u64>,
@@ -189,7 +193,16 @@ pub struct ScanFinding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// What is wrong, in words.
-    pub message: String,
+    #[serde(serialize_with = "shared")]
+    pub message: Arc<str>,
+}
+
+fn shared<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+fn maybe_shared<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(to)
 }
 
 /// What stands where something is wrong.

@@ -439,15 +439,15 @@ impl Found {
     pub(crate) fn by(self, check: &(impl Identity + ?Sized)) -> ScanFinding {
         let [rule, ..] = check.names();
         let (column, channel) = match self.column {
-            Some((name, true)) => (None, Some(name)),
-            Some((name, false)) => (Some(name), None),
+            Some((name, true)) => (None, Some(name.into())),
+            Some((name, false)) => (Some(name.into()), None),
             None => (None, None),
         };
         ScanFinding {
-            rule: rule.to_owned(),
+            rule,
             severity: check.severity(),
-            file: self.file,
-            table: self.table,
+            file: self.file.into(),
+            table: self.table.map(Into::into),
             index: self.index,
             rows: self.rows.filter(|rows| *rows > 1),
             column,
@@ -455,7 +455,7 @@ impl Found {
             labelled_box: self.labelled.as_ref().map(|found| found.index),
             class: self.labelled.as_ref().and_then(|found| found.class.clone()),
             value: self.labelled.map(|found| Value::Corners(found.corners)).or(self.value),
-            message: self.message,
+            message: self.message.into(),
         }
     }
 }

@@ -12,9 +12,12 @@ use arrow_array::types::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, PrimitiveArray, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, LargeListArray, ListArray,
+    PrimitiveArray, RecordBatch, StructArray,
+};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -59,12 +62,12 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
     let Some(repair) = repairs.table(&file.group, "") else { return Ok(()) };
     let Batches { schema, batches, .. } = open(file)?;
     let (columns, _) = batch::schema(schema.fields(), file);
-    let about = |name: &String| {
-        // What stands within another value is not written anew by itself.
-        let is_written = schema.field_with_name(name).is_ok_and(|field| is_written(field.data_type()));
-        Some((repair.position(name)?, is_written))
+    let kinds = batch::kinds(schema.fields());
+    let about = |(name, kind): (&String, &DataType)| {
+        let is_of_file = schema.field_with_name(name).is_ok_and(|field| field.data_type() == kind);
+        Some(Place { column: repair.position(name)?, is_written: is_written(kind), is_of_file })
     };
-    let columns = columns.columns.iter().map(about).collect();
+    let columns = columns.columns.iter().zip(&kinds).map(about).collect();
     let mut wrong = Wrong { repair, columns, dropped: BTreeMap::new() };
     let mut before = 0;
     for batch in batches {
@@ -79,14 +82,26 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
 /// Takes in the rows that are left out.
 struct Wrong<'a> {
     repair: &'a TableRepair,
-    /// Of each column of the file its position among the repaired ones, and whether its values can be replaced.
-    columns: Vec<Option<(usize, bool)>>,
+    columns: Vec<Option<Place>>,
     dropped: BTreeMap<u64, &'static str>,
+}
+
+/// What a column is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Its position among the repaired ones.
+    column: usize,
+    /// Whether its values can be replaced.
+    is_written: bool,
+    /// Whether it is one of the file, and not the field of a structure or the item of a list.
+    is_of_file: bool,
 }
 
 impl Wrong<'_> {
     fn look(&mut self, column: usize, row: u64, cell: Cell) {
-        let Some((column, is_written)) = self.columns[column] else { return };
+        let Some(Place { column, is_written, is_of_file }) = self.columns[column] else { return };
+        // Of a list or structure that is null there is no value that could be replaced.
+        let is_written = is_written && (is_of_file || !matches!(cell, Cell::Missing));
         let check = match self.repair.fate(column, cell) {
             Fate::Set(_, check) if !is_written => Some(check),
             fate => fate.drops(),
@@ -199,25 +214,23 @@ pub(super) fn write(
             }
         }
         let source = batch.schema();
+        let places: Vec<Option<u32>> = (0..).zip(&keep).map(|(row, keep)| keep.then_some(row)).collect();
+        let mut anew = Anew {
+            repair,
+            tell: &mut |column, row, check, from, after| {
+                audit.tell(&Change {
+                    column: Some(column.to_owned()),
+                    before: Some(from),
+                    after: Some(after),
+                    ..Change::of_row(&file.path, before + u64::from(row), check, "replace")
+                });
+            },
+        };
         let pairs = source.fields().iter().zip(batch.columns()).zip(schema.fields());
         let columns = pairs.map(|((field, array), becomes)| {
-            repaired(
-                field.name(),
-                array,
-                becomes.data_type(),
-                repair,
-                &keep,
-                &mut |row, check, from, after| {
-                    audit.tell(&Change {
-                        column: Some(field.name().clone()),
-                        before: Some(from),
-                        after: Some(after),
-                        ..Change::of_row(&file.path, before + row, check, "replace")
-                    });
-                },
-            )
+            anew.array(field.name(), array, becomes.data_type(), &places).map_err(say)
         });
-        let columns: Vec<ArrayRef> = columns.collect();
+        let columns = columns.collect::<Result<Vec<ArrayRef>, String>>()?;
         let whole = RecordBatch::try_new(schema.clone(), columns).map_err(say)?;
         let left = filter_record_batch(&whole, &BooleanArray::from(keep)).map_err(say)?;
         match &mut out {
@@ -238,41 +251,127 @@ pub(super) fn write(
 
 /// The schema of what is written: integers that are normalised become floats.
 fn becomes(schema: &SchemaRef, repair: &TableRepair) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let is_normalised = repair.position(field.name()).is_some_and(|column| repair.is_normalised(column));
-        if is_normalised && field.data_type().is_integer() {
-            Arc::new(Field::new(field.name(), DataType::Float64, field.is_nullable()))
-        } else {
-            field.clone()
-        }
-    });
+    let fields = schema.fields().iter().map(|field| field_becomes(field.name(), field, repair));
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
-/// A column with its numbers repaired and normalised; one of another kind as it is.
-fn repaired(
-    name: &str,
-    array: &ArrayRef,
-    becomes: &DataType,
-    repair: &TableRepair,
-    keep: &[bool],
-    tell: &mut dyn FnMut(u64, &'static str, String, String),
-) -> ArrayRef {
-    let Some(column) = repair.position(name) else { return array.clone() };
-    let Some(mut values) = numbers(array) else { return array.clone() };
-    let mut is_changed = false;
-    for (row, value) in values.iter_mut().enumerate().filter(|(row, _)| keep[*row]) {
-        let cell = value.map_or(Cell::Missing, Cell::Number);
-        if let Fate::Set(after, check) = repair.fate(column, cell) {
-            let before = value.map_or_else(|| "null".to_owned(), |value| value.to_string());
-            tell(row as u64, check, before, after.to_string());
-            *value = Some(after);
-            is_changed = true;
+/// What becomes of a field; `path`: its name, after that of the structure it is in.
+fn field_becomes(path: &str, field: &FieldRef, repair: &TableRepair) -> FieldRef {
+    let item = |item: &FieldRef| field_becomes(path, item, repair);
+    let kind = match field.data_type() {
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                let path = format!("{path}.{}", field.name());
+                field_becomes(&path, field, repair)
+            });
+            DataType::Struct(fields.collect())
         }
-        if repair.is_normalised(column) {
-            *value = value.map(|value| repair.normalised(column, value));
-            is_changed = true;
+        DataType::List(of) => DataType::List(item(of)),
+        DataType::LargeList(of) => DataType::LargeList(item(of)),
+        DataType::FixedSizeList(of, size) => DataType::FixedSizeList(item(of), *size),
+        kind if kind.is_integer() && repair.position(path).is_some_and(|own| repair.is_normalised(own)) => {
+            DataType::Float64
+        }
+        kind => kind.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(kind))
+}
+
+/// Arrays with their numbers repaired and normalised; what is not repaired stays as it is.
+struct Anew<'a> {
+    repair: &'a TableRepair,
+    /// Takes a change in: column, row, check, and what stood and stands there.
+    tell: &'a mut dyn FnMut(&str, u32, &'static str, String, String),
+}
+
+impl Anew<'_> {
+    /// `rows`: that of each item, if it is not left out and lies in nothing that is null.
+    fn array(
+        &mut self,
+        path: &str,
+        array: &ArrayRef,
+        becomes: &DataType,
+        rows: &[Option<u32>],
+    ) -> Result<ArrayRef, ArrowError> {
+        let there = |item: usize| rows[item].filter(|_| !array.is_null(item));
+        match (array.data_type(), becomes) {
+            (DataType::Struct(_), DataType::Struct(fields)) => {
+                let own = array.as_struct();
+                let rows: Vec<Option<u32>> = (0..array.len()).map(there).collect();
+                let columns = fields.iter().zip(own.columns()).map(|(field, column)| {
+                    self.array(&format!("{path}.{}", field.name()), column, field.data_type(), &rows)
+                });
+                let columns = columns.collect::<Result<Vec<_>, _>>()?;
+                if columns.is_empty() {
+                    return Ok(array.clone());
+                }
+                Ok(Arc::new(StructArray::try_new(fields.clone(), columns, own.nulls().cloned())?))
+            }
+            (DataType::List(_), DataType::List(item)) => {
+                let own = array.as_list::<i32>();
+                let ends = |list: usize| own.offsets()[list] as usize..own.offsets()[list + 1] as usize;
+                let rows =
+                    rows_of_items(own.values().len(), (0..own.len()).map(|list| (ends(list), there(list))));
+                let values = self.array(path, own.values(), item.data_type(), &rows)?;
+                let nulls = own.nulls().cloned();
+                Ok(Arc::new(ListArray::try_new(item.clone(), own.offsets().clone(), values, nulls)?))
+            }
+            (DataType::LargeList(_), DataType::LargeList(item)) => {
+                let own = array.as_list::<i64>();
+                let ends = |list: usize| own.offsets()[list] as usize..own.offsets()[list + 1] as usize;
+                let rows =
+                    rows_of_items(own.values().len(), (0..own.len()).map(|list| (ends(list), there(list))));
+                let values = self.array(path, own.values(), item.data_type(), &rows)?;
+                let nulls = own.nulls().cloned();
+                Ok(Arc::new(LargeListArray::try_new(item.clone(), own.offsets().clone(), values, nulls)?))
+            }
+            (DataType::FixedSizeList(..), DataType::FixedSizeList(item, size)) => {
+                let own = array.as_fixed_size_list();
+                let each = *size as usize;
+                let ends = |list: usize| list * each..(list + 1) * each;
+                let rows =
+                    rows_of_items(own.values().len(), (0..own.len()).map(|list| (ends(list), there(list))));
+                let values = self.array(path, own.values(), item.data_type(), &rows)?;
+                Ok(Arc::new(FixedSizeListArray::try_new(item.clone(), *size, values, own.nulls().cloned())?))
+            }
+            _ => Ok(self.numbers(path, array, becomes, rows)),
         }
     }
-    if is_changed { array_of(becomes, values) } else { array.clone() }
+
+    fn numbers(
+        &mut self,
+        path: &str,
+        array: &ArrayRef,
+        becomes: &DataType,
+        rows: &[Option<u32>],
+    ) -> ArrayRef {
+        let Some(column) = self.repair.position(path) else { return array.clone() };
+        let Some(mut values) = numbers(array) else { return array.clone() };
+        let mut is_changed = array.data_type() != becomes;
+        for (value, row) in values.iter_mut().zip(rows) {
+            let Some(row) = *row else { continue };
+            let cell = value.map_or(Cell::Missing, Cell::Number);
+            if let Fate::Set(after, check) = self.repair.fate(column, cell) {
+                let before = value.map_or_else(|| "null".to_owned(), |value| value.to_string());
+                (self.tell)(path, row, check, before, after.to_string());
+                *value = Some(after);
+                is_changed = true;
+            }
+            if self.repair.is_normalised(column) {
+                *value = value.map(|value| self.repair.normalised(column, value));
+                is_changed = true;
+            }
+        }
+        if is_changed { array_of(becomes, values) } else { array.clone() }
+    }
+}
+
+/// The row of each of so many items, of lists that each hold a range of them.
+fn rows_of_items(
+    items: usize,
+    lists: impl Iterator<Item = (std::ops::Range<usize>, Option<u32>)>,
+) -> Vec<Option<u32>> {
+    let mut rows = vec![None; items];
+    lists.for_each(|(range, row)| rows[range].fill(row));
+    rows
 }

@@ -262,16 +262,15 @@ impl ColumnRepair {
                 .clamp(summary.min.min(summary.max), summary.max.max(summary.min)),
             bounds: [summary.min, summary.max],
             fences: fences(column).filter(|_| !is_target),
-            // What stands within another value is not written anew by itself.
             normalise: normalise.filter(|_| !is_target && column.is_numeric() && !is_nested(schema, name)),
         }
     }
 }
 
-/// Whether a column of a table is a field of a structure.
-pub(super) fn is_nested(schema: &Schema, name: &str) -> bool {
-    let is_of_text = schema.group.contains(".csv") || schema.group.contains(".tsv");
-    schema.shape == Shape::Table && name.contains('.') && !is_of_text
+/// Whether a column is a value within one of JSON lines, which is not written anew by itself.
+fn is_nested(schema: &Schema, name: &str) -> bool {
+    let is_of_json = schema.group.contains(".jsonl") || schema.group.contains(".ndjson");
+    is_of_json && schema.shape == Shape::Table && name.contains('.')
 }
 
 impl TableRepair {

@@ -27,6 +27,15 @@ pub(crate) fn schema(fields: &Fields, file: &DataFile) -> (Arc<Schema>, String) 
     (Arc::new(schema), layout)
 }
 
+/// The types of the columns of a [`schema`], in their order.
+pub(crate) fn kinds(fields: &Fields) -> Vec<DataType> {
+    let mut kinds = Vec::new();
+    for field in fields {
+        leaves(field.name(), field.data_type(), &mut |_, kind| kinds.push(kind.clone()));
+    }
+    kinds
+}
+
 /// Whether a column has numbers in it.
 pub(super) fn has_numbers(name: &str, kind: &DataType) -> bool {
     let mut found = false;

@@ -71,12 +71,12 @@ impl Fault {
 fn told(found: &ScanFinding) -> Fault {
     let rules = denan_data::ids();
     Fault {
-        rule: rules[rules.binary_search(&&*found.rule).unwrap()],
+        rule: rules[rules.binary_search(&found.rule).unwrap()],
         file: found.file.rsplit('/').next().unwrap().to_owned(),
-        table: found.table.clone(),
+        table: found.table.as_deref().map(str::to_owned),
         row: found.index,
         rows: found.rows.unwrap_or(1),
-        column: found.column.clone().or_else(|| found.channel.clone()),
+        column: found.column.as_deref().or(found.channel.as_deref()).map(str::to_owned),
         value: found.value.as_ref().map(|value| match value {
             Value::Number(value) => format!("{value:e}"),
             Value::Text(text) => text.clone(),

@@ -83,7 +83,7 @@ fn scan_bytes(name: &str, bytes: &[u8]) -> ScanResult {
 fn unreadable(name: &str, bytes: &[u8]) -> String {
     let result = scan_bytes(name, bytes);
     let mut found = result.findings.iter().filter(|found| found.rule.starts_with("unreadable"));
-    let message = found.next().map(|found| found.message.clone());
+    let message = found.next().map(|found| found.message.to_string());
     let message = message.unwrap_or_else(|| panic!("{name} is read: {:?}", result.tables));
     assert!(!message.contains(CAUGHT), "{name}: its reader panics");
     message
