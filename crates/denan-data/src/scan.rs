@@ -374,7 +374,12 @@ fn tell(result: &mut ScanResult, check: &(impl Identity + ?Sized), count: u64, f
     let [id, one, many] = check.names();
     let title = if count == 1 { one } else { many }.to_owned();
     result.rules.push(RuleCount { rule: id.to_owned(), severity: check.severity(), count, title });
-    result.findings.extend(findings);
+    // Without a copy of the first, which can be most.
+    if result.findings.is_empty() {
+        result.findings = findings;
+    } else {
+        result.findings.extend(findings);
+    }
 }
 
 /// What the checks of values have found, in columns of numbers.

@@ -8,7 +8,7 @@ use denan_diagnose::{Annotations, Context, blamed_samples, diagnose};
 use denan_finding::render::{Format, Style, render};
 use denan_finding::{Outcome, Overhead, RunResult};
 use denan_record::model::Run;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitStatus;
 
 /// The result of a run, without cures.
@@ -85,34 +85,34 @@ pub fn show(
     sources: &SourceFiles,
 ) -> Result<u8, Error> {
     let style = |color| Style { color, width: terminal.width, sources };
-    let json = || render(result, Format::Json, &style(false));
+    let json = |to: &mut dyn Write| to.write_all(render(result, Format::Json, &style(false)).as_bytes());
     put_out(common, terminal, json, |format| render(result, format, &style(terminal.color)))?;
     Ok(exit_code(result))
 }
 
-/// Shows a result as the options say: `json` makes the machine-readable one, `text` that for people.
+/// Shows a result as the options say: `json` writes the machine-readable one, `text` makes that for people.
 pub fn put_out(
     common: &Common,
     terminal: &Terminal,
-    json: impl Fn() -> String,
+    json: impl Fn(&mut dyn Write) -> io::Result<()>,
     text: impl Fn(Format) -> String,
 ) -> Result<(), Error> {
     match (common.format, &common.output) {
-        (OutputFormat::Json, Some(path)) => write(path, &json())?,
-        (OutputFormat::Json, None) => std::io::stdout().lock().write_all(json().as_bytes())?,
+        (OutputFormat::Json, Some(path)) => write(path, &json)?,
+        (OutputFormat::Json, None) => json(&mut io::stdout().lock())?,
         (format, output) => {
             let format = if format == OutputFormat::Full { Format::Full } else { Format::Concise };
             terminal.show(&text(format))?;
             if let Some(path) = output {
-                write(path, &json())?;
+                write(path, &json)?;
             }
         }
     }
     Ok(())
 }
 
-fn write(path: &std::path::Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::File {
+fn write(path: &std::path::Path, json: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    std::fs::File::create(path).and_then(|mut file| json(&mut file)).map_err(|source| Error::File {
         action: "write",
         path: path.to_owned(),
         source,

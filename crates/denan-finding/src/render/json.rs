@@ -11,6 +11,7 @@ use crate::patch::{Hunk, Patch};
 use denan_record::model::{Act, Break, Forecast, Operation, Phase, Place, Sample, Screened, TensorSeen};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::io::{self, Write};
 
 pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
     written(&Document::new(result, style.sources))
@@ -18,33 +19,78 @@ pub(super) fn render(result: &RunResult, style: &Style<'_>) -> String {
 
 /// A result as the document of a schema.
 pub(super) fn document(schema: &'static str, result: &impl Serialize) -> String {
-    #[derive(Serialize)]
-    struct Named<'a, T> {
-        schema: &'static str,
-        #[serde(flatten)]
-        result: &'a T,
-    }
     written(&Named { schema, result })
+}
+
+/// The same, written piece by piece: documents can be larger than what they are made of.
+pub(super) fn write_document(
+    schema: &'static str,
+    result: &impl Serialize,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    write(&Named { schema, result }, to)
+}
+
+#[derive(Serialize)]
+struct Named<'a, T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    result: &'a T,
 }
 
 /// A document as text that is safe to show.
 fn written(document: &impl Serialize) -> String {
-    let json = serde_json::to_string_pretty(document).expect("its keys are strings");
-    let mut safe = String::with_capacity(json.len() + 1);
-    // Such characters occur only inside strings, where JSON lets them be written out. What it has
-    // to write out, serde_json has: the line feeds left are those of the layout.
-    for character in json.chars() {
-        if character != '\n' && is_unsafe(character) {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                safe.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            safe.push(character);
+    let mut bytes = Vec::new();
+    write(document, &mut bytes).expect("its keys are strings");
+    String::from_utf8(bytes).expect("JSON is text")
+}
+
+fn write(document: &impl Serialize, to: &mut dyn Write) -> io::Result<()> {
+    let mut safe = Safe { to: io::BufWriter::new(to), begun: Vec::new() };
+    serde_json::to_writer_pretty(&mut safe, document)?;
+    safe.write_all(b"\n")?;
+    safe.flush()
+}
+
+/// Writes JSON on, with the characters that are not safe to show written out.
+///
+/// Such characters occur only inside strings, where JSON lets them be written out. What it has to write out, serde_json has: the line
+/// feeds left are those of the layout.
+struct Safe<W: Write> {
+    to: W,
+    /// The beginning of a character whose end has not come in.
+    begun: Vec<u8>,
+}
+
+impl<W: Write> Write for Safe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.begun.is_empty() && bytes.iter().all(|byte| matches!(byte, b'\n' | b' '..=b'~')) {
+            self.to.write_all(bytes)?;
+            return Ok(bytes.len());
         }
+        self.begun.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.begun) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&self.begun[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        for character in whole.chars() {
+            if character != '\n' && is_unsafe(character) {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    write!(self.to, "\\u{unit:04x}")?;
+                }
+            } else {
+                self.to.write_all(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            }
+        }
+        let length = whole.len();
+        self.begun.drain(..length);
+        Ok(bytes.len())
     }
-    safe.push('\n');
-    safe
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// A number that JSON may not have: `"NaN"`, `"Infinity"`, `"-Infinity"`.

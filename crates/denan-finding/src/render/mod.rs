@@ -16,7 +16,7 @@ pub use anchor_plot::anchors_svg;
 pub use anchors::render_anchors;
 pub use clean::render_clean;
 pub(crate) use json::{number, number_list, numbers};
-pub use scan::render_scan;
+pub use scan::{render_scan, write_scan};
 
 /// The result as text, ending in a line feed unless it is empty.
 ///

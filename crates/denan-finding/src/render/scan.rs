@@ -4,6 +4,7 @@ use super::page::{Ink, Page, Text, text};
 use super::{Format, json};
 use crate::number::{count, counted, float};
 use crate::scan::{ColumnFigures, Normalization, ScanFinding, ScanResult, Severity, TableFigures};
+use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 /// What hangs below a heading starts in this column.
@@ -29,6 +30,15 @@ pub fn render_scan(result: &ScanResult, format: Format, color: bool, width: usiz
         Format::Concise => concise(result, color),
         Format::Json => json::document("denan/scan/v1", result),
     }
+}
+
+/// Writes the result as the document `denan/scan/v1`, without all of it in memory.
+///
+/// # Errors
+///
+/// What the writer says.
+pub fn write_scan(result: &ScanResult, to: &mut dyn Write) -> io::Result<()> {
+    json::write_document("denan/scan/v1", result, to)
 }
 
 /// A line per finding: file, box, severity, check, message.

@@ -57,7 +57,8 @@ pub fn anchors(arguments: &AnchorsArguments, common: &Common, terminal: &Termina
         draw(plot, &anchors_svg(&result, &sizes.thinned()))?;
     }
     let text = |format, color| render_anchors(&result, format, color, terminal.width);
-    put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
+    let json = |to: &mut dyn Write| to.write_all(text(Format::Json, false).as_bytes());
+    put_out(common, terminal, json, |format| text(format, terminal.color))?;
     Ok(u8::from(result.degenerate_total > 0 || !result.problems.is_empty()))
 }
 

@@ -9,6 +9,7 @@ use crate::temporary;
 use crate::terminal::Terminal;
 use denan_data::clean::{Actions, CleanTask, Normalise, clean as clean_set};
 use denan_finding::render::{Format, render_clean};
+use std::io::Write;
 
 /// Writes the copy, and shows what was done.
 pub fn clean(arguments: &CleanArguments, common: &Common, terminal: &Terminal) -> Result<u8, Error> {
@@ -37,6 +38,7 @@ pub fn clean(arguments: &CleanArguments, common: &Common, terminal: &Terminal) -
     progress.end();
     env!("CARGO_PKG_VERSION").clone_into(&mut result.denan);
     let text = |format, color| render_clean(&result, format, color, terminal.width);
-    put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
+    let json = |to: &mut dyn Write| to.write_all(text(Format::Json, false).as_bytes());
+    put_out(common, terminal, json, |format| text(format, terminal.color))?;
     Ok(u8::from(!result.changes.is_empty()))
 }

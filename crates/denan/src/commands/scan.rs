@@ -9,7 +9,7 @@ use crate::result::{put_out, write_new};
 use crate::temporary::Temporary;
 use crate::terminal::Terminal;
 use denan_data::{Shard, State, Task, labels, write_findings};
-use denan_finding::render::{Format, render_scan};
+use denan_finding::render::{render_scan, write_scan};
 use denan_finding::scan::ScanResult;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,7 @@ fn show(
     }
     env!("CARGO_PKG_VERSION").clone_into(&mut result.denan);
     let text = |format, color| render_scan(&result, format, color, terminal.width);
-    put_out(common, terminal, || text(Format::Json, false), |format| text(format, terminal.color))?;
+    put_out(common, terminal, |to| write_scan(&result, to), |format| text(format, terminal.color))?;
     Ok(u8::from(result.rules.iter().any(|rule| rule.count > 0)))
 }
 
