@@ -64,8 +64,8 @@ impl GoneThrough {
         let pull = || locked(&queue).pull();
         let work = || {
             while let Some(Work { file, number, piece, bytes, last }) = pull() {
-                let is_sample = files[file as usize].is_sample();
-                let part = gather(&|| Gather::new(options, &bars, file, is_sample), piece);
+                let anew = || Gather::new(options, &bars, file, &files[file as usize]);
+                let part = gather(&anew, piece);
                 if let Some(part) = &part {
                     bars.raise(part);
                 }

@@ -260,7 +260,7 @@ impl State {
 }
 
 /// What a state begins with.
-const STATE: &[u8] = b"denan scan 1\n";
+const STATE: &[u8] = b"denan scan 2\n";
 
 fn of_labels(labels: &LabelSet, images: &Images) -> OfLabels {
     let looked = Looked { labels, images };

@@ -453,7 +453,7 @@ fn a_sample_that_is_there_twice_is_left_out_with_its_target() {
     values[5 * sample..7 * sample].fill(0.0);
     npy(&source.join("x.npy"), &[30, 2, 16, 16], &values);
     npy(&source.join("z.npy"), &[30], &drawn(30));
-    let scanned = scan(&Task::new(&[source.clone()]), &|_, _| ()).unwrap();
+    let scanned = scan(&Task::new(std::slice::from_ref(&source)), &|_, _| ()).unwrap();
     let copies: Vec<_> = scanned.findings.iter().filter(|found| found.rule == "duplicate-sample").collect();
     let [copy] = copies[..] else { panic!("{copies:?}") };
     assert_eq!((copy.index, &*copy.message), (Some(20), "holds the same as row 3"));
@@ -517,7 +517,7 @@ fn items_of_lists_and_fields_of_structures_are_replaced_and_normalised() {
     assert!(has("\"row\":9,\"column\":\"v\"") && has("\"row\":7,\"column\":\"s.u\""), "{changes:?}");
     assert!(has("\"row\":30,\"rule\":\"missing-value\",\"action\":\"drop-row\""), "{changes:?}");
     assert_eq!(changes.len(), 3, "{changes:?}");
-    let scanned = scan(&Task::new(&[into.clone()]), &|_, _| ()).unwrap();
+    let scanned = scan(&Task::new(std::slice::from_ref(&into)), &|_, _| ()).unwrap();
     assert_eq!(scanned.samples, 199);
     for column in &scanned.columns {
         assert!(column.mean.abs() < 1e-6 && (column.std - 1.0).abs() < 1e-4, "{column:?}");
@@ -546,7 +546,7 @@ fn files_of_torch_whose_bytes_were_changed_are_cleaned_or_copied() {
         let (_folder, source, into) = folders();
         fs::write(source.join("set.pt"), &bytes).unwrap();
         let task = CleanTask {
-            paths: &[source.clone()],
+            paths: std::slice::from_ref(&source),
             into: &into,
             options: Options::default(),
             actions: Actions::default(),
@@ -559,4 +559,27 @@ fn files_of_torch_whose_bytes_were_changed_are_cleaned_or_copied() {
         let panicked = result.not_cleaned.iter().find(|why| why.contains("its reader failed"));
         assert!(panicked.is_none(), "round {round}: {panicked:?}");
     }
+}
+
+#[test]
+fn tensors_in_a_list_of_samples_keep_their_shape() {
+    let (_folder, source, into) = folders();
+    fs::write(source.join("list.pt"), include_bytes!("data/list.pt")).unwrap();
+    let result = cleaned(&source, &into, Actions::default(), None);
+    assert!(
+        result.not_cleaned[0]
+            .contains("[2].image is one of a list of tensors, from which denan leaves nothing out"),
+        "{:?}",
+        result.not_cleaned
+    );
+    assert_eq!(fs::read(into.join("list.pt")).unwrap(), include_bytes!("data/list.pt"));
+
+    let into = into.with_extension("clipped");
+    let mut actions = Actions::default();
+    actions.set("non-finite-input", Action::Impute).unwrap();
+    let result = cleaned(&source, &into, actions, None);
+    assert_eq!((audit(&result).len(), result.not_cleaned.len()), (1, 0), "{:?}", result.not_cleaned);
+    assert_eq!(found(&into), [""; 0]);
+    let rows: Vec<u64> = tables(&into).iter().map(|(_, rows, _)| *rows).collect();
+    assert!(rows.iter().all(|rows| *rows == 3 || *rows == 1), "{rows:?}");
 }

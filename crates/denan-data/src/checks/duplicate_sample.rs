@@ -13,7 +13,7 @@ check!(
 
 impl TableCheck for DuplicateSample {
     fn look(&self, set: &Tables<'_>, tell: &mut dyn FnMut(Found)) -> u64 {
-        let copies = copies(set.samples);
+        let copies = copies(set.samples, set.tables);
         for (copy, first) in &copies {
             let file = (set.files)(first.file);
             let message = match first.row {

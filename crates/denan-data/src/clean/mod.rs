@@ -271,7 +271,8 @@ impl Round<'_> {
     fn left_out(&self, files: &[DataFile], part: &Part) -> BTreeMap<usize, &'static str> {
         let mut out = BTreeMap::new();
         if self.task.actions.of("duplicate-sample") == Action::Drop {
-            let copies = copies(&part.samples).into_iter().filter(|(copy, _)| copy.row == WHOLE);
+            let copies =
+                copies(&part.samples, &part.tables).into_iter().filter(|(copy, _)| copy.row == WHOLE);
             out.extend(copies.map(|(copy, _)| (copy.file as usize, "duplicate-sample")));
         }
         if self.task.actions.of("unreadable-image") == Action::Drop {

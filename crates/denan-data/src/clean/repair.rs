@@ -193,7 +193,8 @@ impl Repairs {
         if self.actions.of(DUPLICATE) != Action::Drop {
             return;
         }
-        for (copy, _) in copies(&part.samples).into_iter().filter(|(copy, _)| copy.row != WHOLE) {
+        for (copy, _) in copies(&part.samples, &part.tables).into_iter().filter(|(copy, _)| copy.row != WHOLE)
+        {
             let (file, table) = (&files[copy.file as usize], &part.tables[copy.table as usize]);
             let own = self.copies.entry(file.path.clone()).or_default();
             own.push((table.schema.name.clone(), copy.row));

@@ -9,6 +9,7 @@ use super::part::{Layout, Note, Part, Schema, Shape, Table};
 use super::samples::{self, Sample, WHOLE};
 use super::{Operation, Options, is_target};
 use crate::checks::{self, About};
+use crate::listing::DataFile;
 use crate::picture::Levels;
 use crate::readers::Values;
 use denan_numerics::{Element, Tally, tally_columns};
@@ -27,7 +28,7 @@ pub(crate) struct Gather<'a> {
     options: &'a Options,
     bars: &'a AllBars,
     file: u32,
-    is_sample: bool,
+    about: &'a DataFile,
     open: Vec<Open>,
     part: Part,
     /// Of each check, how often it said something of the file.
@@ -84,10 +85,9 @@ impl Rows<'_> {
 
 impl<'a> Gather<'a> {
     /// For the file at this position of the listing.
-    /// `is_sample`: whether it is a sample of its own.
-    pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32, is_sample: bool) -> Self {
-        let part = Part::default();
-        Self { options, bars, file, is_sample, open: Vec::new(), part, noted: BTreeMap::new() }
+    /// `about`: that file.
+    pub(crate) fn new(options: &'a Options, bars: &'a AllBars, file: u32, about: &'a DataFile) -> Self {
+        Self { options, bars, file, about, open: Vec::new(), part: Part::default(), noted: BTreeMap::new() }
     }
 
     /// A table or array of the file, new or the one that it goes on with. `layout` says of what type and shape it is in words, where files of one group should agree.
@@ -132,7 +132,8 @@ impl<'a> Gather<'a> {
         let open = &mut self.open[id.0];
         let columns = open.table.columns.len();
         let (size, bytes) = values.bytes();
-        if let Some(rows) = open.rows.get_or_insert_with(|| rows_of(&open.table, self.is_sample, size)) {
+        if let Some(rows) = open.rows.get_or_insert_with(|| samples::Rows::of(&open.table, self.about, size))
+        {
             rows.take(bytes);
         }
         self.numbers(id, 0..columns, values, None);
@@ -215,7 +216,7 @@ impl<'a> Gather<'a> {
 
     /// What has been taken in.
     pub(crate) fn finish(self) -> Part {
-        let Self { options, file, is_sample, open, mut part, .. } = self;
+        let Self { options, file, open, mut part, .. } = self;
         let mut hits = HitList::default();
         for (position, mut open) in open.into_iter().enumerate() {
             let columns = open.table.columns.iter_mut();
@@ -223,10 +224,7 @@ impl<'a> Gather<'a> {
             columns.zip(figures).for_each(|(column, figures)| column.figures = figures);
             let table = position as u32;
             let rows = open.rows.flatten().into_iter().flat_map(|rows| rows.found);
-            part.samples.extend(rows.map(|(hash, row)| {
-                let row = if is_sample { WHOLE } else { row };
-                Sample { hash, file, table, row }
-            }));
+            part.samples.extend(rows.map(|(hash, row)| Sample { hash, file, table, row }));
             hits.push(file, table, open.hits.into_vec(), options.most_listed);
             part.tables.push(open.table);
         }
@@ -406,14 +404,6 @@ fn each_beyond_in_rows<T: Number>(
             }
         }
     }
-}
-
-/// Hashes the rows of an array of samples; those of targets and parameters of models are no samples.
-fn rows_of(table: &Table, is_sample: bool, size: usize) -> Option<samples::Rows> {
-    let Shape::Array { row, has_channels, .. } = table.schema.shape else { return None };
-    let is_of_targets = table.columns.first().is_some_and(|column| column.classes.is_some());
-    let is_compared = (has_channels || is_sample) && !is_of_targets && !table.is_parameter();
-    is_compared.then(|| samples::Rows::of(row, size)).flatten()
 }
 
 /// Samples of an array of targets in which none counts. `so_far`: how many of the latest sample did, and did not.

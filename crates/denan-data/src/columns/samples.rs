@@ -1,5 +1,7 @@
 //! Which samples hold the same.
 
+use super::part::{Shape, Table};
+use crate::listing::{DataFile, Format};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
@@ -21,9 +23,19 @@ pub(crate) struct Sample {
 /// The row of a sample that is a file.
 pub(crate) const WHOLE: u64 = u64::MAX;
 
+/// Rows of an array with fewer of them than this are no samples, but channels or the like.
+const FEWEST_ROWS: u64 = 16;
+
 /// The samples that hold what another does, each with the first that does, by file and row.
-pub(crate) fn copies(samples: &[Sample]) -> Vec<(Sample, Sample)> {
-    let mut sorted = samples.to_vec();
+pub(crate) fn copies(samples: &[Sample], tables: &[Table]) -> Vec<(Sample, Sample)> {
+    let is_one = |sample: &&Sample| {
+        let table = tables.get(sample.table as usize);
+        let is_of_many = |table: &Table| {
+            table.schema.shape == Shape::Image || table.rows >= FEWEST_ROWS.saturating_mul(table.files)
+        };
+        sample.row == WHOLE || table.is_some_and(is_of_many)
+    };
+    let mut sorted: Vec<Sample> = samples.iter().filter(is_one).copied().collect();
     sorted.sort_unstable();
     let same = sorted.chunk_by(|a, b| a.hash == b.hash);
     let mut copies: Vec<_> =
@@ -40,16 +52,31 @@ pub(super) struct Rows {
     size: usize,
     /// The beginning of a row that has not come in whole.
     begun: Vec<u8>,
+    /// Whether a row is all of its file.
+    is_whole: bool,
     /// The next row.
     row: u64,
+    /// The hash of each row that is compared, and the row.
     pub(super) found: Vec<(u128, u64)>,
 }
 
 impl Rows {
-    /// For rows of so many values of so many bytes; nothing where such rows are not compared.
-    pub(super) fn of(row: usize, size: usize) -> Option<Self> {
-        let row_bytes = row.checked_mul(size).filter(|bytes| (LEAST..=MOST).contains(bytes))?;
-        Some(Self { row_bytes, size, begun: Vec::new(), row: 0, found: Vec::new() })
+    /// For rows of a table whose values have so many bytes; nothing where such rows are not compared: those of targets and of parameters of
+    /// models, and of arrays in an archive of samples, where what belongs together is told by names.
+    pub(super) fn of(table: &Table, file: &DataFile, size: usize) -> Option<Self> {
+        let Shape::Array { row, has_channels, .. } = table.schema.shape else { return None };
+        let is_of_targets = table.columns.first().is_some_and(|column| column.classes.is_some());
+        if is_of_targets || table.is_parameter() || file.format == Format::Tar {
+            return None;
+        }
+        let row_bytes = row.checked_mul(size)?;
+        let is_whole = file.is_sample() && file.bytes < 2 * row_bytes as u64;
+        (has_channels || is_whole).then(|| Self::new(row_bytes, size, is_whole)).flatten()
+    }
+
+    fn new(row_bytes: usize, size: usize, is_whole: bool) -> Option<Self> {
+        let is_compared = (LEAST..=MOST).contains(&row_bytes);
+        is_compared.then(|| Self { row_bytes, size, begun: Vec::new(), is_whole, row: 0, found: Vec::new() })
     }
 
     pub(super) fn take(&mut self, mut bytes: &[u8]) {
@@ -71,7 +98,8 @@ impl Rows {
     fn end(&mut self, row: &[u8]) {
         // One that is the same all over is a mask of nothing, or padding.
         if row[self.size..] != row[..row.len() - self.size] {
-            self.found.push((XxHash3_128::oneshot(row), self.row));
+            let number = if self.is_whole { WHOLE } else { self.row };
+            self.found.push((XxHash3_128::oneshot(row), number));
         }
         self.row += 1;
     }
@@ -85,7 +113,7 @@ mod tests {
     fn rows_are_the_same_however_they_come_in() {
         let bytes: Vec<u8> = (0..5 * 600u32).map(|at| (at % 600 / 7 + at / 600 % 2) as u8).collect();
         let hashed = |step: usize| {
-            let mut rows = Rows::of(600, 1).unwrap();
+            let mut rows = Rows::new(600, 1, false).unwrap();
             bytes.chunks(step).for_each(|part| rows.take(part));
             rows.found
         };
@@ -95,17 +123,17 @@ mod tests {
         for step in [1, 7, 599, 600, 601, 1300] {
             assert_eq!(hashed(step), whole, "{step}");
         }
-        let mut rows = Rows::of(300, 2).unwrap();
+        let mut rows = Rows::new(600, 2, false).unwrap();
         rows.take(&[1, 2].repeat(300));
         assert!(rows.found.is_empty() && rows.row == 1);
-        assert!(Rows::of(100, 4).is_none());
+        assert!(Rows::new(400, 4, false).is_none());
     }
 
     #[test]
     fn copies_name_the_first() {
         let sample = |hash, file, row| Sample { hash, file, table: 0, row };
-        let samples = [sample(1, 2, 0), sample(1, 0, 5), sample(2, 0, 6), sample(1, 0, 9)];
-        let first = sample(1, 0, 5);
-        assert_eq!(copies(&samples), [(sample(1, 0, 9), first), (sample(1, 2, 0), first)]);
+        let samples = [sample(1, 2, WHOLE), sample(1, 0, WHOLE), sample(2, 3, WHOLE), sample(1, 1, WHOLE)];
+        let first = sample(1, 0, WHOLE);
+        assert_eq!(copies(&samples, &[]), [(sample(1, 1, WHOLE), first), (sample(1, 2, WHOLE), first)]);
     }
 }

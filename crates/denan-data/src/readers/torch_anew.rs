@@ -75,15 +75,7 @@ impl TorchFile {
 
     /// The bytes of a tensor, row by row.
     pub(crate) fn values(&self, tensor: usize) -> Result<Box<dyn Read>, String> {
-        let stored = &self.tensors[tensor];
-        if !is_row_major(stored) {
-            let values = scattered(&self.path, stored, false)?
-                .ok_or("it holds a view that is not laid out row by row, and too large")?;
-            return Ok(Box::new(Cursor::new(values)));
-        }
-        let mut file = File::open(&self.path).map_err(|error| error.to_string())?;
-        file.seek(SeekFrom::Start(stored.at)).map_err(|error| error.to_string())?;
-        Ok(Box::new(io::BufReader::new(file)))
+        values_of(&self.path, &self.tensors[tensor])
     }
 
     /// The pickle that says what tensors become.
@@ -162,13 +154,13 @@ impl TorchFile {
         Ok(edits)
     }
 
-    /// Writes the file with another pickle, in which these tensors have become something else; `values` writes those of one.
+    /// Writes the file with another pickle, in which these tensors have become something else; `anew` writes the values of one.
     pub(crate) fn write(
         &mut self,
         pickle: &[u8],
         becomes: &Becomes,
         to: File,
-        values: &mut dyn FnMut(usize, &mut dyn Write) -> Result<(), String>,
+        anew: &mut dyn FnMut(usize, &mut dyn Read, &mut dyn Write) -> Result<(), String>,
     ) -> Result<(), String> {
         let said = |error: zip::result::ZipError| error.to_string();
         let folder = &self.archived.folder;
@@ -194,7 +186,7 @@ impl TorchFile {
             } else if let Some(number) = changed.get(&raw) {
                 let (dtype, shape) = &becomes[number];
                 out.start_file(name, options(shape.iter().product::<u64>() * dtype.size())).map_err(said)?;
-                values(*number, &mut out)?;
+                anew(*number, &mut *values_of(&self.path, &self.tensors[*number])?, &mut out)?;
             } else if entry.compression() == CompressionMethod::Stored && !entry.encrypted() {
                 out.start_file(name, options(entry.compressed_size())).map_err(said)?;
                 io::copy(&mut entry, &mut out).map_err(|error| error.to_string())?;
@@ -204,6 +196,18 @@ impl TorchFile {
         }
         out.finish().map_err(said)?.flush().map_err(|error| error.to_string())
     }
+}
+
+/// The bytes of a tensor of a file, row by row.
+fn values_of(path: &Path, tensor: &StoredTensor) -> Result<Box<dyn Read>, String> {
+    if !is_row_major(tensor) {
+        let values = scattered(path, tensor, false)?;
+        let values = values.ok_or("it holds a view that is not laid out row by row, and too large")?;
+        return Ok(Box::new(Cursor::new(values)));
+    }
+    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    file.seek(SeekFrom::Start(tensor.at)).map_err(|error| error.to_string())?;
+    Ok(Box::new(io::BufReader::new(file)))
 }
 
 /// Of each tensor the key of its storage, if nothing else lies in that.
