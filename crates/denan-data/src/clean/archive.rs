@@ -1,9 +1,10 @@
 //! tar files of samples: those with a part that cannot be read, or a value that is to go, are left out.
 
+use super::Job;
 use super::audit::{Audit, Change};
 use super::out::Out;
 use super::repair::{Action, Cell, Fate, Repairs};
-use super::rows::{ALL, OfFile, RowSet};
+use super::rows::{ALL, OfFile};
 use crate::image_file::is_image;
 use crate::listing::DataFile;
 use crate::picture;
@@ -34,12 +35,8 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
 }
 
 /// Writes an archive without some samples, all other members as they are.
-pub(super) fn write(
-    file: &DataFile,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
+pub(super) fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    let Job { file, drops, to, .. } = job;
     let say = |error: std::io::Error| error.to_string();
     let mut out = ::tar::Builder::new(Out::create(&file.path, to)?);
     let mut told = None;

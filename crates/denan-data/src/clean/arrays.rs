@@ -1,16 +1,15 @@
 //! Arrays in npy, npz and safetensors files, written anew row by row.
 
 use super::audit::{Audit, Change};
-use super::create;
 use super::repair::{Cell, Fate, Repairs, TableRepair};
 use super::rows::{OfFile, RowSet};
+use super::{Job, create};
 use crate::listing::{DataFile, Format};
 use crate::readers::array::{Array, Geometry};
 use crate::readers::{Dtype, npy, safetensors};
 use half::{bf16, f16};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
 
 /// Finds the rows that are left out.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
@@ -45,13 +44,8 @@ pub(super) fn collect_array(
 }
 
 /// Writes a file of arrays anew.
-pub(super) fn write(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
+pub(super) fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    let Job { file, repairs, drops, to } = job;
     let say = |error: std::io::Error| error.to_string();
     let mut anew = Anew { file, repairs, drops, audit };
     match file.format {

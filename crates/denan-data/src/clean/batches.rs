@@ -1,9 +1,9 @@
 //! Parquet and Arrow files, written anew batch by batch.
 
 use super::audit::{Audit, Change};
-use super::create;
 use super::repair::{Cell, Fate, Repairs, TableRepair};
-use super::rows::{ALL, OfFile, RowSet};
+use super::rows::{ALL, OfFile};
+use super::{Job, create};
 use crate::columns::Rows;
 use crate::listing::{DataFile, Format};
 use crate::readers::{Values, arrow, batch};
@@ -24,7 +24,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Batches of a file.
@@ -181,13 +180,8 @@ enum Out {
 }
 
 /// Writes a file anew.
-pub(super) fn write(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
+pub(super) fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    let Job { file, repairs, drops, to } = job;
     let Some(repair) = repairs.table(&file.group, "") else { return super::copy(&file.path, to) };
     let Batches { schema, batches, properties, is_stream } = open(file)?;
     let schema = becomes(&schema, repair);

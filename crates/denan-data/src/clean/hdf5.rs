@@ -8,9 +8,9 @@ mod storage;
 
 use super::arrays::{Anew, Going};
 use super::audit::{Audit, Change};
-use super::create_folder;
 use super::repair::{Fate, Repairs, TableRepair};
 use super::rows::{OfFile, RowSet};
+use super::{Job, create_folder};
 use crate::listing::DataFile;
 use crate::readers::Dtype;
 use crate::readers::array::{Array, rows_of_piece};
@@ -55,13 +55,8 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
 ///
 /// Of numbers a piece or a band of chunks is held in memory at a time; what else loses rows, strings for one,
 /// is held whole.
-pub(super) fn write(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
+pub(super) fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    let Job { file, repairs, drops, to } = job;
     crate::guarded::guarded(|| {
         let source = Source::open(file, repairs)?;
         let mut replaces = |dataset: &Dataset| {

@@ -230,18 +230,19 @@ impl Round<'_> {
                         copy(&path, target)
                     } else {
                         let before = audit.mark();
-                        guarded(|| write(file, &repairs, own, target, audit)).or_else(|why| {
-                            match file.format {
-                                // It is read through and through only when it is written.
-                                Format::Hdf5 | Format::Torch => {
-                                    audit.go_back(before);
-                                    result.not_cleaned.push(format!("{}: {why}", path.display()));
-                                    as_is.insert(number);
-                                    copy(&path, target)
+                        guarded(|| write(Job { file, repairs: &repairs, drops: own, to: target }, audit))
+                            .or_else(|why| {
+                                match file.format {
+                                    // It is read through and through only when it is written.
+                                    Format::Hdf5 | Format::Torch => {
+                                        audit.go_back(before);
+                                        result.not_cleaned.push(format!("{}: {why}", path.display()));
+                                        as_is.insert(number);
+                                        copy(&path, target)
+                                    }
+                                    _ => Err(why),
                                 }
-                                _ => Err(why),
-                            }
-                        })
+                            })
                     };
                     written.map_err(|why| Error::Place(format!("{}: {why}", path.display())))?;
                     result.files += 1;
@@ -304,22 +305,27 @@ fn is_written(format: Format) -> bool {
     !matches!(format, Format::Tar | Format::Image)
 }
 
+/// A file that is written anew.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    file: &'a DataFile,
+    repairs: &'a Repairs,
+    /// Rows of it that are left out.
+    drops: &'a RowSet,
+    /// Where it goes; in a dry run nowhere.
+    to: Option<&'a Path>,
+}
+
 /// Writes a file anew, or only says what would change.
-fn write(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
-    match file.format {
-        Format::Npy | Format::Npz | Format::Safetensors => arrays::write(file, repairs, drops, to, audit),
-        Format::Csv | Format::Tsv | Format::JsonLines => text::write(file, repairs, drops, to, audit),
-        Format::Parquet | Format::Arrow => batches::write(file, repairs, drops, to, audit),
-        Format::Tar => archive::write(file, drops, to, audit),
-        Format::Torch => torch::write(file, repairs, drops, to, audit),
-        Format::Hdf5 => hdf5::write(file, repairs, drops, to, audit),
-        Format::Image => copy(&file.path, to),
+fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    match job.file.format {
+        Format::Npy | Format::Npz | Format::Safetensors => arrays::write(job, audit),
+        Format::Csv | Format::Tsv | Format::JsonLines => text::write(job, audit),
+        Format::Parquet | Format::Arrow => batches::write(job, audit),
+        Format::Tar => archive::write(job, audit),
+        Format::Torch => torch::write(job, audit),
+        Format::Hdf5 => hdf5::write(job, audit),
+        Format::Image => copy(&job.file.path, job.to),
     }
 }
 

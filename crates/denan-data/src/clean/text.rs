@@ -1,14 +1,14 @@
 //! Tables as text, written anew record by record: what is not repaired stays as it is written.
 
+use super::Job;
 use super::audit::{Audit, Change};
 use super::out::Out;
 use super::repair::{Action, Cell, Fate, Repairs, TableRepair};
-use super::rows::{ALL, OfFile, RowSet};
+use super::rows::{ALL, OfFile};
 use crate::listing::{DataFile, Format};
 use crate::readers::{csv as table, json_lines, lines};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
 
 /// The check of what cannot be read: lines that are no JSON, rows with more fields than columns.
 const UNREADABLE: &str = "unreadable-file";
@@ -44,13 +44,8 @@ pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>
 }
 
 /// Writes a file anew.
-pub(super) fn write(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
+pub(super) fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    let Job { file, repairs, drops, to } = job;
     let Some(repair) = repairs.table(&file.group, "") else { return super::copy(&file.path, to) };
     let say = |error: std::io::Error| error.to_string();
     let mut out = Out::create(&file.path, to)?;

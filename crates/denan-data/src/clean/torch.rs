@@ -5,15 +5,14 @@
 
 use super::arrays::{Anew, Going, becomes as array_becomes, collect_array};
 use super::audit::Audit;
-use super::create_folder;
 use super::repair::Repairs;
 use super::rows::{OfFile, RowSet};
+use super::{Job, create_folder};
 use crate::listing::DataFile;
 use crate::readers::array::Array;
 use crate::readers::torch_anew::{Becomes, TorchFile};
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
 
 /// Finds the rows that are left out.
 pub(super) fn collect(file: &DataFile, repairs: &Repairs, drops: &mut OfFile<'_>) -> Result<(), String> {
@@ -71,13 +70,8 @@ fn are_items(arrays: &[Array]) -> Vec<bool> {
 }
 
 /// Writes a file anew.
-pub(super) fn write(
-    file: &DataFile,
-    repairs: &Repairs,
-    drops: &RowSet,
-    to: Option<&Path>,
-    audit: &mut Audit,
-) -> Result<(), String> {
+pub(super) fn write(job: Job<'_>, audit: &mut Audit) -> Result<(), String> {
+    let Job { file, repairs, drops, to } = job;
     let mut torch = TorchFile::open(&file.path)?;
     let arrays = torch.arrays();
     let are_items = are_items(&arrays);

@@ -38,8 +38,12 @@ pub(crate) fn copies(samples: &[Sample], tables: &[Table]) -> Vec<(Sample, Sampl
     let mut sorted: Vec<Sample> = samples.iter().filter(is_one).copied().collect();
     sorted.sort_unstable();
     let same = sorted.chunk_by(|a, b| a.hash == b.hash);
-    let mut copies: Vec<_> =
-        same.flat_map(|same| same[1..].iter().map(|sample| (*sample, same[0]))).collect();
+    let copies = same.flat_map(|same| same[1..].iter().map(|sample| (*sample, same[0])));
+    // A sample may well hold the same image twice.
+    let is_other = |(copy, first): &(Sample, Sample)| {
+        copy.row == WHOLE || (copy.file, copy.row) != (first.file, first.row)
+    };
+    let mut copies: Vec<_> = copies.filter(is_other).collect();
     copies.sort_unstable_by_key(|(sample, _)| (sample.file, sample.table, sample.row));
     copies
 }

@@ -31,6 +31,9 @@ pub(crate) struct TorchFile {
 /// Types and shapes that tensors get, by their positions.
 pub(crate) type Becomes = BTreeMap<usize, (Dtype, Vec<u64>)>;
 
+/// Writes a tensor anew: its position, its values, and where they go.
+pub(crate) type Rewrite<'a> = dyn FnMut(usize, &mut dyn Read, &mut dyn Write) -> Result<(), String> + 'a;
+
 impl TorchFile {
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let said = |error: io::Error| error.to_string();
@@ -40,7 +43,7 @@ impl TorchFile {
         (&file).take(4).read_to_end(&mut first).map_err(said)?;
         if first != b"PK\x03\x04" {
             return Err(
-                "it is written as PyTorch did before 1.6; torch.save(torch.load(file), file) writes it as \
+                "it is written as PyTorch did before 1.6; torch.save(torch.load(old), new) writes it as \
                         PyTorch does now"
                     .to_owned(),
             );
@@ -160,7 +163,7 @@ impl TorchFile {
         pickle: &[u8],
         becomes: &Becomes,
         to: File,
-        anew: &mut dyn FnMut(usize, &mut dyn Read, &mut dyn Write) -> Result<(), String>,
+        anew: &mut Rewrite<'_>,
     ) -> Result<(), String> {
         let said = |error: zip::result::ZipError| error.to_string();
         let folder = &self.archived.folder;
