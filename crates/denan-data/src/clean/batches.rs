@@ -13,7 +13,7 @@ use arrow_array::types::{
     UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, LargeListArray, ListArray,
+    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, GenericListArray, OffsetSizeTrait,
     PrimitiveArray, RecordBatch, StructArray,
 };
 use arrow_ipc::writer::{FileWriter, StreamWriter};
@@ -301,23 +301,9 @@ impl Anew<'_> {
                 }
                 Ok(Arc::new(StructArray::try_new(fields.clone(), columns, own.nulls().cloned())?))
             }
-            (DataType::List(_), DataType::List(item)) => {
-                let own = array.as_list::<i32>();
-                let ends = |list: usize| own.offsets()[list] as usize..own.offsets()[list + 1] as usize;
-                let rows =
-                    rows_of_items(own.values().len(), (0..own.len()).map(|list| (ends(list), there(list))));
-                let values = self.array(path, own.values(), item.data_type(), &rows)?;
-                let nulls = own.nulls().cloned();
-                Ok(Arc::new(ListArray::try_new(item.clone(), own.offsets().clone(), values, nulls)?))
-            }
+            (DataType::List(_), DataType::List(item)) => self.lists::<i32>(path, array, item, &there),
             (DataType::LargeList(_), DataType::LargeList(item)) => {
-                let own = array.as_list::<i64>();
-                let ends = |list: usize| own.offsets()[list] as usize..own.offsets()[list + 1] as usize;
-                let rows =
-                    rows_of_items(own.values().len(), (0..own.len()).map(|list| (ends(list), there(list))));
-                let values = self.array(path, own.values(), item.data_type(), &rows)?;
-                let nulls = own.nulls().cloned();
-                Ok(Arc::new(LargeListArray::try_new(item.clone(), own.offsets().clone(), values, nulls)?))
+                self.lists::<i64>(path, array, item, &there)
             }
             (DataType::FixedSizeList(..), DataType::FixedSizeList(item, size)) => {
                 let own = array.as_fixed_size_list();
@@ -330,6 +316,22 @@ impl Anew<'_> {
             }
             _ => Ok(self.numbers(path, array, becomes, rows)),
         }
+    }
+
+    /// `row_of`: that of each list.
+    fn lists<O: OffsetSizeTrait>(
+        &mut self,
+        path: &str,
+        array: &ArrayRef,
+        item: &FieldRef,
+        row_of: &dyn Fn(usize) -> Option<u32>,
+    ) -> Result<ArrayRef, ArrowError> {
+        let own = array.as_list::<O>();
+        let ends = |list: usize| own.offsets()[list].as_usize()..own.offsets()[list + 1].as_usize();
+        let rows = rows_of_items(own.values().len(), (0..own.len()).map(|list| (ends(list), row_of(list))));
+        let values = self.array(path, own.values(), item.data_type(), &rows)?;
+        let (offsets, nulls) = (own.offsets().clone(), own.nulls().cloned());
+        Ok(Arc::new(GenericListArray::try_new(item.clone(), offsets, values, nulls)?))
     }
 
     fn numbers(

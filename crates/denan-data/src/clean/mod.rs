@@ -19,7 +19,7 @@ mod torch;
 pub use audit::Change;
 pub use repair::{Action, Actions, Normalise};
 
-use crate::columns::{Options, Part, WHOLE, copies};
+use crate::columns::{Options, Part, Sample, WHOLE, copies};
 use crate::gone_through::Shard;
 use crate::guarded::guarded;
 use crate::listing::{self, DataFile, Format};
@@ -27,7 +27,7 @@ use crate::scan::{self, Error, Examined, Task};
 use audit::Audit;
 use denan_finding::clean::CleanResult;
 use denan_finding::scan::Normalization;
-use repair::Repairs;
+use repair::{DUPLICATE, Repairs};
 use rows::{Drops, RowSet};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -181,9 +181,13 @@ impl Round<'_> {
         let scan = Task { paths: self.paths, options, threads: self.task.threads, shard: Shard::WHOLE };
         let Examined { files, part, labels, .. } = scan::examine(&scan, progress)?;
         let mut repairs = Repairs::new(&part.tables, &self.task.options, &self.task.actions, self.normalise);
-        repairs.leave_out_copies(&files, &part);
+        let copies = match self.task.actions.of(DUPLICATE) {
+            Action::Drop => copies(&part.samples, &part.tables).into_iter().map(|(copy, _)| copy).collect(),
+            _ => Vec::new(),
+        };
+        repairs.leave_out(&copies, &files, &part.tables);
         let mut result = CleanResult::default();
-        let left_out = self.left_out(&files, &part);
+        let left_out = self.left_out(&files, &part, &copies);
         let mut drops = Drops::new(&files);
         // What cannot be gone through is copied.
         let mut as_is = BTreeSet::new();
@@ -269,13 +273,9 @@ impl Round<'_> {
     }
 
     /// Files that are left out wholly, each with the check that says so.
-    fn left_out(&self, files: &[DataFile], part: &Part) -> BTreeMap<usize, &'static str> {
-        let mut out = BTreeMap::new();
-        if self.task.actions.of("duplicate-sample") == Action::Drop {
-            let copies =
-                copies(&part.samples, &part.tables).into_iter().filter(|(copy, _)| copy.row == WHOLE);
-            out.extend(copies.map(|(copy, _)| (copy.file as usize, "duplicate-sample")));
-        }
+    fn left_out(&self, files: &[DataFile], part: &Part, copies: &[Sample]) -> BTreeMap<usize, &'static str> {
+        let copies = copies.iter().filter(|copy| copy.row == WHOLE);
+        let mut out: BTreeMap<_, _> = copies.map(|copy| (copy.file as usize, DUPLICATE)).collect();
         if self.task.actions.of("unreadable-image") == Action::Drop {
             let notes = part.notes.iter().filter(|note| note.check == "unreadable-image");
             // Of an archive only the sample goes.

@@ -3,7 +3,7 @@
 use crate::checks::{
     About, Fence, MISSING_VALUE, NEAR_ONE, NEAR_ZERO, TEXT_IN_NUMBERS, VALUE_CHECKS, fences,
 };
-use crate::columns::{Column, Operation, Options, Part, Precision, Schema, Shape, Table, WHOLE, copies};
+use crate::columns::{Column, Operation, Options, Precision, Sample, Schema, Shape, Table, WHOLE};
 use crate::listing::DataFile;
 use crate::readers::Dtype;
 use std::collections::{BTreeMap, HashMap};
@@ -58,7 +58,7 @@ const ACTIONS: [(&str, Action); 22] = [
     ("unreadable-image", Action::Drop),
     // Of its rows and lines; what is no row or line at all is copied.
     ("unreadable-file", Action::Drop),
-    ("duplicate-sample", Action::Drop),
+    (DUPLICATE, Action::Drop),
 ];
 
 /// What is done with what each check finds.
@@ -98,7 +98,7 @@ impl Actions {
 }
 
 /// The check of samples that hold the same.
-const DUPLICATE: &str = "duplicate-sample";
+pub(super) const DUPLICATE: &str = "duplicate-sample";
 
 /// What stands in a cell.
 #[derive(Clone, Copy, Debug)]
@@ -188,14 +188,10 @@ impl Repairs {
         Self { tables, copies: HashMap::new(), axis: options.axis, actions: actions.clone() }
     }
 
-    /// Has rows and samples left out that hold the same as others, where that is to be done.
-    pub(super) fn leave_out_copies(&mut self, files: &[DataFile], part: &Part) {
-        if self.actions.of(DUPLICATE) != Action::Drop {
-            return;
-        }
-        for (copy, _) in copies(&part.samples, &part.tables).into_iter().filter(|(copy, _)| copy.row != WHOLE)
-        {
-            let (file, table) = (&files[copy.file as usize], &part.tables[copy.table as usize]);
+    /// Has rows and samples left out that hold the same as others.
+    pub(super) fn leave_out(&mut self, copies: &[Sample], files: &[DataFile], tables: &[Table]) {
+        for copy in copies.iter().filter(|copy| copy.row != WHOLE) {
+            let (file, table) = (&files[copy.file as usize], &tables[copy.table as usize]);
             let own = self.copies.entry(file.path.clone()).or_default();
             own.push((table.schema.name.clone(), copy.row));
         }

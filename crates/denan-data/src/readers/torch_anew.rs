@@ -85,9 +85,10 @@ impl TorchFile {
     pub(crate) fn anew(&self, becomes: &Becomes) -> Result<Vec<u8>, String> {
         let pickle = Pickle::read_with_places(&self.pickle)?;
         let mut bytes = self.edits(&pickle, becomes)?.apply(&self.pickle);
+        let new = Pickle::read(&bytes)?;
+        let (length, said) = (new.length, spoken_of(&new)?);
         // What comes after the pickle is not part of it.
-        bytes.truncate(Pickle::read(&bytes)?.length);
-        let said = spoken_of(&Pickle::read(&bytes)?)?;
+        bytes.truncate(length);
         let is_so = said.tensors.len() == self.tensors.len()
             && said.tensors.iter().zip(&self.tensors).enumerate().all(|(number, (new, old))| {
                 let (dtype, shape) = match becomes.get(&number) {
@@ -96,7 +97,7 @@ impl TorchFile {
                 };
                 (&new.path, new.dtype, &new.shape) == (&old.path, dtype, shape)
             });
-        if is_so { Ok(bytes) } else { Err("its pickle has no form that denan can change".to_owned()) }
+        if is_so { Ok(bytes) } else { Err(unchangeable()) }
     }
 
     fn edits(&self, pickle: &Pickle<'_>, becomes: &Becomes) -> Result<Edits, String> {
